@@ -1,0 +1,74 @@
+"""How does the champion change? Intent, alias flip, completion; what a crash left open; what somebody else did.
+
+The ledger says who should serve, the registry's alias says who does. Every change is written down before and after the
+flip, so at any moment the two agree or an open intent says why they do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from trimtab.act.ledger import Ledger
+from trimtab.act.registry import ModelRegistry
+from trimtab.errors import ChampionError
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the champion that was carried out."""
+
+    kind: str
+    from_version: int | None
+    to_version: int
+
+
+def change(
+    ledger: Ledger,
+    registry: ModelRegistry,
+    *,
+    kind: str,
+    expected: int | None,
+    to_version: int,
+    run_id: str | None,
+    as_of: datetime | None,
+    by: str,
+    why: str,
+) -> Change:
+    """Compare and swap: make `to_version` the champion if it is still `expected`.
+
+    Raises
+    ------
+    ChampionError
+        When ledger or alias say that another version serves than expected, or another change is under way; nothing was
+        changed then.
+    """
+    serving = registry.champion()
+    if serving != expected:
+        raise ChampionError(f"the champion is version {serving}, not {expected} as expected; it was left alone")
+    intent = ledger.begin_change(
+        kind, from_version=expected, to_version=to_version, run_id=run_id, as_of=as_of, by=by, why=why
+    )
+    registry.set_champion(to_version)
+    ledger.settle_change(intent, "done")
+    return Change(kind, expected, to_version)
+
+
+def recover(ledger: Ledger, registry: ModelRegistry) -> list[str]:
+    """Bring ledger and alias together after a crash or a foreign hand; returns a sentence per thing that was found.
+
+    An intent whose flip happened is completed; one whose flip did not is taken back, for the run that wanted it is
+    dead and the next one will ask again. An alias that somebody else moved is recorded and respected.
+    """
+    found = []
+    serving = registry.champion()
+    for intent in ledger.open_changes():
+        done = serving == intent.to_version
+        ledger.settle_change(intent.id, "done" if done else "undone")
+        outcome = "had happened and was completed" if done else "had not happened and was taken back"
+        found.append(f"a {intent.kind} to version {intent.to_version} was cut short; it {outcome}")
+    believed = ledger.champion()
+    if serving != believed:
+        ledger.record_foreign_change(believed, serving)
+        found.append(f"somebody else moved the champion from version {believed} to {serving}; that is respected")
+    return found

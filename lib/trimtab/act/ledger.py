@@ -1,0 +1,411 @@
+"""What happened? The only module that speaks SQL to the ledger.
+
+A `Ledger` is bound to one model and tenant. Each method is one transaction: it happened, or it did not.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+
+from trimtab.act import tables
+from trimtab.decide.decision import Decision
+from trimtab.decide.guardrails import Guard
+from trimtab.decide.promotion import Verdict
+from trimtab.decide.rollback import Service
+from trimtab.decide.signals import Signal
+from trimtab.errors import BusyError, ChampionError, StateError
+from trimtab.plain import plain
+
+LEASE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A change of the champion that was begun."""
+
+    id: int
+    kind: str
+    from_version: int | None
+    to_version: int | None
+
+
+def now() -> datetime:
+    """The clock, as naive UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def connect(url: str) -> sa.Engine:
+    """Open the ledger, making its tables when they are missing.
+
+    Raises
+    ------
+    StateError
+        When the database cannot be opened or written.
+    """
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    try:
+        tables.metadata.create_all(engine)
+    except SQLAlchemyError as error:
+        if "already exists" not in str(error):    # two first runs made the tables at once
+            raise StateError(f"store.ledger: cannot be opened: {_reason(error)}") from error
+        tables.metadata.create_all(engine)
+    return engine
+
+
+def copy(engine: sa.Engine, file: Path) -> sa.Engine:
+    """A copy of the ledger in a SQLite file, for a dry run; an existing one is used again by its later steps."""
+    fresh = not file.exists()
+    twin = connect(f"sqlite:///{file}")
+    if fresh:
+        with engine.connect() as source, twin.begin() as target:
+            for table in tables.metadata.sorted_tables:
+                rows = [dict(row) for row in source.execute(sa.select(table)).mappings()]
+                if rows:
+                    target.execute(table.insert(), rows)
+    return twin
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 30000")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")    # a promotion must survive a power cut
+    cursor.close()
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).splitlines()[0]
+
+
+class Ledger:
+    """Rows of one model and tenant.
+
+    Parameters
+    ----------
+    engine : sqlalchemy Engine
+        From `connect`.
+    model : str
+    tenant : str, optional
+    """
+
+    def __init__(self, engine: sa.Engine, model: str, tenant: str | None = None) -> None:
+        self.engine = engine
+        self._mine = {"model": model, "tenant": tenant or ""}
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise StateError(f"store.ledger: cannot be written: {_reason(error)}") from error
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _select(self, table: sa.Table) -> sa.Select[Any]:
+        return sa.select(table).where(*self._is_mine(table))
+
+    def _is_mine(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        return [table.c[name] == value for name, value in self._mine.items()]
+
+    def _insert(self, table: sa.Table, **values: Any) -> None:
+        with self._write() as connection:
+            connection.execute(table.insert().values(**self._mine, **values))
+
+    def _replace(self, table: sa.Table, **values: Any) -> None:
+        """Insert a row, in the place of one with the same primary key: a step that is run again says it anew."""
+        keys = [table.c[column.name] == (self._mine | values)[column.name] for column in table.primary_key]
+        with self._write() as connection:
+            connection.execute(table.delete().where(*keys))
+            connection.execute(table.insert().values(**self._mine, **values))
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    def start_run(self, run_id: str, *, pipeline: str, run_dir: str) -> None:
+        """Record that a run began."""
+        self._insert(
+            tables.runs, run_id=run_id, pipeline=pipeline, status="running", started_at=now(), run_dir=run_dir
+        )
+
+    def finish_run(
+        self, run_id: str, *, status: str, as_of: datetime | None, error: str | None, result: Mapping[str, Any]
+    ) -> None:
+        """Record how a run ended."""
+        values = {"status": status, "finished_at": now(), "as_of": as_of, "error": error, "result": plain(result)}
+        with self._write() as connection:
+            connection.execute(tables.runs.update().where(tables.runs.c.run_id == run_id).values(**values))
+
+    def runs(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest runs, newest first."""
+        return self._rows(self._select(tables.runs).order_by(tables.runs.c.started_at.desc()).limit(limit))
+
+    # -- the lease -----------------------------------------------------------------------------------------------
+
+    def acquire(self, run_id: str) -> str | None:
+        """Become the one active run of this model; returns the run whose dead lease was taken over, if any.
+
+        Raises
+        ------
+        BusyError
+            When another run is active, saying which and where.
+        """
+        lease, clock = tables.leases, now()
+        mine = {"run_id": run_id, "host": socket.gethostname(), "pid": os.getpid(), "acquired_at": clock}
+        with self._write() as connection:
+            try:
+                with connection.begin_nested():
+                    connection.execute(lease.insert().values(**self._mine, **mine, expires_at=clock + LEASE))
+                return None
+            except IntegrityError:
+                held = connection.execute(self._select(lease)).mappings().one()
+            if not _dead(dict(held), clock):
+                raise BusyError(
+                    f"run {held['run_id']} of {self._mine['model']} is active "
+                    f"(process {held['pid']} on {held['host']}, since {held['acquired_at']:%Y-%m-%d %H:%M:%S} UTC)"
+                )
+            taken = connection.execute(
+                lease.update()
+                .where(*self._is_mine(lease), lease.c.run_id == held["run_id"], lease.c.expires_at == held["expires_at"])
+                .values(**mine, expires_at=clock + LEASE)
+            )
+            if taken.rowcount != 1:
+                raise BusyError(f"another run of {self._mine['model']} started at the same moment")
+            stale = (tables.runs.c.run_id == held["run_id"]) & (tables.runs.c.status == "running")
+            connection.execute(
+                tables.runs.update().where(stale).values(status="interrupted", finished_at=clock, error="process died")
+            )
+            return str(held["run_id"])
+
+    def renew(self, run_id: str) -> None:
+        """Say that the run is still alive."""
+        lease = tables.leases
+        with self._write() as connection:
+            connection.execute(
+                lease.update().where(*self._is_mine(lease), lease.c.run_id == run_id).values(expires_at=now() + LEASE)
+            )
+
+    def release(self, run_id: str) -> None:
+        """Give the lease back."""
+        lease = tables.leases
+        with self._write() as connection:
+            connection.execute(lease.delete().where(*self._is_mine(lease), lease.c.run_id == run_id))
+
+    # -- measurements and decisions ------------------------------------------------------------------------------
+
+    def record_check(
+        self, run_id: str, as_of: datetime, signals: Sequence[Signal], decision: Decision, guard: Guard
+    ) -> None:
+        """Record the signals of a check with the decision that followed; a repeated step replaces its own rows."""
+        clock = now()
+        common = {**self._mine, "run_id": run_id, "as_of": as_of, "recorded_at": clock}
+        rows = [common | plain(signal) for signal in signals]
+        told = plain(decision)
+        with self._write() as connection:
+            for table in (tables.signals, tables.decisions):
+                connection.execute(table.delete().where(table.c.run_id == run_id))
+            connection.execute(tables.signals.insert(), rows)
+            connection.execute(
+                tables.decisions.insert().values(**common, **told, allowed=guard.allowed, guard=plain(guard.checks))
+            )
+
+    def signals(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest signals, newest first."""
+        order = (tables.signals.c.as_of.desc(), tables.signals.c.id)
+        return self._rows(self._select(tables.signals).order_by(*order).limit(limit))
+
+    def decision(self, run_id: str | None = None) -> Decision | None:
+        """The decision of a run, or the newest one; None when there is none."""
+        table = tables.decisions
+        query = self._select(table).order_by(table.c.recorded_at.desc()).limit(1)
+        rows = self._rows(query.where(table.c.run_id == run_id) if run_id else query)
+        if not rows:
+            return None
+        row = rows[0]
+        return Decision(
+            row["needs_retrain"], row["severity"], row["confidence"], tuple(row["reasons"]), tuple(row["root_causes"])
+        )
+
+    def record_verdict(
+        self, run_id: str, as_of: datetime, verdict: Verdict, *, champion: int | None, challenger: int
+    ) -> None:
+        """Record what was decided of a challenger."""
+        self._replace(
+            tables.verdicts, run_id=run_id, as_of=as_of, recorded_at=now(), champion=champion, challenger=challenger,
+            outcome=verdict.outcome, reasons=plain(verdict.reasons), criteria=plain(verdict.rows),
+        )
+
+    def record_retrain(self, run_id: str, **values: Any) -> None:
+        """Begin or complete the retrain event of a run: columns that are given are set, the others stay."""
+        table = tables.retrain_events
+        with self._write() as connection:
+            known = connection.execute(sa.select(table.c.id).where(table.c.run_id == run_id)).first()
+            if known:
+                connection.execute(table.update().where(table.c.run_id == run_id).values(**plain_json(table, values)))
+            else:
+                start: dict[str, Any] = {"promoted": False, "retrain_attempted": False, "retrain_successful": False}
+                start |= {"started_at": now(), "triggered_at": now()}
+                row = self._mine | {"run_id": run_id} | start | plain_json(table, values)
+                connection.execute(table.insert().values(**row))
+
+    def retrain_events(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest retrain events, newest first."""
+        table = tables.retrain_events
+        return self._rows(self._select(table).order_by(table.c.triggered_at.desc()).limit(limit))
+
+    def last_retrain(self, before_run: str | None) -> datetime | None:
+        """`as_of` of the newest attempt to retrain, other than by this run."""
+        table = tables.retrain_events
+        query = self._select(table).where(table.c.retrain_attempted, table.c.run_id != (before_run or ""))
+        rows = self._rows(query.order_by(table.c.id.desc()).limit(1))
+        return rows[0]["as_of"] if rows else None
+
+    # -- versions and profiles -----------------------------------------------------------------------------------
+
+    def record_version(
+        self, version: int, *, run_id: str, as_of: datetime, sha256: str, lineage: Mapping[str, Any]
+    ) -> None:
+        """Record where a registered version came from."""
+        self._replace(
+            tables.versions, version=version, run_id=run_id, as_of=as_of, registered_at=now(), sha256=sha256,
+            lineage=plain(lineage),
+        )
+
+    def record_baseline(self, version: int, baseline: Mapping[str, Any]) -> None:
+        """Record what a version could do when it was evaluated, to hold later windows against."""
+        table = tables.versions
+        with self._write() as connection:
+            connection.execute(
+                table.update().where(*self._is_mine(table), table.c.version == version).values(baseline=plain(baseline))
+            )
+
+    def version(self, version: int) -> dict[str, Any] | None:
+        """What is known of a version; None for one that Trimtab did not make."""
+        rows = self._rows(self._select(tables.versions).where(tables.versions.c.version == version))
+        return rows[0] if rows else None
+
+    def versions(self) -> list[dict[str, Any]]:
+        """All versions that Trimtab made, oldest first."""
+        return self._rows(self._select(tables.versions).order_by(tables.versions.c.version))
+
+    def version_of_run(self, run_id: str | None) -> int | None:
+        """The version that a run made, or the newest of all; None when there is none."""
+        table = tables.versions
+        query = self._select(table).order_by(table.c.version.desc()).limit(1)
+        rows = self._rows(query.where(table.c.run_id == run_id) if run_id else query)
+        return rows[0]["version"] if rows else None
+
+    def save_profile(self, key: str, name: str, content: Mapping[str, Any]) -> None:
+        """Keep a profile under its key."""
+        self._replace(tables.profiles, key=key, name=name, recorded_at=now(), content=plain(content))
+
+    def profile(self, key: str) -> dict[str, Any] | None:
+        """A kept profile, or None."""
+        rows = self._rows(sa.select(tables.profiles).where(tables.profiles.c.key == key))
+        return rows[0]["content"] if rows else None
+
+    # -- changes of the champion ---------------------------------------------------------------------------------
+
+    def begin_change(
+        self, kind: str, *, from_version: int | None, to_version: int, run_id: str | None, as_of: datetime | None,
+        by: str, why: str,
+    ) -> int:
+        """Write down the intent to change the champion.
+
+        Raises
+        ------
+        ChampionError
+            When the ledger's champion is not `from_version`, or another change is under way.
+        """
+        table = tables.changes
+        try:
+            with self._write() as connection:
+                believed = self._champion(connection)
+                if believed != from_version:
+                    raise ChampionError(f"the champion is version {believed}, not {from_version} as expected")
+                made = connection.execute(table.insert().values(
+                    **self._mine, kind=kind, from_version=from_version, to_version=to_version, run_id=run_id,
+                    as_of=as_of, state="intent", by=by, why=why, created_at=now(),
+                ))
+                return int(made.inserted_primary_key[0])  # type: ignore[index]  # an insert of one row always has its key
+        except IntegrityError:
+            raise ChampionError("another change of this champion is under way") from None
+
+    def settle_change(self, change: int, state: str) -> None:
+        """Complete an intent (`done`) or take it back (`undone`)."""
+        table = tables.changes
+        with self._write() as connection:
+            connection.execute(
+                table.update().where(table.c.id == change, table.c.state == "intent")
+                .values(state=state, settled_at=now())
+            )
+
+    def record_foreign_change(self, from_version: int | None, to_version: int | None) -> None:
+        """Record that somebody else moved the alias."""
+        self._insert(
+            tables.changes, kind="foreign", from_version=from_version, to_version=to_version, state="done",
+            by="someone else", why="the alias was moved outside Trimtab", created_at=now(), settled_at=now(),
+        )
+
+    def open_changes(self) -> list[Intent]:
+        """Intents that were neither completed nor taken back."""
+        rows = self._rows(self._select(tables.changes).where(tables.changes.c.state == "intent"))
+        return [Intent(row["id"], row["kind"], row["from_version"], row["to_version"]) for row in rows]
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Everything that was done or tried with the champion, oldest first."""
+        return self._rows(self._select(tables.changes).order_by(tables.changes.c.id))
+
+    def served(self) -> list[Service]:
+        """What came into service, oldest first."""
+        return [
+            Service(row["to_version"], row["kind"])
+            for row in self.changes() if row["state"] == "done" and row["to_version"] is not None
+        ]
+
+    def champion(self) -> int | None:
+        """The champion, as far as the ledger knows."""
+        with self.engine.connect() as connection:
+            return self._champion(connection)
+
+    def _champion(self, connection: sa.Connection) -> int | None:
+        table = tables.changes
+        query = self._select(table).where(table.c.state == "done").order_by(table.c.id.desc()).limit(1)
+        row = connection.execute(query).mappings().first()
+        return row["to_version"] if row else None
+
+
+def plain_json(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for a table: JSON columns made plain, nan made null."""
+    return {
+        name: plain(value) if isinstance(value, float) or isinstance(table.c[name].type, sa.JSON) else value
+        for name, value in values.items()
+    }
+
+
+def _dead(lease: Mapping[str, Any], clock: datetime) -> bool:
+    """A lease is dead when it expired, or when its process on this very host is gone."""
+    if lease["expires_at"] < clock:
+        return True
+    if lease["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(lease["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,243 @@
+"""Where are the models, and which one is the champion? The only module that speaks to MLflow.
+
+Serving code loads `models:/NAME@champion`. A tenant's model is registered as `NAME--TENANT`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+
+from trimtab.errors import ModelFileError, StateError
+from trimtab.plain import to_text, write_atomically
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+ALIAS = "champion"
+EXPERIMENT = "trimtab"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version and where its files are."""
+
+    version: int
+    source: str
+    champion: bool
+
+
+class ModelRegistry(Protocol):
+    """What Trimtab needs of a registry of one model's versions."""
+
+    name: str
+
+    def champion(self) -> int | None:
+        """The version under the alias, or None."""
+
+    def set_champion(self, version: int) -> None:
+        """Move the alias: one atomic step."""
+
+    def register(self, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> int:
+        """Keep a model folder as a new version that serves nobody."""
+
+    def versions(self) -> list[Version]:
+        """All versions, oldest first."""
+
+    def fetch(self, version: int) -> Path:
+        """A local folder with the version's files."""
+
+
+def registered_name(model: str, tenant: str | None) -> str:
+    """The name in the registry.
+
+    Examples
+    --------
+    >>> registered_name("fraud", "acme")
+    'fraud--acme'
+    """
+    return f"{model}--{tenant}" if tenant else model
+
+
+def _told(method: Callable[P, R]) -> Callable[P, R]:
+    """Turn MLflow's errors into one that names the registry."""
+
+    @wraps(method)
+    def telling(*args: P.args, **kwargs: P.kwargs) -> R:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return method(*args, **kwargs)
+        except (MlflowException, OSError) as error:
+            first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+            raise StateError(f"store.registry: {first}") from error
+
+    return telling
+
+
+class Registry:
+    """Versions of one model in MLflow.
+
+    Parameters
+    ----------
+    url : str
+        Of the tracking and registry store; SQLite paths are absolute here.
+    name : str
+        From `registered_name`.
+    folder : Path
+        Where a database registry keeps the files of models; a server has its own place.
+    """
+
+    def __init__(self, url: str, name: str, folder: Path) -> None:
+        self.url, self.name, self._folder = url, name, folder
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        """The client; a fresh SQLite store is made by one process at a time, for two at once would spoil it."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("DO_NOT_TRACK", "true")
+        import logging
+
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        with self._alone():
+            client = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                local = self.url.startswith("sqlite:")
+                client.create_experiment(EXPERIMENT, artifact_location=self._folder.as_uri() if local else None)
+        return client
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        with (self._folder.parent / "registry.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @_told
+    def champion(self) -> int | None:
+        """The version under the alias, or None."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return int(self._client.get_model_version_by_alias(self.name, ALIAS).version)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+    @_told
+    def set_champion(self, version: int) -> None:
+        """Move the alias: one atomic step."""
+        self._client.set_registered_model_alias(self.name, ALIAS, str(version))
+
+    @_told
+    def register(self, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> int:
+        """Keep a model folder as a new version that serves nobody."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._client
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        assert experiment is not None, "the client was opened with it"
+        run = client.create_run(experiment.experiment_id, tags=dict(tags), run_name=f"{self.name} {tags['run_id']}")
+        for name, value in metrics.items():
+            client.log_metric(run.info.run_id, name, value)
+        client.log_artifacts(run.info.run_id, str(folder), "model")
+        client.set_terminated(run.info.run_id)
+        try:
+            client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        made = client.create_model_version(
+            self.name, source=f"{run.info.artifact_uri}/model", run_id=run.info.run_id, tags=dict(tags)
+        )
+        return int(made.version)
+
+    @_told
+    def versions(self) -> list[Version]:
+        """All versions, oldest first."""
+        champion = self.champion()
+        found: list[ModelVersion] = list(self._client.search_model_versions(f"name = '{self.name}'"))
+        every = [Version(int(v.version), v.source or "", int(v.version) == champion) for v in found]
+        return sorted(every, key=lambda v: v.version)
+
+    @_told
+    def fetch(self, version: int) -> Path:
+        """A local folder with the version's files."""
+        import mlflow
+
+        source = self._client.get_model_version(self.name, str(version)).source or ""
+        if source.startswith(("/", "file:")):
+            return Path(source.removeprefix("file://"))
+        mlflow.set_tracking_uri(self.url)
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+
+
+class DryRegistry:
+    """A registry in which nothing sticks: it reads the real one and keeps what is new in a folder of the run.
+
+    Parameters
+    ----------
+    real : Registry
+        What is read.
+    folder : Path
+        Where new versions and the moved alias are noted; it goes when the run ends.
+    """
+
+    def __init__(self, real: Registry, folder: Path) -> None:
+        self.name, self._real, self._folder = real.name, real, folder
+        self._notes = folder / "registry.json"
+
+    def _read(self) -> dict[str, Any]:
+        if not self._notes.exists():
+            return {"champion": None, "versions": {}}
+        notes: dict[str, Any] = json.loads(self._notes.read_text())
+        return notes
+
+    def champion(self) -> int | None:
+        """The version under the alias, or None."""
+        noted: int | None = self._read()["champion"]
+        return noted if noted is not None else self._real.champion()
+
+    def set_champion(self, version: int) -> None:
+        """Note that the alias would have moved."""
+        write_atomically(self._notes, to_text(self._read() | {"champion": version}))
+
+    def register(self, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> int:
+        """Keep a model folder as the version that would have come next."""
+        version = max((v.version for v in self.versions()), default=0) + 1
+        kept = self._folder / f"version-{version}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        folder.rename(kept)
+        notes = self._read()
+        notes["versions"][str(version)] = str(kept)
+        write_atomically(self._notes, to_text(notes))
+        return version
+
+    def versions(self) -> list[Version]:
+        """All versions, with those that would exist."""
+        noted = [Version(int(v), source, False) for v, source in self._read()["versions"].items()]
+        return self._real.versions() + noted
+
+    def fetch(self, version: int) -> Path:
+        """A local folder with the version's files."""
+        noted = self._read()["versions"].get(str(version))
+        return Path(noted) if noted else self._real.fetch(version)
+
+
+def missing(version: int, error: StateError) -> ModelFileError:
+    """What to raise when a version that should exist cannot be fetched."""
+    return ModelFileError(f"version {version} cannot be fetched: {error}")

@@ -1,0 +1,154 @@
+"""How is a challenger made? In a process of its own, under a time limit, into a folder that nobody serves from."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.act import estimators, modelfile
+from trimtab.errors import TimeLimitError, TrimtabError, StepError
+from trimtab.settings import Candidate, Data
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that was fitted and written.
+
+    Attributes
+    ----------
+    name : str
+        Of the candidate.
+    folder : Path
+        The MLflow model folder.
+    sha256 : str
+        Of the model file in it.
+    package : str
+        Top-level package of the estimator's class.
+    seconds : float
+        Of fitting alone.
+    """
+
+    name: str
+    class_path: str
+    folder: Path
+    sha256: str
+    package: str
+    seconds: float
+
+
+def train(
+    name: str,
+    candidate: Candidate,
+    data: Data,
+    task: str,
+    records: pd.DataFrame,
+    *,
+    folder: Path,
+    max_runtime: timedelta,
+) -> Trained:
+    """Fit one candidate in its own process.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Features and label; every label is known.
+    folder : Path
+        Where the model folder comes to be; written beside and renamed.
+
+    Raises
+    ------
+    TimeLimitError
+        When it took longer than `max_runtime`; the process was killed.
+    StepError
+        When fitting failed, with the estimator's own words.
+    """
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    context = multiprocessing.get_context("forkserver")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_fit, args=(candidate, data, task, records, beside, sender), daemon=True)
+    try:
+        process.start()
+        sender.close()
+        told = _await(process, receiver, max_runtime, candidate.class_)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+        shutil.rmtree(beside, ignore_errors=True)
+    package = candidate.class_.partition(".")[0]
+    return Trained(name, candidate.class_, folder, modelfile.digest(folder / modelfile.FILE), package, told)
+
+
+def _await(process: BaseProcess, receiver: Connection, max_runtime: timedelta, name: str) -> float:
+    """Seconds of fitting, as the process tells them."""
+    limit = max_runtime.total_seconds()
+    if not receiver.poll(limit):
+        raise TimeLimitError(f"training {name} took longer than {limit:g} s (guardrails.max_runtime) and was stopped")
+    try:
+        told = receiver.recv()
+    except EOFError:
+        process.join()
+        raise StepError(f"training {name} ended without a model (exit code {process.exitcode})") from None
+    if isinstance(told, TrimtabError):
+        raise told
+    seconds: float = told
+    return seconds
+
+
+def _fit(
+    candidate: Candidate, data: Data, task: str, records: pd.DataFrame, folder: Path, sender: Connection
+) -> None:
+    """In the process: fit, write, and tell the seconds or the error."""
+    _end_with_parent()
+    try:
+        started = time.perf_counter()
+        pipeline = estimators.build(candidate, data, task)
+        pipeline.fit(records[list(data.features)], records[data.label])
+        seconds = time.perf_counter() - started
+        package = candidate.class_.partition(".")[0]
+        modelfile.save(pipeline, folder, package=package, requirements=_requirements(package))
+        sender.send(seconds)
+    except TrimtabError as error:
+        sender.send(error)
+    except Exception as error:  # noqa: BLE001 -- whatever an estimator raises, its words belong in the report
+        sender.send(StepError(f"training {candidate.class_} failed: {type(error).__name__}: {error}"))
+
+
+def _end_with_parent() -> None:
+    """A killed kernel leaves its siblings running; this one ends itself when its parent is gone."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _requirements(package: str) -> list[str]:
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
+    wanted = ["scikit-learn", "skops", *packages_distributions().get(package, [])]
+    found: dict[str, Any] = {}
+    for name in wanted:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return [f"{name}=={number}" for name, number in found.items()]

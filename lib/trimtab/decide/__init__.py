@@ -1,0 +1,1 @@
+"""Decisions: measurements and settings in, decision and reasons out."""

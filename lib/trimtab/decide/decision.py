@@ -1,0 +1,65 @@
+"""Is retraining needed, and why?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trimtab.decide.severity import rank, worst
+from trimtab.decide.signals import Signal
+from trimtab.settings import Params, Severity
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to retrain, with reasons.
+
+    Attributes
+    ----------
+    needs_retrain : bool
+        True when the severity reaches `high`, or `guardrails.min_severity` where that is lower.
+    severity : str
+        Of the most serious signal.
+    confidence : float
+        In [0, 1]. When retraining is asked for: one minus the smallest adjusted p-value among the signals that ask for
+        it (1 where a signal needs no test). Otherwise: the share of signals that could be measured at all.
+    reasons : tuple of str
+        One sentence per signal that is graded above none, most serious first.
+    root_causes : tuple of str
+        Columns behind those signals, worst first.
+    """
+
+    needs_retrain: bool
+    severity: Severity
+    confidence: float
+    reasons: tuple[str, ...]
+    root_causes: tuple[str, ...]
+
+
+def decide(signals: Sequence[Signal], params: Params) -> Decision:
+    """Fuse the signals of a check into one decision.
+
+    Examples
+    --------
+    >>> from trimtab.settings import Params
+    >>> params = Params.model_validate({
+    ...     "model": "m", "task": "regression", "data": {"table": "t", "time": "at", "numeric": ["x"]},
+    ...     "estimator": {"class": "sklearn.linear_model.Ridge"}})
+    >>> alarm = Signal("feature_drift", 0.4, 0.25, 0.001, "high", ("x",), "1 of 1 input columns drifted: x (PSI 0.40).")
+    >>> decide([alarm], params).needs_retrain
+    True
+    """
+    needed = min(rank("high"), rank(params.guardrails.min_severity))
+    severity = worst(signal.severity for signal in signals)
+    needs_retrain = rank(severity) >= max(needed, rank("low"))
+    raised = sorted((s for s in signals if s.severity != "none"), key=lambda s: -rank(s.severity))
+    asking = [s for s in raised if rank(s.severity) >= needed]
+    measured = [s for s in signals if not math.isnan(s.value)]
+    if needs_retrain:
+        confidence = 1 - min(0.0 if math.isnan(s.p_value) else s.p_value for s in asking)
+    else:
+        confidence = len(measured) / len(signals) if signals else 0.0
+    reasons = tuple(s.message for s in raised) or ("No signal passed its threshold.",)
+    causes = tuple(dict.fromkeys(column for s in raised for column in s.columns))
+    return Decision(needs_retrain, severity, round(confidence, 4), reasons, causes)

@@ -1,0 +1,211 @@
+"""Has the challenger earned its place? Every criterion is judged on what is certain, and a missing answer is no yes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from trimtab.measure.intervals import Interval, Measure, PairedDifference
+from trimtab.measure.metrics import METRICS, metric
+from trimtab.measure.performance import Evaluation, group_name
+from trimtab.settings import Criterion
+
+Outcome = Literal["promote", "reject", "needs_approval", "hold"]
+Finding = Literal["passed", "failed", "undecided", "not evaluable", "does not apply"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One criterion for one group of records.
+
+    Attributes
+    ----------
+    criterion : str
+        What is required, such as "roc_auc gain ≥ 0".
+    group : str
+        all, a class or a segment.
+    support : int
+        Records that it rests on.
+    champion, challenger : float
+        Their values; nan where there is none.
+    difference, low, high : float
+        What is held against the bound, with its interval: for `max_drop` and `min_gain` the challenger minus the
+        champion, turned round where less is better; for `min_relative_gain` that divided by the champion; for `floor`
+        the challenger's own value.
+    bound : float
+        Where the evidence must lie above (below, for a floor of a metric where less is better).
+    finding : str
+        passed, failed (the estimate itself misses), undecided (the estimate passes, the interval does not), not
+        evaluable, or does not apply (without a champion).
+    """
+
+    criterion: str
+    group: str
+    support: int
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    high: float
+    bound: float
+    finding: Finding
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the criterion holds for this group."""
+        return self.finding in {"passed", "does not apply"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows from all criteria.
+
+    Attributes
+    ----------
+    outcome : str
+        promote, reject, needs_approval or hold.
+    reasons : tuple of str
+        One sentence per criterion that decided.
+    rows : tuple of Row
+        Every criterion for every group.
+    """
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def judge(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdict:
+    """Judge a challenger.
+
+    All criteria must hold. A miss rejects when the estimate itself misses, and holds when the evidence is too thin to
+    tell; `otherwise: approve` turns either into a request for approval. Without a champion only floors apply.
+
+    Parameters
+    ----------
+    criteria : sequence of Criterion
+        The gate; without any, a challenger is promoted only where there is no champion.
+    evaluation : Evaluation
+        Of the challenger, with the champion on the same records where there is one.
+    """
+    judged = [(criterion, row) for criterion in criteria for row in _rows(criterion, evaluation)]
+    rows = tuple(row for _, row in judged)
+    missed = [(criterion, row) for criterion, row in judged if not row.passed]
+    if not evaluation.differences and not missed:
+        return Verdict("promote", ("There is no champion to compare with, so only floors applied.",), rows)
+    if not criteria:
+        return Verdict("hold", ("No promotion criteria are set, so nothing can be earned.",), rows)
+    reasons = tuple(_sentence(row) for _, row in missed)
+    final = [row for criterion, row in missed if criterion.otherwise == "reject"]
+    if any(row.finding == "failed" for row in final):
+        return Verdict("reject", reasons, rows)
+    if final:
+        return Verdict("hold", reasons, rows)
+    if missed:
+        return Verdict("needs_approval", reasons, rows)
+    return Verdict("promote", (f"All {len(rows)} criteria hold on {evaluation.rows:,} records.",), rows)
+
+
+def _rows(criterion: Criterion, evaluation: Evaluation) -> list[Row]:
+    return [_row(criterion, measure, evaluation) for measure in _measures(criterion, evaluation)]
+
+
+def _measures(criterion: Criterion, evaluation: Evaluation) -> list[Measure]:
+    if criterion.per == "class":
+        return [Measure(criterion.metric, label) for label in evaluation.labels]
+    if criterion.per == "segment":
+        return [Measure(criterion.metric, segment=segment) for segment in evaluation.segments]
+    return [Measure(criterion.metric)]
+
+
+def _row(criterion: Criterion, measure: Measure, evaluation: Evaluation) -> Row:
+    (kind, required), = criterion.bounds().items()
+    pair = evaluation.differences.get(measure)
+    alone = evaluation.challenger.values.get(measure)
+    support = evaluation.challenger.support.get(measure, 0)
+    applies = kind == "floor" or bool(evaluation.differences)
+    evidence = _evidence(kind, alone, pair, greater_is_better=metric(criterion.metric).greater_is_better)
+    bound = {"max_drop": -required}.get(kind, required)
+    finding, note = _finding(criterion, kind, evidence, bound, support=support, applies=applies)
+    return Row(
+        criterion=describe(criterion),
+        group=group_name(measure),
+        support=support,
+        champion=pair.champion.value if pair else math.nan,
+        challenger=alone.value if alone else math.nan,
+        difference=evidence.value, low=evidence.low, high=evidence.high, bound=bound, finding=finding, note=note,
+    )
+
+
+def _evidence(
+    kind: str, alone: Interval | None, pair: PairedDifference | None, *, greater_is_better: bool
+) -> Interval:
+    """What is held against the bound, turned so that more is better except for a floor, which keeps its units."""
+    nothing = Interval(math.nan, math.nan, math.nan, math.nan, math.nan)
+    if kind == "floor":
+        return alone or nothing
+    if pair is None:
+        return nothing
+    found = pair.relative if kind == "min_relative_gain" else pair.difference
+    if greater_is_better:
+        return found
+    return Interval(-found.value, -found.high, -found.low, found.confidence, found.standard_error)
+
+
+def _finding(
+    criterion: Criterion, kind: str, evidence: Interval, bound: float, *, support: int, applies: bool
+) -> tuple[Finding, str]:
+    if not applies:
+        return "does not apply", "there is no champion to compare with"
+    if support < criterion.min_support:
+        return "not evaluable", f"{support} records, at least {criterion.min_support} are needed"
+    if math.isnan(evidence.value):
+        return "not evaluable", f"{criterion.metric} is undefined here"
+    ceiling = kind == "floor" and not METRICS[criterion.metric].greater_is_better
+    turn = -1.0 if ceiling else 1.0
+    estimate = turn * evidence.value
+    certain = -evidence.high if ceiling else evidence.low
+    if estimate < turn * bound:
+        return "failed", ""
+    if criterion.evidence == "point":
+        return "passed", "point estimate, as asked for"
+    if math.isnan(certain):
+        return "not evaluable", "no interval can be computed"
+    return ("passed", "") if _above(kind, certain, turn * bound) else ("undecided", "the interval reaches past the bound")
+
+
+def _above(kind: str, certain: float, bound: float) -> bool:
+    """A floor may be touched; a drop or gain must be cleared."""
+    return certain >= bound if kind == "floor" else certain > bound
+
+
+def describe(criterion: Criterion) -> str:
+    """A criterion in words.
+
+    Examples
+    --------
+    >>> describe(Criterion(metric="recall", per="class", max_drop=0.05))
+    'recall per class: drop at most 0.05'
+    """
+    (kind, required), = criterion.bounds().items()
+    less = not metric(criterion.metric).greater_is_better
+    words = {
+        "max_drop": ("rise at most" if less else "drop at most"),
+        "min_gain": ("fall more than" if less else "gain more than"),
+        "min_relative_gain": ("fall, relative, more than" if less else "gain, relative, more than"),
+        "floor": ("at most" if less else "at least"),
+    }[kind]
+    per = f" per {criterion.per}" if criterion.per else ""
+    return f"{criterion.metric}{per}: {words} {required:g}"
+
+
+def _sentence(row: Row) -> str:
+    where = "" if row.group == "all" else f" for {row.group}"
+    if row.finding == "not evaluable":
+        return f"{row.criterion}{where}: cannot be evaluated ({row.note})."
+    seen = f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
+    verb = "missed" if row.finding == "failed" else "not certain"
+    return f"{row.criterion}{where}: {verb}, measured {seen} on {row.support:,} records."

@@ -1,0 +1,227 @@
+"""Which measurements pass which threshold, and how serious is that?
+
+A `Measurement` is a number with what is known of its certainty; `grade` holds it against the triggers and makes it a
+`Signal`. A measurement that could be chance is never graded above none, however large it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trimtab.decide.severity import rank
+from trimtab.errors import ParamsError
+from trimtab.measure.drift import ColumnDrift, Drift
+from trimtab.measure.intervals import Interval
+from trimtab.settings import DriftSettings, Severity, Trigger
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number that may become a signal.
+
+    Attributes
+    ----------
+    name : str
+        One of `SIGNALS`.
+    value : float
+        nan when it could not be measured.
+    significant : bool
+        Whether chance is ruled out at the level of the check; True where no test applies.
+    p_value : float
+        nan where no test applies.
+    columns : tuple of str
+        The columns concerned, worst first.
+    message : str
+        One sentence for an operator.
+    """
+
+    name: str
+    value: float
+    message: str
+    significant: bool = True
+    p_value: float = math.nan
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A measurement held against a threshold.
+
+    Attributes
+    ----------
+    threshold : float
+        The one that was passed, or the lowest one that was not.
+    severity : str
+        none, low, medium, high or critical.
+    """
+
+    name: str
+    value: float
+    threshold: float
+    p_value: float
+    severity: Severity
+    columns: tuple[str, ...]
+    message: str
+
+
+SIGNALS = {
+    "feature_drift": "largest PSI beyond chance of an input column",
+    "prediction_drift": "largest PSI beyond chance of the champion's scores and predictions",
+    "performance_drop": "realised performance lost since the baseline, as a share of it",
+    "outliers": "largest share of a column beyond three standard deviations of the reference",
+    "class_balance": "PSI beyond chance of the labels",
+    "label_completeness": "share of records without a label although it is due",
+    "new_records": "records since the champion was trained",
+    "model_age": "days since the champion was trained",
+}
+
+
+def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
+    """The rules that hold where the params file has none for a signal."""
+    table: list[tuple[str, float, Severity]] = [
+        ("feature_drift", drift.psi_warn, "medium"),
+        ("feature_drift", drift.psi_alert, "high"),
+        ("prediction_drift", drift.psi_warn, "medium"),
+        ("prediction_drift", drift.psi_alert, "high"),
+        ("performance_drop", 0.05, "medium"),
+        ("performance_drop", 0.10, "high"),
+        ("performance_drop", 0.20, "critical"),
+        ("outliers", 0.05, "medium"),
+        ("class_balance", drift.psi_warn, "medium"),
+        ("label_completeness", 0.50, "medium"),
+        ("new_records", 1000, "low"),
+        ("model_age", 30, "low"),
+    ]
+    return tuple(Trigger(signal=name, at_least=at_least, severity=severity) for name, at_least, severity in table)
+
+
+def triggers_for(drift: DriftSettings, own: Sequence[Trigger]) -> tuple[Trigger, ...]:
+    """The params file's rules, and the defaults for signals that it does not mention.
+
+    Raises
+    ------
+    ParamsError
+        When a rule names a signal that does not exist.
+    """
+    for trigger in own:
+        if trigger.signal not in SIGNALS:
+            raise ParamsError(f"triggers: there is no signal {trigger.signal!r}; known: {', '.join(SIGNALS)}")
+    mentioned = {trigger.signal for trigger in own}
+    return tuple(own) + tuple(t for t in default_triggers(drift) if t.signal not in mentioned)
+
+
+def grade(measurement: Measurement, triggers: Iterable[Trigger]) -> Signal:
+    """Hold a measurement against the triggers for its name.
+
+    Examples
+    --------
+    >>> rule = Trigger(signal="model_age", at_least=30, severity="low")
+    >>> grade(Measurement("model_age", 45.0, "The champion is 45 days old."), [rule]).severity
+    'low'
+    """
+    mine = sorted((t for t in triggers if t.signal == measurement.name), key=lambda t: t.at_least)
+    passed = [t for t in mine if measurement.significant and measurement.value >= t.at_least]
+    worst = max(passed, key=lambda t: (rank(t.severity), t.at_least), default=None)
+    shown = worst or (mine[0] if mine else None)
+    return Signal(
+        name=measurement.name,
+        value=measurement.value,
+        threshold=shown.at_least if shown else math.nan,
+        p_value=measurement.p_value,
+        severity=worst.severity if worst else "none",
+        columns=measurement.columns,
+        message=measurement.message,
+    )
+
+
+def feature_drift(drift: Drift, settings: DriftSettings) -> Measurement:
+    """The largest significant shift of an input column, and all columns that drifted."""
+    return _drift("feature_drift", drift, settings, "input columns")
+
+
+def prediction_drift(drift: Drift, settings: DriftSettings) -> Measurement:
+    """The largest significant shift of what the champion says."""
+    return _drift("prediction_drift", drift, settings, "of the champion's outputs")
+
+
+def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
+    """The shift of the labels themselves."""
+    column = drift.columns[0]
+    significant = column.q_value <= settings.alpha
+    words = "differ from" if significant and column.excess >= settings.psi_warn else "are close to"
+    return Measurement(
+        "class_balance", column.excess, significant=significant, p_value=column.q_value, columns=(column.name,),
+        message=f"The shares of the classes {words} those at training (PSI {column.psi:.2f}).",
+    )
+
+
+def outliers(drift: Drift) -> Measurement:
+    """The column with the largest share of outliers."""
+    tested = [c for c in drift.columns if c.kind == "numeric" and not math.isnan(c.outliers)]
+    if not tested or drift.current_rows < 1:
+        return Measurement("outliers", math.nan, "No numeric column has values to look for outliers in.")
+    worst = max(tested, key=lambda c: c.outliers)
+    return Measurement(
+        "outliers", worst.outliers, columns=(worst.name,), significant=worst.q_value <= 0.05, p_value=worst.q_value,
+        message=f"{worst.outliers:.1%} of {worst.name} lie beyond three standard deviations of the reference.",
+    )
+
+
+def performance_drop(metric: str, baseline: Interval, current: Interval, *, greater_is_better: bool) -> Measurement:
+    """Realised loss as a share of the baseline, significant when the two intervals cannot both be right.
+
+    The difference of two independent estimates: its standard error is taken from both intervals.
+    """
+    sign = 1.0 if greater_is_better else -1.0
+    lost = sign * (baseline.value - current.value)
+    if math.isnan(lost) or not baseline.value:
+        return Measurement("performance_drop", math.nan, f"{metric} of the current window cannot be computed yet.")
+    half_widths = math.hypot(baseline.high - baseline.low, current.high - current.low) / 2
+    relative = lost / abs(baseline.value)
+    certain = "" if lost > half_widths else ", within what chance explains"
+    verb = "lost" if lost > 0 else "gained"
+    return Measurement(
+        "performance_drop", relative, significant=lost > half_widths,
+        message=f"{metric} went from {baseline.value:.3f} to {current.value:.3f}: "
+        f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{certain}).",
+    )
+
+
+def new_records(count: int) -> Measurement:
+    """How many records came since the champion was trained."""
+    return Measurement("new_records", float(count), f"{count:,} records came since the champion was trained.")
+
+
+def model_age(days: float) -> Measurement:
+    """How old the champion is."""
+    return Measurement("model_age", days, f"The champion learned from records up to {days:.0f} days ago.")
+
+
+def label_completeness(due: int, known: int) -> Measurement:
+    """The share of labels that are due but missing."""
+    if not due:
+        return Measurement("label_completeness", math.nan, "No label of the current window is due yet.")
+    return Measurement(
+        "label_completeness", 1 - known / due, f"{known:,} of the {due:,} labels that are due are known ({known / due:.1%})."
+    )
+
+
+def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Measurement:
+    moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
+    tested = [c for c in drift.columns if not math.isnan(c.q_value)]
+    if not tested:
+        return Measurement(name, math.nan, f"None {words if words.startswith('of') else 'of the ' + words} could be tested.")
+    worst = moved[0] if moved else max(tested, key=lambda c: c.excess)
+    value, p_value = worst.excess, worst.q_value
+    message = f"{len(moved)} of {len(drift.columns)} {words} drifted"
+    message += f": {_listed(moved)}." if moved else f"; the largest shift is {worst.name} (PSI {worst.psi:.2f})."
+    return Measurement(
+        name, value, message, significant=bool(moved), p_value=p_value, columns=tuple(c.name for c in moved)
+    )
+
+
+def _listed(columns: Sequence[ColumnDrift], most: int = 3) -> str:
+    shown = ", ".join(f"{c.name} (PSI {c.psi:.2f})" for c in columns[:most])
+    return shown + (f" and {len(columns) - most} more" if len(columns) > most else "")

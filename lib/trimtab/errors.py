@@ -1,0 +1,75 @@
+"""Everything that can go wrong, each with the exit code that the command line ends with.
+
+The table of exit codes is part of Trimtab's contract: 2 bad usage, params or data, 3 another run is active, 4 a step
+failed, 5 a time limit was hit, 130 and 143 interrupted.
+"""
+
+from __future__ import annotations
+
+
+class TrimtabError(Exception):
+    """Root of all errors that Trimtab raises on purpose. Its message is one sentence for a person."""
+
+    exit_code = 4
+
+
+class UsageError(TrimtabError):
+    """The command was typed wrongly, or asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class ParamsError(TrimtabError):
+    """The params file, an override or an environment variable is wrong; the message names the key and the file."""
+
+    exit_code = 2
+
+
+class DataError(TrimtabError):
+    """The records cannot be used; the message names the table or column."""
+
+    exit_code = 2
+
+
+class StateError(TrimtabError):
+    """`TRIMTAB_HOME` cannot be written or read."""
+
+    exit_code = 2
+
+
+class BusyError(TrimtabError):
+    """Another run of the same model is active; the message says which."""
+
+    exit_code = 3
+
+
+class StepError(TrimtabError):
+    """A notebook failed; the message names it and its first error."""
+
+    exit_code = 4
+
+
+class ModelFileError(TrimtabError):
+    """A model file is missing, corrupt, altered, or holds types that nobody reviewed."""
+
+    exit_code = 4
+
+
+class ChampionError(TrimtabError):
+    """The champion is not what the caller expected, so it was not changed."""
+
+    exit_code = 4
+
+
+class TimeLimitError(TrimtabError):
+    """Training or a step took longer than it may; what it was doing was stopped."""
+
+    exit_code = 5
+
+
+class Interrupted(TrimtabError):  # noqa: N818 -- a stop that was asked for is no error of the program
+    """Ctrl-C (exit 130) or SIGTERM (exit 143) ended the run."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by signal {signal_number}")
+        self.exit_code = 128 + signal_number

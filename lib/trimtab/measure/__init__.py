@@ -1,0 +1,1 @@
+"""Measurements: values in, values out; no files, clock, database or params."""

@@ -1,0 +1,142 @@
+"""Into which bins does a value of a column fall? Frozen on the reference, so that every later count is comparable.
+
+Numeric columns have `FINE` bins of equal mass in the reference, which bound the error of a Kolmogorov-Smirnov statistic
+by 1/FINE, and groups of them, about ten, on which the population stability index is defined. The outer bins are open,
+so that an outlier cannot stretch them. A value that holds a large share of the records (an atom: zero in a
+zero-inflated column, both values of a binary one) has a bin to itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FINE = 200
+COARSE = 10
+MAX_LEVELS = 10_000
+OUTLIER_Z = 3.0
+_IQR_OF_NORMAL = 1.349
+
+
+@dataclass(frozen=True)
+class NumericBins:
+    """Bins of a numeric column.
+
+    Attributes
+    ----------
+    edges : tuple of float
+        Strictly increasing inner edges; bin i holds edges[i-1] < x ≤ edges[i], the first and last are open.
+    groups : tuple of int
+        Indices into `edges` at which the coarse bins end.
+    low, high : float
+        Mean ∓ 3 standard deviations of the reference; values beyond count as outliers. nan without values.
+    minimum, maximum : float
+        Range of the reference; nan without values.
+    scale : float
+        Robust standard deviation of the reference, IQR / 1.349, or the ordinary one where that is 0.
+    """
+
+    edges: tuple[float, ...]
+    groups: tuple[int, ...]
+    low: float
+    high: float
+    minimum: float
+    maximum: float
+    scale: float
+
+    @property
+    def size(self) -> int:
+        """Number of bins."""
+        return len(self.edges) + 1
+
+
+@dataclass(frozen=True)
+class CategoricalBins:
+    """Levels of a categorical column in the reference, most frequent first; everything else counts as unseen."""
+
+    levels: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of bins."""
+        return len(self.levels)
+
+
+Bins = NumericBins | CategoricalBins
+BinTable = Mapping[str, Bins]
+
+
+def freeze_numeric(values: npt.ArrayLike) -> NumericBins:
+    """Freeze bins on a sample of a numeric column.
+
+    Parameters
+    ----------
+    values : array of float, shape (n,)
+        Values of the reference; NaN and infinite ones are left out.
+
+    Examples
+    --------
+    >>> freeze_numeric([0, 0, 0, 1]).edges == (np.nextafter(0, -1), 0.0, np.nextafter(1, 0), 1.0)
+    True
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    sample = np.sort(sample[np.isfinite(sample)])
+    if not len(sample):
+        return NumericBins((), (), math.nan, math.nan, math.nan, math.nan, math.nan)
+    quantiles = np.quantile(sample, np.arange(1, FINE) / FINE, method="inverted_cdf")
+    atoms = _atoms(sample)
+    below = np.nextafter(atoms, -np.inf)
+    edges = np.unique(np.concatenate([quantiles, atoms, below]))
+    tenths = np.quantile(sample, np.arange(1, COARSE) / COARSE, method="inverted_cdf")
+    coarse = np.unique(np.concatenate([tenths, np.nextafter(tenths[np.isin(tenths, atoms)], -np.inf)]))
+    mean, deviation = float(sample.mean()), float(sample.std())
+    quarter, three_quarters = np.quantile(sample, [0.25, 0.75])
+    return NumericBins(
+        edges=tuple(edges.tolist()),
+        groups=tuple(np.searchsorted(edges, coarse).tolist()),
+        low=mean - OUTLIER_Z * deviation,
+        high=mean + OUTLIER_Z * deviation,
+        minimum=float(sample[0]),
+        maximum=float(sample[-1]),
+        scale=float(three_quarters - quarter) / _IQR_OF_NORMAL or deviation,
+    )
+
+
+def _atoms(ordered: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Values that hold at least 1/FINE of the sample; all values where there are few."""
+    values, counts = np.unique(ordered, return_counts=True)
+    if len(values) <= COARSE:
+        return values
+    return values[(counts >= len(ordered) / FINE) & (counts > 1)]
+
+
+def freeze_categorical(levels: Sequence[str]) -> CategoricalBins:
+    """Freeze the levels of a categorical column, given most frequent first; beyond `MAX_LEVELS` they count as unseen."""
+    return CategoricalBins(tuple(levels[:MAX_LEVELS]))
+
+
+def to_json(bins: Bins) -> dict[str, Any]:
+    """Bins as plain values; `from_json` reads them back, equal to the last bit."""
+    kind = "numeric" if isinstance(bins, NumericBins) else "categorical"
+    plain = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(bins).items()}
+    return {"kind": kind} | {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in plain.items()}
+
+
+def from_json(plain: Mapping[str, Any]) -> Bins:
+    """Read back what `to_json` wrote."""
+    if plain["kind"] == "categorical":
+        return CategoricalBins(tuple(plain["levels"]))
+    numbers = {k: math.nan if plain[k] is None else plain[k] for k in ("low", "high", "minimum", "maximum", "scale")}
+    return NumericBins(tuple(plain["edges"]), tuple(plain["groups"]), **numbers)
+
+
+def digest(bins: Bins) -> str:
+    """A short name for the bins: equal bins, equal digest."""
+    return hashlib.sha256(json.dumps(to_json(bins), sort_keys=True).encode()).hexdigest()[:16]

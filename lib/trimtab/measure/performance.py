@@ -1,0 +1,177 @@
+"""How good is a model overall, per class and per segment, and how do two differ on the same records?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trimtab.measure.intervals import Interval, Measure, PairedDifference, intervals, paired_differences
+from trimtab.measure.metrics import METRICS, metric
+from trimtab.measure.outputs import Array, Outputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OVERALL: Mapping[str, tuple[str, ...]] = {
+    "binary": ("accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "log_loss"),
+    "multiclass": ("accuracy", "balanced_accuracy", "f1", "roc_auc", "log_loss"),
+    "regression": ("mae", "rmse", "r2"),
+}
+PER_CLASS = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Metrics of one model with their intervals.
+
+    Attributes
+    ----------
+    rows : int
+        Records with a known outcome.
+    values : mapping
+        Interval by what was measured.
+    support : mapping
+        Records that each measure rests on: all, those of the class, those in the segment.
+    """
+
+    rows: int
+    values: Mapping[Measure, Interval]
+    support: Mapping[Measure, int]
+
+    def __getitem__(self, name: str) -> Interval:
+        return self.values[Measure(name)]
+
+    def overall(self) -> dict[str, float]:
+        """The metrics over all records, by name."""
+        return {m.metric: i.value for m, i in self.values.items() if m.label is None and m.segment is None}
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per metric and group."""
+        import pandas as pd
+
+        rows = [
+            {
+                "group": group_name(m), "metric": m.metric, "records": self.support[m],
+                "value": i.value, "low": i.low, "high": i.high,
+            }
+            for m, i in self.values.items()
+        ]
+        return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Champion and challenger on the same records; without a champion only the challenger.
+
+    Attributes
+    ----------
+    rows : int
+        Records of the holdout that both were held to.
+    challenger : Performance
+        The challenger alone.
+    differences : mapping
+        Challenger against champion by what was measured; empty without a champion.
+    labels, segments : tuple of str
+        The groups that exist, for criteria per class and per segment.
+    """
+
+    rows: int
+    challenger: Performance
+    differences: Mapping[Measure, PairedDifference]
+    labels: tuple[str, ...]
+    segments: tuple[str, ...]
+
+
+def group_name(measure: Measure) -> str:
+    """The group of records that a measure speaks of, in words.
+
+    Examples
+    --------
+    >>> group_name(Measure("recall", "True")), group_name(Measure("accuracy", segment="origin = JFK"))
+    ('class True', 'origin = JFK')
+    """
+    parts = [f"class {measure.label}"] if measure.label is not None else []
+    parts += [measure.segment] if measure.segment is not None else []
+    return ", ".join(parts) or "all"
+
+
+def measure_performance(
+    outputs: Outputs, *, segments: Mapping[str, Array] | None = None, confidence: float = 0.95, seed: int = 0
+) -> Performance:
+    """Measure what is usually asked for: the task's metrics over all, per class, and per segment.
+
+    Parameters
+    ----------
+    outputs : Outputs
+        Outcomes and predictions.
+    segments : mapping, optional
+        Boolean masks by the segment's name.
+    confidence : float
+        Of the bootstrap intervals.
+    """
+    names = [name for name in OVERALL[outputs.task] if METRICS[name].applies(outputs)]
+    per_class = PER_CLASS if outputs.labels else ()
+    found = intervals(names, outputs, per_class=per_class, segments=segments, confidence=confidence, seed=seed)
+    wanted = {m: i for m, i in found.items() if m.label is None or m.segment is None}
+    return Performance(len(outputs), wanted, _support(wanted, outputs, segments))
+
+
+def evaluate_pair(
+    challenger: Outputs,
+    champion: Outputs | None,
+    *,
+    metrics: Sequence[str] = (),
+    per_class: Sequence[str] = (),
+    segments: Mapping[str, Array] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Evaluation:
+    """Hold two models to the same records.
+
+    Parameters
+    ----------
+    challenger, champion : Outputs
+        For the same records in the same order.
+    metrics, per_class : sequence of str
+        Measured besides the usual ones.
+
+    Raises
+    ------
+    ValueError
+        When the two do not rest on the same records, or a metric is unknown or does not apply.
+    """
+    usual = [name for name in OVERALL[challenger.task] if METRICS[name].applies(challenger)]
+    names = list(dict.fromkeys([*usual, *metrics]))
+    by_class = list(dict.fromkeys([*(PER_CLASS if challenger.labels else ()), *per_class]))
+    if champion is None:
+        alone = intervals(
+            names, challenger, per_class=by_class, segments=segments, confidence=confidence, seed=seed
+        )
+        differences: dict[Measure, PairedDifference] = {}
+    else:
+        names = [name for name in names if name in metrics or metric(name).applies(champion)]
+        differences = paired_differences(
+            names, challenger, champion, per_class=by_class, segments=segments, confidence=confidence, seed=seed
+        )
+        alone = {m: pair.challenger for m, pair in differences.items()}
+    performance = Performance(len(challenger), alone, _support(alone, challenger, segments))
+    return Evaluation(len(challenger), performance, differences, challenger.labels, tuple(segments or ()))
+
+
+def _support(
+    measures: Mapping[Measure, object], outputs: Outputs, segments: Mapping[str, Array] | None
+) -> dict[Measure, int]:
+    """Records behind each measure: those of the class (by outcome) within the segment."""
+    masks = {None: np.ones(len(outputs), dtype=bool)} | dict(segments or {})
+    codes = {label: code for code, label in enumerate(outputs.labels)}
+
+    def count(one: Measure) -> int:
+        chosen = masks[one.segment]
+        if one.label is not None:
+            chosen = chosen & (outputs.actual == codes[one.label])
+        return int(chosen.sum())
+
+    return {one: count(one) for one in measures}

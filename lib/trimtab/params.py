@@ -1,0 +1,292 @@
+"""What was asked for: a params file, the files it extends, the environment and `--set`, read once and checked.
+
+Later sources win: an extended file, the file itself, `TRIMTAB_…` variables, `--set`. Mappings merge, lists replace.
+Everything is addressed by one kind of path (`drift.psi_alert`, `TRIMTAB_DRIFT__PSI_ALERT`) and every value is read as
+YAML, wherever it comes from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from trimtab.errors import ParamsError
+from trimtab.settings import Params
+
+PREFIX = "TRIMTAB_"
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^@\s]+)@")
+_SHORTEST_SECRET = 4    # shorter values are too common in ordinary text to be blanked out
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Checked params with what is known of their origin.
+
+    Attributes
+    ----------
+    params : Params
+        The values, secrets resolved.
+    public : dict
+        The same tree as text may show it: `${NAME}` unresolved, passwords in URLs and alert addresses blanked.
+    path : Path
+        The params file, absolute.
+    secrets : tuple of (str, str)
+        Each secret with what stands in its place, longest first.
+    """
+
+    params: Params
+    public: dict[str, Any]
+    path: Path
+    secrets: tuple[tuple[str, str], ...]
+
+    def redact(self, text: str) -> str:
+        """Put its placeholder in the place of each secret, also where the text is JSON."""
+        for secret, placeholder in self.secrets:
+            text = text.replace(secret, placeholder)
+            escaped = _in_json(secret)
+            if escaped != secret:
+                text = text.replace(escaped, placeholder)
+        return text
+
+
+def _in_json(text: str) -> str:
+    """The text as it looks between the quotes of a JSON string."""
+    return json.dumps(text)[1:-1]
+
+
+def load(
+    path: str | Path,
+    *,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Read and check a params file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A YAML file.
+    overrides : mapping or iterable of str
+        `{"drift.psi_alert": 0.2}` or `["drift.psi_alert=0.2"]`; these win over everything.
+    environment : mapping, optional
+        Where `${NAME}` and `TRIMTAB_…` are looked up; by default the process's own.
+
+    Raises
+    ------
+    ParamsError
+        Naming the file and the key, for anything that is missing, unknown, of the wrong type or unreadable.
+    """
+    variables = os.environ if environment is None else environment
+    file = Path(path).expanduser().resolve()
+    tree, origins = _read(file, ())
+    for keys, value, origin in [*_from_environment(variables), *_from_overrides(overrides)]:
+        _put(tree, keys, value)
+        origins[keys] = origin
+    secrets: dict[str, str] = {}
+    resolved = _resolve(tree, (), variables, secrets, origins, file)
+    try:
+        params = Params.model_validate(resolved)
+    except ValidationError as error:
+        message = _explain(error, origins, file)
+        for secret, placeholder in secrets.items():
+            message = message.replace(secret, placeholder) if secret else message
+        raise ParamsError(message) from None
+    secrets |= {url: "<alert url>" for url in params.alerts.urls}
+    for text in _strings(resolved):
+        secrets |= {match[2]: "***" for match in _PASSWORD.finditer(text)}
+    known = tuple(sorted((s for s in secrets.items() if len(s[0]) >= _SHORTEST_SECRET), key=lambda s: -len(s[0])))
+    return Loaded(params, _public(tree, params), file, known)
+
+
+def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+    """Read a file and those it extends into one tree, with the file that each key came from."""
+    if file in trail:
+        raise ParamsError(f"{file}: extends itself by way of {' -> '.join(p.name for p in (*trail, file))}")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        by = f" (extended by {trail[-1]})" if trail else ""
+        raise ParamsError(f"{file}: there is no such params file{by}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{file}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ParamsError(f"{file}{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(content, dict):
+        raise ParamsError(f"{file}: a params file is a mapping of keys to values, and this is not")
+    content = _string_keys(content)
+    parent = content.pop("extends", None)
+    tree: dict[str, Any] = {}
+    origins: dict[tuple[str, ...], str] = {}
+    if parent is not None:
+        if not isinstance(parent, str):
+            raise ParamsError(f"{file}: extends: must name one file")
+        tree, origins = _read((file.parent / parent).resolve(), (*trail, file))
+    for keys, value in _leaves(content, ()):
+        _put(tree, keys, value)
+        origins[keys] = str(file)
+    return tree, origins
+
+
+def _string_keys(value: Any) -> Any:
+    """YAML allows numbers and booleans as keys; params keys are text."""
+    if isinstance(value, dict):
+        return {str(key): _string_keys(item) for key, item in value.items()}
+    return [_string_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _leaves(tree: Mapping[str, Any], before: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*before, key))
+        else:
+            yield (*before, key), value
+
+
+def _put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
+    """Set one value, making the mappings on the way; a mapping of another shape gives way (last: 30d, then rows: 5)."""
+    for key in keys[:-1]:
+        if not isinstance(tree.get(key), dict):
+            tree[key] = {}
+        tree = tree[key]
+    tree[keys[-1]] = value
+
+
+def _from_environment(variables: Mapping[str, str]) -> Iterable[tuple[tuple[str, ...], Any, str]]:
+    """Variables that name a key. One with `__` must: a misspelt override would otherwise pass unnoticed."""
+    for name, text in sorted(variables.items()):
+        keys = tuple(name[len(PREFIX):].lower().split("__")) if name.startswith(PREFIX) else ()
+        if not keys or (len(keys) == 1 and keys[0] not in Params.model_fields):
+            continue
+        if keys[0] not in Params.model_fields:
+            raise ParamsError(f"environment variable {name}: there is no params key {'.'.join(keys)!r}")
+        yield keys, _value(text, f"environment variable {name}"), f"environment variable {name}"
+
+
+def _from_overrides(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[tuple[str, ...], Any, str]]:
+    if isinstance(overrides, Mapping):
+        for key, value in overrides.items():
+            yield tuple(key.split(".")), value, f"override {key}"
+        return
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ParamsError(f"--set {text}: write it as key=value, such as drift.psi_alert=0.2")
+        yield tuple(key.strip().split(".")), _value(value, f"--set {key}"), f"--set {key.strip()}"
+
+
+def _value(text: str, origin: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ParamsError(f"{origin}: {text!r} is not valid YAML") from None
+
+
+def _resolve(
+    value: Any,
+    keys: tuple[str, ...],
+    variables: Mapping[str, str],
+    secrets: dict[str, str],
+    origins: Mapping[tuple[str, ...], str],
+    file: Path,
+) -> Any:
+    """Put the environment's values in the place of `${NAME}`, remembering each as a secret."""
+    if isinstance(value, dict):
+        return {k: _resolve(v, (*keys, k), variables, secrets, origins, file) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_resolve(item, keys, variables, secrets, origins, file) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def look_up(match: re.Match[str]) -> str:
+        if match[1] not in variables:
+            where = origins.get(keys, str(file))
+            raise ParamsError(f"{where}: {'.'.join(keys)}: the environment variable {match[1]} is not set")
+        secrets[variables[match[1]]] = match[0]
+        return variables[match[1]]
+
+    return _REFERENCE.sub(look_up, value)
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def _public(tree: Mapping[str, Any], params: Params) -> dict[str, Any]:
+    """The checked tree with defaults filled in, but with text as it was written, not as it was resolved."""
+    shown: dict[str, Any] = params.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for keys, value in _leaves(tree, ()):
+        if any("${" in text for text in _strings(value)):
+            _put(shown, keys, value)
+    blanked: dict[str, Any] = _blank(shown)
+    blanked["alerts"]["urls"] = [
+        url if _REFERENCE.fullmatch(url) else "<alert url>" for url in blanked.get("alerts", {}).get("urls", [])
+    ]
+    return blanked
+
+
+def _blank(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _blank(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_blank(item) for item in value]
+    return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+
+
+def _explain(error: ValidationError, origins: Mapping[tuple[str, ...], str], file: Path) -> str:
+    """One sentence for the first thing that is wrong: where it was written, which key, what to do."""
+    first, *more = error.errors(include_url=False)
+    keys = tuple(str(part) for part in first["loc"])
+    named = [key for key in keys if not re.match(r"literal\[|WindowSpec$|function-", key)]    # steps within a union
+    origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), str(file))
+    if first["type"] == "extra_forbidden":
+        known = _keys_of(Params, named[:-1])
+        close = difflib.get_close_matches(named[-1], known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
+        what = f"unknown key; {hint}"
+    elif first["type"] == "missing":
+        what = "this key is required"
+    else:
+        what = first["msg"].removeprefix("Value error, ")
+        if first["type"] != "value_error":
+            what += f" (it is {_shorten(first['input'])})"
+    others = f" ({len(more)} more after this)" if more else ""
+    return f"{origin}: {'.'.join(named)}: {what}{others}" if named else f"{origin}: {what}{others}"
+
+
+def _shorten(value: object) -> str:
+    text = _PASSWORD.sub(r"\1:***@", repr(value))
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _keys_of(model: type[BaseModel], keys: Iterable[str]) -> list[str]:
+    """The keys that a section knows, as they are written in a file."""
+    for key in keys:
+        field = model.model_fields.get(key)
+        inside = _annotations(field.annotation) if field else ()
+        model = next((a for a in inside if isinstance(a, type) and issubclass(a, BaseModel)), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _annotations(annotation: Any) -> Iterable[Any]:
+    yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _annotations(part)

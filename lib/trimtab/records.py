@@ -1,0 +1,459 @@
+"""Which records, and which of their labels, could be seen at a time T? Every Ibis expression is run here.
+
+A `Records` is a table as it stood at `as_of`: later records are filtered out and labels that were not yet known are
+null, in one expression from which all windows are cut. Nothing else in Trimtab reads the source.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.types as ir
+
+from trimtab.errors import DataError
+from trimtab.measure import profiling
+from trimtab.measure.bins import BinTable, CategoricalBins
+from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.profiling import Watched
+from trimtab.settings import Data, WindowSpec, format_duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_READERS = {
+    ".parquet": "read_parquet", ".pq": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv",
+    ".json": "read_json", ".jsonl": "read_json", ".ndjson": "read_json",
+}
+_COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of records: `start` is included, `end` is not.
+
+    Attributes
+    ----------
+    name : str
+        What it is used for: reference, current, training, holdout.
+    start, end : datetime
+        Naive UTC.
+    table : ibis Table
+        The records, by the names of their columns; nothing is read until asked for.
+    rows, labelled : int
+        How many records there are, and how many have a label that could be seen.
+    """
+
+    name: str
+    start: datetime
+    end: datetime
+    rows: int
+    labelled: int
+    table: ir.Table = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.name} window, {self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a contract check saw of one column over the visible records."""
+
+    name: str
+    role: str
+    type: str
+    nulls: int
+    infinite: int
+    distinct: int
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a contract check saw of the whole table as of a time."""
+
+    rows: int
+    first: datetime
+    last: datetime
+    labelled: int
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Identity of a window's content: rows, range of times, and a hash that does not depend on their order."""
+
+    rows: int
+    first: str | None
+    last: str | None
+    sha256: str
+
+
+class Records:
+    """The records of one params file as they could be seen at `as_of`.
+
+    Parameters
+    ----------
+    data : Data
+        Columns and their roles.
+    table : ibis Table
+        The source, uncut.
+    backend : ibis backend
+        Where expressions run.
+    as_of : datetime, "now" or "latest"
+        Records made at this time or later are invisible; "latest" means just after the newest record.
+    source : str
+        How messages call the table.
+    """
+
+    def __init__(self, data: Data, table: ir.Table, backend: Any, as_of: datetime | str, source: str) -> None:
+        self.data = data
+        self.source = source
+        self._backend = backend
+        _check_columns(data, table, source)
+        self._table = table.select(*data.columns).mutate(**{data.time: _as_timestamp(table, data.time, source)})
+        self._check_times()
+        self.as_of = self._resolve(as_of)
+        self.visible = self._visible()
+
+    @classmethod
+    def open(cls, data: Data, as_of: datetime | str, folders: Sequence[Path]) -> Records:
+        """Connect to the source; relative files are looked for in `folders`, in order.
+
+        Raises
+        ------
+        DataError
+            When the source is missing or unreadable, or a column is missing or of the wrong type.
+        """
+        backend, table = _connect(data, folders)
+        return cls(data, table, backend, as_of, data.table)
+
+    # -- running expressions -------------------------------------------------------------------------------------
+
+    def arrow(self, expression: ir.Table) -> pa.Table:
+        """Run an expression; a failure in the source is a DataError that names it."""
+        try:
+            return self._backend.to_pyarrow(expression)
+        except Exception as error:  # noqa: BLE001 -- each backend raises its own classes; none may reach a user raw
+            raise DataError(f"{self.source}: cannot be read: {_first_line(error)}") from error
+
+    def row(self, expression: ir.Table) -> dict[str, Any]:
+        """Run an expression that gives one row."""
+        rows: list[dict[str, Any]] = self.arrow(expression).to_pylist()
+        return rows[0]
+
+    def frame(self, window: Window, columns: Sequence[str]) -> pd.DataFrame:
+        """The window's records as a data frame, oldest first, text columns as objects with None for null."""
+        order = [self.data.time, *([self.data.id] if self.data.id else [])]
+        wanted = list(dict.fromkeys([*columns, *order]))
+        frame = self.arrow(window.table.select(*wanted).order_by(order)).to_pandas()
+        for name in frame.columns:
+            if frame[name].dtype == "str":
+                frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+        return frame[list(columns)]
+
+    # -- windows -------------------------------------------------------------------------------------------------
+
+    def window(self, name: str, spec: WindowSpec) -> Window:
+        """Cut a window.
+
+        Raises
+        ------
+        DataError
+            When it holds no records.
+        """
+        start, end = self._bounds(spec, labelled=False)
+        window = self.between(name, start, end)
+        if not window.rows:
+            raise DataError(
+                f"{self.source}: the {window} holds no records: as of {self.as_of:%Y-%m-%d %H:%M} the records "
+                f"run from {self._span['first']:%Y-%m-%d %H:%M} to {self._span['last']:%Y-%m-%d %H:%M}"
+            )
+        return window
+
+    def between(self, name: str, start: datetime, end: datetime, *, labelled: bool = False) -> Window:
+        """The visible records with start ≤ time < end, or those of them that have a label."""
+        time = self.visible[self.data.time]
+        table = self.visible.filter(time >= ibis.literal(start), time < ibis.literal(end))
+        if labelled:
+            table = table.filter(table[self._label].notnull())
+        known = table[self.data.label].notnull().sum() if self.data.label else ibis.literal(0)
+        counts = self.row(table.aggregate(rows=table.count(), labelled=known.cast("int64")))
+        return Window(name, start, end, counts["rows"], counts["labelled"] or 0, table)
+
+    def training(self, spec: WindowSpec, holdout: float) -> tuple[Window, Window]:
+        """Split the labelled training window by time: the oldest records to learn from, the newest `holdout` share kept.
+
+        Records of the same moment stay together, so that no record of the holdout is older than one trained on.
+
+        Raises
+        ------
+        DataError
+            When there are no labels, or too few distinct times to split.
+        """
+        start, end = self._bounds(spec, labelled=True)
+        both = self.between("training window", start, end, labelled=True)
+        if not both.rows:
+            raise DataError(
+                f"{self.source}: column {self.data.label!r} has no known label between {start:%Y-%m-%d} and "
+                f"{end:%Y-%m-%d}, so there is nothing to train on"
+            )
+        seconds = both.table[self.data.time].epoch_seconds()
+        split = self.row(both.table.aggregate(split=seconds.quantile(1 - holdout), first=seconds.min()))
+        at = max(split["split"], split["first"] + 1)
+        middle = datetime.fromtimestamp(int(at), UTC).replace(tzinfo=None)
+        older = self.between("training", start, middle, labelled=True)
+        newer = self.between("holdout", middle, end, labelled=True)
+        if not older.rows or not newer.rows:
+            raise DataError(
+                f"{self.source}: the {both.rows} labelled records of the training window cannot be split by "
+                f"{self.data.time!r} into training and holdout: too few distinct times"
+            )
+        return older, newer
+
+    def fingerprint(self, window: Window) -> Fingerprint:
+        """Identity of the window's content. Equal content gives an equal hash in any order of rows."""
+        table = window.table
+        time = table[self.data.time]
+        whole = ibis.struct({name: table[name] for name in sorted(table.columns)})
+        seen = self.row(table.aggregate(n=table.count(), a=time.min(), b=time.max(), h=whole.hash().bit_xor()))
+        first, last = (t.isoformat() if t is not None else None for t in (seen["a"], seen["b"]))
+        content = json.dumps([sorted(table.columns), seen["n"], first, last, seen["h"]])
+        return Fingerprint(seen["n"], first, last, hashlib.sha256(content.encode()).hexdigest())
+
+    # -- profiles ------------------------------------------------------------------------------------------------
+
+    def profile(self, window: Window, watched: Watched, bins: BinTable | None = None) -> Profile:
+        """Count the window's records per bin; without `bins`, freeze them on this window first."""
+        table = window.table
+        counted = {name: self.arrow(profiling.levels(table, watched, name)) for name in watched.categorical}
+        if bins is None:
+            sampled = self.arrow(profiling.sample(table, watched, window.rows)) if watched.floats else None
+            bins = profiling.read_bins(watched, sampled, counted)
+        columns: dict[str, ColumnProfile] = {}
+        if watched.floats:
+            native = self._backend.name == "duckdb"
+            row = self.row(profiling.numeric_counts(table, watched, bins, native=native))
+            columns = profiling.read_numeric(watched, bins, row)
+        for name in watched.categorical:
+            frozen = bins[name]
+            assert isinstance(frozen, CategoricalBins), "categorical columns have levels"
+            columns[name] = profiling.read_levels(frozen, counted[name])
+        return Profile(columns, window.rows)
+
+    # -- the contract --------------------------------------------------------------------------------------------
+
+    def contract(self) -> Contract:
+        """Describe every named column over the visible records."""
+        table, data = self.visible, self.data
+        numeric = {name for name in table.columns if table[name].type().is_floating()}
+        measures = {"rows": table.count()}
+        for index, name in enumerate(table.columns):
+            column = table[name]
+            missing = (column.isnull() | column.isnan()) if name in numeric else column.isnull()
+            measures[f"nulls{index}"] = missing.sum()
+            measures[f"distinct{index}"] = column.approx_nunique()
+            if name in numeric:
+                measures[f"infinite{index}"] = column.isinf().sum()
+        seen = self.row(table.aggregate(**measures))
+        columns = tuple(
+            Column(
+                name, _role(data, name), str(table[name].type()),
+                seen[f"nulls{i}"] or 0, seen.get(f"infinite{i}") or 0, seen[f"distinct{i}"] or 0,
+            )
+            for i, name in enumerate(table.columns)
+        )
+        labelled = next((seen["rows"] - c.nulls for c in columns if c.name == data.label), 0)
+        return Contract(seen["rows"], self._span["first"], self._span["last"], labelled, columns)
+
+    def check(self) -> Contract:
+        """Check what no run can go on without, and return the contract.
+
+        Raises
+        ------
+        DataError
+            For infinite values in a numeric column and for duplicate ids.
+        """
+        contract = self.contract()
+        for column in contract.columns:
+            if column.infinite and column.role == "numeric":
+                raise DataError(f"{self.source}: column {column.name!r} holds {column.infinite} infinite values")
+        if self.data.id:
+            key = self.visible[self.data.id]
+            counts = self.visible.group_by(key).aggregate(n=self.visible.count())
+            twice = self.arrow(counts.filter(counts.n > 1).order_by(self.data.id).limit(1)).to_pylist()
+            if twice:
+                shown, n = twice[0][self.data.id], twice[0]["n"]
+                raise DataError(f"{self.source}: column {self.data.id!r} is not unique: {shown!r} occurs {n} times")
+        return contract
+
+    def classes(self, window: Window) -> dict[str, int]:
+        """How often each label occurs in a window, most frequent first; unknown labels are left out."""
+        table = window.table.filter(window.table[self._label].notnull())
+        counts = table.group_by(label=table[self._label].cast("string")).aggregate(n=table.count())
+        rows = self.arrow(counts.order_by([ibis.desc("n"), "label"])).to_pylist()
+        return {row["label"]: row["n"] for row in rows}
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    @property
+    def _label(self) -> str:
+        if self.data.label is None:
+            raise DataError("data.label: no label column is named, so nothing can be trained or evaluated")
+        return self.data.label
+
+    @cached_property
+    def _span(self) -> dict[str, Any]:
+        time = self.visible[self.data.time]
+        span = self.row(self.visible.aggregate(first=time.min(), last=time.max()))
+        if span["first"] is None:
+            raise DataError(f"{self.source}: no record is older than {self.as_of:%Y-%m-%d %H:%M} (as_of)")
+        return span
+
+    def _check_times(self) -> None:
+        table, time = self._table, self._table[self.data.time]
+        seen = self.row(table.aggregate(rows=table.count(), known=time.count()))
+        if not seen["rows"]:
+            raise DataError(f"{self.source}: the table is empty")
+        if not seen["known"]:
+            raise DataError(f"{self.source}: column {self.data.time!r} (data.time) holds no time that can be read")
+
+    def _resolve(self, as_of: datetime | str) -> datetime:
+        if isinstance(as_of, datetime):
+            return as_of
+        if as_of == "now":
+            return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        newest: datetime = self.row(self._table.aggregate(t=self._table[self.data.time].max()))["t"]
+        return newest.replace(tzinfo=None) + timedelta(seconds=1)
+
+    def _visible(self) -> ir.Table:
+        """The table as of T: no later records, and null in the place of labels that nobody could know."""
+        data, table = self.data, self._table
+        now = ibis.literal(self.as_of)
+        table = table.filter(table[data.time] < now)
+        if data.label is None:
+            return table
+        known = table[data.time] <= ibis.literal(self.as_of - data.label_delay)
+        if data.label_time is not None:
+            told = table[data.label_time].cast("timestamp")
+            known = known & (told.isnull() | (told <= now))
+        label = table[data.label]
+        present = label.notnull() & ~label.isnan() if label.type().is_floating() else label.notnull()
+        return table.mutate(**{data.label: ibis.ifelse(known & present, label, ibis.null(label.type()))})
+
+    def _bounds(self, spec: WindowSpec, *, labelled: bool) -> tuple[datetime, datetime]:
+        if spec.last is not None:
+            return self.as_of - spec.last, self.as_of - (spec.until or timedelta(0))
+        if spec.rows is None:
+            last = self._span["last"].replace(tzinfo=None) + timedelta(seconds=1)
+            return spec.from_ or self._span["first"], min(spec.to or last, self.as_of)
+        table = self.visible.filter(self.visible[self._label].notnull()) if labelled else self.visible
+        newest = table.order_by(ibis.desc(self.data.time)).limit(spec.rows)
+        oldest = self.row(newest.aggregate(t=newest[self.data.time].min()))["t"]
+        return oldest or self.as_of, self.as_of
+
+
+def describe(spec: WindowSpec) -> str:
+    """A window's definition in words.
+
+    Examples
+    --------
+    >>> describe(WindowSpec(last="60d", until="30d"))
+    'from 60d to 30d ago'
+    """
+    if spec.last is not None:
+        last = format_duration(spec.last)
+        return f"from {last} to {format_duration(spec.until)} ago" if spec.until else f"the last {last}"
+    if spec.rows is not None:
+        return f"the newest {spec.rows} records"
+    return f"from {spec.from_ or 'the first record'} to {spec.to or 'the last record'}"
+
+
+def _connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
+    """Open the backend and the table, whichever way `connect` and `table` name them."""
+    try:
+        backend = ibis.connect(data.connect)
+    except ModuleNotFoundError as error:
+        raise DataError(f"data.connect: this backend needs a package that is not installed: {error.name}") from None
+    except Exception as error:  # noqa: BLE001 -- each backend raises its own classes; none may reach a user raw
+        raise DataError(f"data.connect: cannot connect: {_first_line(error)}") from error
+    if backend.name == "duckdb":
+        backend.raw_sql("SET TimeZone = 'UTC'")
+    reader = _reader(data.table) if backend.name == "duckdb" else None
+    try:
+        if reader is None:
+            return backend, backend.table(data.table)
+        return backend, getattr(backend, reader)(_find(data.table, folders))
+    except DataError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- as above
+        raise DataError(f"data.table: {data.table}: cannot be read: {_first_line(error)}") from error
+
+
+def _reader(table: str) -> str | None:
+    suffixes = [suffix.lower() for suffix in Path(table).suffixes if suffix.lower() not in _COMPRESSED]
+    return _READERS.get(suffixes[-1]) if suffixes else None
+
+
+def _find(table: str, folders: Sequence[Path]) -> str:
+    """The first folder in which the file, or a file that the glob matches, exists."""
+    if Path(table).is_absolute():
+        folders = [Path("/")]
+    for folder in folders:
+        relative = Path(table).relative_to("/") if Path(table).is_absolute() else Path(table)
+        if next(folder.glob(str(relative)), None) is not None:
+            return str(folder / relative)
+    looked = ", ".join(str(folder) for folder in folders)
+    raise DataError(f"data.table: {table}: there is no such file (looked in {looked})")
+
+
+def _check_columns(data: Data, table: ir.Table, source: str) -> None:
+    """Every named column exists, and is of a type that fits its role."""
+    schema = table.schema()
+    for name in data.columns:
+        if name not in schema:
+            close = difflib.get_close_matches(name, schema.names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(schema.names)[:30])}"
+            raise DataError(f"{source}: there is no column {name!r} ({_role(data, name)}); {hint}")
+    for name in (*data.numeric, *data.confidences):
+        if not (schema[name].is_numeric() or schema[name].is_boolean()):
+            raise DataError(f"{source}: column {name!r} ({_role(data, name)}) holds {schema[name]}, not numbers")
+    for name in data.text:
+        if not schema[name].is_string():
+            raise DataError(f"{source}: column {name!r} (text) holds {schema[name]}, not text")
+    for name in data.categorical + data.segments:
+        if schema[name].is_nested():
+            raise DataError(f"{source}: column {name!r} ({_role(data, name)}) holds {schema[name]}, not single values")
+
+
+def _as_timestamp(table: ir.Table, name: str, source: str) -> ir.TimestampValue:
+    """The time column as naive UTC."""
+    column = table[name]
+    if column.type().is_string():
+        return column.try_cast("timestamp")
+    if not (column.type().is_timestamp() or column.type().is_date()):
+        raise DataError(f"{source}: column {name!r} (data.time) holds {column.type()}, not times")
+    return column.cast("timestamp")
+
+
+def _role(data: Data, name: str) -> str:
+    for role in ("time", "id", "label", "label_time", "prediction", "score"):
+        if getattr(data, role) == name:
+            return role
+    for role in ("numeric", "categorical", "text", "segments", "rates", "confidences"):
+        if name in getattr(data, role):
+            return role
+    return "other"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

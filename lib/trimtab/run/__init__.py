@@ -1,0 +1,1 @@
+"""The shell that chains notebooks: kernels, scraps, runner, reports, command line."""

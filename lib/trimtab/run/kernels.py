@@ -1,0 +1,332 @@
+"""How a notebook gets a process of its own in a fraction of a second.
+
+Importing scikit-learn, MLflow, Ibis and matplotlib takes longer than most notebooks run. So the standard library's
+forkserver imports them once (`trimtab.run.preload`) and forks a kernel per notebook. Each kernel is a process of its
+own, in its own session; nothing that a notebook changes reaches the next one.
+
+`start_server()` early, then hand `WarmKernelManager` to papermill as ``kernel_manager_class``. Where `available()` says
+no, an ordinary kernel does the same work, only later.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.process
+import os
+import signal
+import subprocess
+import sys
+import threading
+import types
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from trimtab.errors import StepError
+
+PRELOAD = ("trimtab.run.preload",)
+PROVISIONER = "trimtab-forkserver"
+SERVER_MARK = "TRIMTAB_FORKSERVER"
+MOST_THREADS = 8
+
+KERNEL_OPTIONS = (
+    "--HistoryManager.enabled=False",  # nobody scrolls back through what a report typed
+    "--log-level=CRITICAL",  # the kernel's own log would run through the runner's progress bar
+)
+
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+_running: weakref.WeakSet[KernelProcess] = weakref.WeakSet()
+
+
+# The server: lives as long as the runner
+
+
+def available() -> bool:
+    """Whether warm kernels work on this platform.
+
+    macOS has a forkserver, but its system libraries (Accelerate under NumPy among them) do not survive a fork.
+    """
+    return "forkserver" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
+
+
+def start_server() -> None:
+    """Start the forkserver and return at once; it imports in the background.
+
+    Starting it twice does nothing. It ends with this process at the latest, whatever way this process ends.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOAD))
+    os.environ[SERVER_MARK] = "1"
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        del os.environ[SERVER_MARK]
+    # multiprocessing joins its children at exit; a kernel left over by an error would make that wait forever. Exit
+    # handlers run last in, first out, so this one kills it before.
+    atexit.unregister(stop_server)
+    atexit.register(stop_server)
+
+
+def stop_server() -> None:
+    """Kill the kernels that still run, then end the forkserver, even in the middle of its imports."""
+    for kernel in list(_running):
+        kernel.kill_group()
+        kernel.wait()
+    server: Any = multiprocessing.forkserver._forkserver  # nothing public stops it
+    pid = server._forkserver_pid
+    if pid is None:
+        return
+    # Closing its pipe would do, but not before the imports are through, nor while anything else holds that pipe.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    with contextlib.suppress(ChildProcessError):
+        server._stop()
+
+
+def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Thread settings for numeric libraries; what the environment already says is kept.
+
+    Parameters
+    ----------
+    environment
+        Variables that win over the defaults: as many threads as this process may use cores, at most `MOST_THREADS`,
+        and OpenMP threads that sleep while they wait.
+
+    Examples
+    --------
+    >>> thread_environment({"OMP_NUM_THREADS": "3"})["OMP_NUM_THREADS"]
+    '3'
+    """
+    threads = environment.get("OMP_NUM_THREADS") or str(min(_usable_cores(), MOST_THREADS))
+    defaults = {
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        # Spinning costs a multiple of the work itself as soon as another process wants the same cores.
+        "OMP_WAIT_POLICY": "passive",
+    }
+    return {name: environment.get(name) or value for name, value in defaults.items()}
+
+
+def kernel_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with thread settings added where it has none, and telemetry switched off."""
+    return {**environment, **thread_environment(environment), **_QUIET}
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# The runner's side of a kernel
+
+
+class KernelProcess:
+    """A kernel forked from the server, with the interface of `subprocess.Popen` that Jupyter expects.
+
+    Parameters
+    ----------
+    connection_file
+        Where the kernel reads its ports and key.
+    cwd
+        Working directory of the kernel.
+    environment
+        All environment variables of the kernel.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, connection_file: str, cwd: str, environment: dict[str, str]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        self._process = context.Process(
+            target=_run_kernel, name="trimtab-kernel", args=(connection_file, cwd, environment)
+        )
+        with _without_main_module():
+            self._process.start()
+        _running.add(self)
+
+    @property
+    def pid(self) -> int:
+        """Process id, and from its first moments on also session and process group of the kernel."""
+        pid = self._process.pid
+        assert pid is not None  # set by start()
+        return pid
+
+    def poll(self) -> int | None:
+        """Exit code, the negative signal number after a signal, or None while the kernel runs."""
+        code = self._process.exitcode
+        if code is not None:
+            _running.discard(self)
+        return code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until the kernel has ended.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            The kernel still runs after `timeout` seconds.
+        """
+        self._process.join(timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired("trimtab-kernel", timeout or 0.0)
+        return code
+
+    def send_signal(self, signum: int) -> None:
+        """Send a signal to the kernel alone; nothing happens when it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the kernel."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the kernel."""
+        self.send_signal(signal.SIGKILL)
+
+    def kill_group(self) -> None:
+        """Kill the kernel with the processes that it started."""
+        with contextlib.suppress(ProcessLookupError):  # it has not made its own group yet
+            os.killpg(self.pid, signal.SIGKILL)
+        self.kill()
+
+
+class ForkserverProvisioner(LocalProvisioner):
+    """Jupyter kernel provisioner that forks the kernel from the warm server instead of starting a program."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Fork a kernel; `cmd` is ignored but for being there.
+
+        Raises
+        ------
+        StepError
+            The forkserver has died or cannot fork.
+        """
+        start_server()
+        manager: Any = self.parent
+        environment = kernel_environment(kwargs.get("env") or os.environ)
+        self.cwd = str(kwargs.get("cwd") or os.getcwd())
+        try:
+            # Blocks until the server has imported everything. A signal gets through; waiting in a thread would not
+            # let it end the program.
+            process = KernelProcess(manager.connection_file, self.cwd, environment)
+        except (OSError, EOFError) as error:
+            raise StepError(f"no kernel could be forked from the warm server: {error!r}") from error
+        self.process = process  # type: ignore[assignment]  # declared as Popen, used through its interface only
+        # Asking for its process group would race with setsid and could give the server's. Before setsid no group has
+        # this id, so a signal to it fails, and LocalProvisioner then sends it to the process alone.
+        self.pid = self.pgid = process.pid
+        return self.connection_info
+
+
+class WarmKernelManager(AsyncKernelManager):
+    """Kernel manager whose kernels are warm, whatever kernel a notebook names and whether or not one is installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The one specification of all warm kernels; none is looked up on disk."""
+        if self._kernel_spec is None:
+            self._kernel_spec = KernelSpec(
+                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                display_name="Python 3 (warm)",
+                language="python",
+                metadata={"kernel_provisioner": {"provisioner_name": PROVISIONER}},
+            )
+        return self._kernel_spec
+
+
+@contextlib.contextmanager
+def _without_main_module() -> Iterator[None]:
+    # multiprocessing tells the child to import the parent's main script. A kernel has a main module of its own: the
+    # notebook's. Running the parent's there would cost time and could do anything.
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+# The kernel's side
+
+
+def _run_kernel(connection_file: str, cwd: str, environment: dict[str, str]) -> None:
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    multiprocessing.process.ORIGINAL_DIR = cwd  # what "" in sys.path means to processes started from the notebook
+    sys.argv = ["ipykernel_launcher", "-f", connection_file]
+    _end_with_runner()
+    _share_server()
+    multiprocessing.set_start_method(None, force=True)  # being forked from a server made that the default
+    _serve(connection_file)
+    # A multiprocessing child ends without them, but a notebook may have registered some, as in any kernel.
+    atexit._run_exitfuncs()
+
+
+def _serve(connection_file: str) -> None:
+    from ipykernel.kernelapp import IPKernelApp
+
+    # The handle makes the kernel end when the server that forked it ends.
+    app: Any = IPKernelApp.instance(parent_handle=os.getppid())
+    app.initialize(["-f", connection_file, *KERNEL_OPTIONS])
+    _show_figures_inline()
+    _use_all_threads()
+    app.start()
+    # ipykernel's own exit handler stops the output thread first; when the control thread is then still flushing output
+    # through it, both hang until Jupyter loses patience and kills the kernel.
+    if app.control_thread is not None:
+        app.control_thread.stop()
+        app.control_thread.join()
+
+
+def _end_with_runner() -> None:
+    """End this kernel, and what it started, as soon as the runner is gone, even when that was killed.
+
+    The kernel's parent is the server, and that lives while a kernel does, so watching the parent is not enough.
+    """
+    runner = multiprocessing.parent_process()
+    assert runner is not None
+
+    def wait() -> None:
+        runner.join()  # returns when the runner's end of a pipe closes, by whatever cause
+        os.killpg(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="end-with-runner", daemon=True).start()
+
+
+def _share_server() -> None:
+    """Let processes that the notebook starts from a "forkserver" context come from this kernel's own server.
+
+    A forked process knows the address of its server, but not that it is running, and would start another, cold one.
+    """
+    server: Any = multiprocessing.forkserver._forkserver  # nothing public says so
+    server.ensure_running = lambda: None
+
+
+def _show_figures_inline() -> None:
+    # The backend is chosen when matplotlib is imported, which was long before there was a kernel to show figures in.
+    if "matplotlib" in sys.modules:
+        import matplotlib
+
+        matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]  # set by ipykernel, unless the user did
+
+
+def _use_all_threads() -> None:
+    # OpenBLAS was loaded with one thread so that the server could fork. OpenMP asks for its number only now.
+    if "numpy" in sys.modules:
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no annotations
+
+        threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")

@@ -1,0 +1,115 @@
+"""What every warm kernel has imported before its notebook asks for it.
+
+The forkserver of `trimtab.run.kernels` imports this module once and then forks a kernel per notebook. Everywhere else
+the import does nothing, because only `start_server` sets the mark that `load` waits for.
+
+A process may only be forked safely while it has one thread, so nothing here may start one: no database connection, no
+parallel region, and no library that keeps a pool of workers from its import on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+
+from trimtab.run.kernels import SERVER_MARK, kernel_environment
+
+MODULES = (
+    "IPython",
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "numpy",
+    "pandas",
+    "pyarrow.parquet",
+    "ibis",
+    "ibis.backends.duckdb",
+    "duckdb",
+    "sqlalchemy",
+    "scipy.stats",
+    "sklearn.compose",
+    "sklearn.ensemble",
+    "sklearn.feature_extraction.text",
+    "sklearn.metrics",
+    "sklearn.pipeline",
+    "skops.io",
+    "matplotlib.pyplot",
+    "scrapbook",
+    "mlflow",
+)
+"""In the order of their import. `matplotlib_inline.backend_inline` is missing on purpose: its import hooks into the
+running shell, so it belongs to the kernel."""
+
+UNUSED = ("rfc3987_syntax", "pytest")
+"""Costly modules (1.1 s and 0.3 s) that jsonschema and skops import when they can, and do not need."""
+
+IMPORT_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",  # OpenBLAS starts its workers when it is loaded
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # and so does Arrow's allocator
+}
+
+
+def load() -> None:
+    """Import `MODULES` into this process so that it can be forked: one thread, quiet, deaf to the terminal."""
+    os.setsid()  # Ctrl-C goes to the terminal's process group: the runner alone decides what it stops
+    os.dup2(2, 1)  # standard output carries the runner's JSON and nothing else
+    os.environ.update(kernel_environment(os.environ))
+    with _environment(IMPORT_ENVIRONMENT), _silent_warnings(), _hidden(UNUSED):
+        for name in MODULES:
+            # What cannot be imported here fails again in the notebook that wants it, where the reader sees why.
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+    _reseed_children()
+    gc.collect()
+    gc.freeze()  # so that a child's first collection does not touch, and thereby copy, every page
+
+
+def _reseed_children() -> None:
+    """Give each child its own global NumPy seed; a fork copies the state, and all kernels would draw the same."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        os.register_at_fork(after_in_child=numpy.random.seed)
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            os.environ.pop(name)
+        os.environ.update({name: before[name] for name in variables if name in before})
+
+
+@contextlib.contextmanager
+def _silent_warnings() -> Iterator[None]:
+    # `warnings.catch_warnings` would also undo the filters that libraries set up while they are imported.
+    show = warnings.showwarning
+    warnings.showwarning = lambda *_args, **_kwargs: None
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+
+
+@contextlib.contextmanager
+def _hidden(names: tuple[str, ...]) -> Iterator[None]:
+    absent = [name for name in names if name not in sys.modules]
+    hidden: dict[str, object] = dict.fromkeys(absent)  # None in sys.modules makes an import raise ImportError
+    modules: dict[str, object] = sys.modules  # type: ignore[assignment]  # typeshed leaves out the documented None
+    modules.update(hidden)
+    try:
+        yield
+    finally:
+        for name in absent:
+            del modules[name]
+
+
+if os.environ.pop(SERVER_MARK, None):
+    load()

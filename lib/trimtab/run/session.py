@@ -1,0 +1,333 @@
+"""What can a notebook ask for? One object that binds params, records, ledger and registry as of a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trimtab import params as params_module
+from trimtab.act import ledger as ledger_module
+from trimtab.act import modelfile
+from trimtab.act.ledger import Ledger
+from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registered_name
+from trimtab.errors import DataError, ModelFileError, StateError, UsageError
+from trimtab.measure import scoring
+from trimtab.measure.outputs import Outputs
+from trimtab.measure.profile import Profile
+from trimtab.measure.profiling import Watched
+from trimtab.params import Loaded
+from trimtab.plain import plain
+from trimtab.records import Contract, Records, Window
+from trimtab.settings import Params, WindowSpec, parse_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HOME = "TRIMTAB_HOME"
+
+
+def home_of(params_file: Path | None) -> Path:
+    """Where `runs/` and `.trimtab/` live: `TRIMTAB_HOME`, else the folder above `params/`, else the current one."""
+    if os.environ.get(HOME):
+        return Path(os.environ[HOME]).expanduser().resolve()
+    if params_file is not None and params_file.resolve().parent.name == "params":
+        return params_file.resolve().parent.parent
+    return Path.cwd()
+
+
+def absolute_url(url: str, home: Path) -> str:
+    """A store's URL with a relative SQLite path placed in `home`.
+
+    Examples
+    --------
+    >>> absolute_url("sqlite:///.trimtab/ledger.db", Path("/srv"))
+    'sqlite:////srv/.trimtab/ledger.db'
+    """
+    prefix = "sqlite:///"
+    if not url.startswith(prefix) or url.startswith(prefix + "/"):
+        return url
+    return f"{prefix}{home / url.removeprefix(prefix)}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A version with what is needed to use it.
+
+    Attributes
+    ----------
+    estimator : fitted pipeline
+    lineage : dict
+        What is known of its training; empty for a version that Trimtab did not make.
+    """
+
+    version: int
+    estimator: Any
+    lineage: Mapping[str, Any]
+
+
+class Session:
+    """One model as of one time.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        From `trimtab.params.load`.
+    as_of : datetime or str, optional
+        In the place of the params file's.
+    run_id : str, optional
+        Of the pipeline run; without it the session is interactive and names itself.
+    dry_run : bool
+        Measure and decide everything, change nothing.
+    """
+
+    def __init__(
+        self, loaded: Loaded, *, as_of: datetime | str | None = None, run_id: str | None = None, dry_run: bool = False
+    ) -> None:
+        self.loaded = loaded
+        self.params: Params = loaded.params
+        self.home = home_of(loaded.path)
+        self.run_id = run_id or f"interactive-{uuid.uuid4().hex[:12]}"
+        self.interactive = run_id is None
+        self.dry_run = dry_run
+        self._as_of = _parse_as_of(as_of) if as_of is not None else self.params.as_of
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the run leaves what it made."""
+        name = registered_name(self.params.model, self.params.tenant)
+        return self.home / "runs" / name / self.run_id
+
+    @property
+    def scratch(self) -> Path:
+        """Where a dry run keeps what would have been."""
+        return self.home / ".trimtab" / "dry" / self.run_id
+
+    @cached_property
+    def records(self) -> Records:
+        """The records as they could be seen."""
+        folder = self.loaded.path.parent
+        return Records.open(self.params.data, self._as_of, [folder, folder.parent, Path.cwd(), self.home])
+
+    @property
+    def as_of(self) -> datetime:
+        """The time at which this session stands."""
+        return self.records.as_of
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of this model; in a dry run a copy that is thrown away."""
+        self._prepare_home()
+        engine = ledger_module.connect(absolute_url(self.params.store.ledger, self.home))
+        if self.dry_run:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+            engine = ledger_module.copy(engine, self.scratch / "ledger.db")
+        return Ledger(engine, self.params.model, self.params.tenant)
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        """The registry of this model; in a dry run one in which nothing sticks."""
+        self._prepare_home()
+        name = registered_name(self.params.model, self.params.tenant)
+        url = absolute_url(self.params.store.registry, self.home)
+        real = Registry(url, name, self.home / ".trimtab" / "models")
+        return DryRegistry(real, self.scratch) if self.dry_run else real
+
+    def _prepare_home(self) -> None:
+        state = self.home / ".trimtab"
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            probe = state / f".writable.{os.getpid()}"
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise StateError(f"{state}: cannot be written: {error.strerror or error}") from None
+
+    # -- records -------------------------------------------------------------------------------------------------
+
+    def check(self) -> Contract:
+        """Check the records against what the params file says of them; see `Records.check`."""
+        return self.records.check()
+
+    def windows(self) -> tuple[Window, Window]:
+        """The reference and the current window."""
+        return self.reference_window(), self.records.window("current", self.params.windows.current)
+
+    def reference_window(self) -> Window:
+        """What the current window is compared with: by default what the champion learned from."""
+        spec = self.params.windows.reference
+        if spec == "training":
+            lineage = self.champion.lineage
+            if not lineage:
+                raise DataError(
+                    f"windows.reference: training: version {self.champion.version} was not trained by Trimtab, so its "
+                    "training window is unknown; name a window such as {last: 60d, until: 30d}"
+                )
+            spec = WindowSpec(from_=parse_time(lineage["trained_from"]), to=parse_time(lineage["holdout_until"]))
+        return self.records.window("reference", spec)
+
+    def training_windows(self) -> tuple[Window, Window]:
+        """The labelled records to learn from, and the newest share of them that is held out."""
+        settings = self.params.windows
+        training, holdout = self.records.training(settings.training, settings.holdout)
+        if self.params.task == "classification":
+            classes = self.records.classes(training)
+            if len(classes) < 2:
+                only = next(iter(classes))
+                raise DataError(
+                    f"{self.records.source}: column {self.params.data.label!r} has only one class ({only}) in the "
+                    f"{training}, so there is nothing to tell apart"
+                )
+        return training, holdout
+
+    @property
+    def watched(self) -> Watched:
+        """The columns whose distribution is watched."""
+        data = self.params.data
+        categorical = dict.fromkeys((*data.categorical, *data.rates, *data.segments))
+        numeric = dict.fromkeys((*data.numeric, *data.confidences))
+        return Watched(tuple(numeric), tuple(c for c in categorical if c not in numeric), data.text)
+
+    def profile(self, window: Window) -> Profile:
+        """Profile a window by bins frozen on the reference; the reference itself is profiled once and kept."""
+        if window.name == "reference":
+            return self._reference_profile(window)
+        return self.records.profile(window, self.watched, self._reference_profile(self.reference_window()).bins)
+
+    @cache  # noqa: B019 -- a session lives as long as its notebook
+    def _reference_profile(self, window: Window) -> Profile:
+        watched = plain(self.watched)
+        place = [self.params.data.connect, self.params.data.table, self.params.model, self.params.tenant]
+        content = [place, watched, window.start, window.end, window.rows]
+        key = hashlib.sha256(json.dumps(plain(content)).encode()).hexdigest()
+        kept = self.ledger.profile(key)
+        if kept is not None:
+            return Profile.from_json(kept)
+        profile = self.records.profile(window, self.watched)
+        self.ledger.save_profile(key, f"reference {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}", profile.to_json())
+        return profile
+
+    # -- models --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def champion(self) -> Model:
+        """The model that serves.
+
+        Raises
+        ------
+        UsageError
+            When there is none yet.
+        """
+        version = self.registry.champion()
+        if version is None:
+            raise UsageError(f"{self.registry.name} has no champion yet; run the baseline first")
+        return self.model(version)
+
+    @cache  # noqa: B019 -- a session lives as long as its notebook
+    def model(self, version: int) -> Model:
+        """Load a version, checking its file."""
+        known = self.ledger.version(version)
+        lineage = known["lineage"] if known else {}
+        try:
+            folder = self.registry.fetch(version)
+        except StateError as error:
+            raise ModelFileError(f"version {version} cannot be fetched: {error}") from error
+        sha256 = known["sha256"] if known else None
+        return Model(version, modelfile.load(folder, sha256=sha256, package=lineage.get("package")), lineage)
+
+    def labels(self, models: Sequence[Model], actual: Sequence[Any]) -> tuple[str, ...]:
+        """Class names that occur in any of the models or the outcomes; empty for regression."""
+        if self.params.task == "regression":
+            return ()
+        known = dict.fromkeys(label for model in models for label in scoring.model_labels(model.estimator))
+        new = sorted(set(scoring.label_array(actual)) - known.keys())
+        return (*known, *new)
+
+    def positive(self, model: Model, labels: Sequence[str]) -> str | None:
+        """The positive label in a binary task, as it was settled at training."""
+        chosen: str | None = model.lineage.get("positive")
+        if len(labels) != 2:
+            return None
+        return chosen if chosen in labels else scoring.choose_positive(labels, {}, self.params.data.positive)
+
+    def frame(self, window: Window, *, labelled: bool) -> pd.DataFrame:
+        """Features, label, logged outputs and segments of a window, oldest first."""
+        data = self.params.data
+        named = [data.label, data.prediction, data.score]
+        columns = dict.fromkeys([*data.features, *[n for n in named if n], *data.segments])
+        if labelled and data.label:
+            table = window.table.filter(window.table[data.label].notnull())
+            window = replace(window, table=table)
+        return self.records.frame(window, tuple(columns))
+
+    def outputs(self, models: Sequence[Model], frame: pd.DataFrame) -> list[Outputs]:
+        """What each model says about labelled records; all share labels and order."""
+        data = self.params.data
+        actual = frame[data.label].tolist()
+        labels = self.labels(models, actual)
+        positive = self.positive(models[0], labels)
+        features = frame[list(data.features)]
+        return [
+            scoring.model_outputs(m.estimator, features, actual, labels=labels, positive=positive) for m in models
+        ]
+
+    def segments(self, frame: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+        """Masks of all segments, by their name."""
+        masks: dict[str, np.ndarray[Any, Any]] = {}
+        for column in self.params.data.segments:
+            values = frame[column]
+            for value in sorted(values.dropna().unique(), key=str):
+                masks[f"{column} = {value}"] = (values == value).to_numpy(dtype=bool)
+        return masks
+
+    def __repr__(self) -> str:
+        mode = ", dry run" if self.dry_run else ""
+        return f"<Session {registered_name(self.params.model, self.params.tenant)} as of {self.as_of}{mode}>"
+
+
+def open_session(
+    params: str | Path,
+    as_of: datetime | str | None = None,
+    overrides: Mapping[str, Any] | Sequence[str] = (),
+    run_id: str | None = None,
+    dry_run: bool = False,
+) -> Session:
+    """Open a params file as of a time.
+
+    Parameters
+    ----------
+    params : str or Path
+        The params file.
+    as_of : datetime, "now", "latest" or ISO text, optional
+        In the place of the file's.
+    overrides : mapping or sequence of "key=value", optional
+        Such as `{"drift.psi_alert": 0.2}`.
+    run_id : str, optional
+        Given by the runner.
+    dry_run : bool
+        Measure and decide everything, change nothing.
+
+    Raises
+    ------
+    ParamsError, DataError
+        When the file, or what it asks for, is wrong.
+    """
+    return Session(params_module.load(params, overrides=overrides), as_of=as_of, run_id=run_id, dry_run=dry_run)
+
+
+def _parse_as_of(as_of: datetime | str) -> datetime | str:
+    if as_of in ("now", "latest"):
+        return as_of
+    try:
+        return parse_time(as_of)
+    except ValueError as error:
+        raise UsageError(f"as_of: {error}, now or latest") from None

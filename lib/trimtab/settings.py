@@ -1,0 +1,299 @@
+"""What a params file may say: one frozen pydantic model per section.
+
+`params.py` reads files into these; everything else takes the sections it needs as values.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+Severity = Literal["none", "low", "medium", "high", "critical"]
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read a duration such as ``30d``, ``24h``, ``90m``, ``900s`` or ``2w``.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else, or negative.
+
+    Examples
+    --------
+    >>> parse_duration("36h")
+    datetime.timedelta(days=1, seconds=43200)
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", str(value))
+    if not match:
+        raise ValueError(f"{value!r} is no duration; write a number and s, m, h, d or w, such as 30d")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration as `parse_duration` reads it, in its largest whole unit.
+
+    Examples
+    --------
+    >>> format_duration(timedelta(days=30)), format_duration(timedelta(minutes=90))
+    ('30d', '90m')
+    """
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def parse_time(value: object) -> datetime:
+    """Read an ISO 8601 date or time as naive UTC; a time without a zone is taken to be UTC.
+
+    Raises
+    ------
+    ValueError
+        If it is no ISO time.
+
+    Examples
+    --------
+    >>> parse_time("2013-07-01T02:00:00+02:00")
+    datetime.datetime(2013, 7, 1, 0, 0)
+    """
+    if isinstance(value, datetime):
+        time = value
+    else:
+        try:
+            time = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            raise ValueError(f"{value!r} is no ISO date or time, such as 2013-07-01 or 2013-07-01T06:00:00") from None
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
+Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(datetime.isoformat, return_type=str)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    """A part of the params file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+
+class WindowSpec(Section):
+    """A stretch of time: `last` (ending `until` ago), or `from`/`to`, or the newest `rows` records."""
+
+    last: Duration | None = None
+    until: Duration | None = None
+    from_: Time | None = Field(default=None, alias="from")
+    to: Time | None = None
+    rows: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        shapes = [self.last is not None, self.from_ is not None or self.to is not None, self.rows is not None]
+        if sum(shapes) != 1:
+            raise ValueError("a window is one of {last: 30d}, {last: 60d, until: 30d}, {from: …, to: …}, {rows: 10000}")
+        if self.until is not None and (self.last is None or self.until >= self.last):
+            raise ValueError("until goes with a longer last: {last: 60d, until: 30d} is from 60 to 30 days ago")
+        if self.from_ is not None and self.to is not None and self.from_ >= self.to:
+            raise ValueError("from must be earlier than to")
+        return self
+
+
+class Data(Section):
+    """Where the records are and which column plays which part."""
+
+    connect: str = "duckdb://"
+    table: str
+    time: str
+    id: str | None = None
+    label: str | None = None
+    label_delay: Duration = timedelta(0)
+    label_time: str | None = None
+    prediction: str | None = None
+    score: str | None = None
+    positive: bool | int | float | str | None = None
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    rates: tuple[str, ...] = ()
+    confidences: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that a model sees, in a fixed order."""
+        return self.numeric + self.categorical + self.text
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is named anywhere, once."""
+        single = [self.time, self.id, self.label, self.label_time, self.prediction, self.score]
+        many = self.features + self.segments + self.rates + self.confidences
+        return tuple(dict.fromkeys([name for name in single if name is not None] + list(many)))
+
+    @model_validator(mode="after")
+    def _roles(self) -> Self:
+        if not self.features:
+            raise ValueError("name at least one column under numeric, categorical or text")
+        twice = [name for name in self.features if self.features.count(name) > 1]
+        if twice:
+            raise ValueError(f"column {twice[0]!r} is named twice among numeric, categorical and text")
+        if self.label in self.features:
+            raise ValueError(f"the label {self.label!r} is also a feature: the model would read the answer")
+        return self
+
+
+class Windows(Section):
+    """Which records are compared, trained on and held out."""
+
+    reference: Literal["training"] | WindowSpec = "training"
+    current: WindowSpec = WindowSpec(last=timedelta(days=30))
+    training: WindowSpec = WindowSpec(last=timedelta(days=365))
+    holdout: Share = 0.2
+
+
+class Candidate(Section):
+    """One model class and its settings."""
+
+    class_: str = Field(alias="class")
+    params: dict[str, Any] = {}
+
+
+class Estimator(Section):
+    """The model to train, or several `candidates` of which the best goes forward."""
+
+    class_: str | None = Field(default=None, alias="class")
+    params: dict[str, Any] = {}
+    candidates: dict[str, Candidate] = {}
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.class_ is None) == (not self.candidates):
+            raise ValueError("name either a class or candidates")
+        if self.candidates and self.params:
+            raise ValueError("params goes with class; each candidate has its own")
+        return self
+
+    def named(self) -> dict[str, Candidate]:
+        """All models to train, by name; a single one is called by its class."""
+        if self.class_ is None:
+            return dict(self.candidates)
+        return {self.class_.rpartition(".")[2]: Candidate(class_=self.class_, params=self.params)}
+
+
+class DriftSettings(Section):
+    """When a column counts as drifted: significant at `alpha` over all columns, and larger than `psi_warn`."""
+
+    psi_warn: Annotated[float, Field(gt=0)] = 0.10
+    psi_alert: Annotated[float, Field(gt=0)] = 0.25
+    alpha: Share = 0.05
+    max_columns_reported: Annotated[int, Field(ge=1)] = 20
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.psi_warn > self.psi_alert:
+            raise ValueError("psi_warn must not be larger than psi_alert")
+        return self
+
+
+class Trigger(Section):
+    """A rule: when the signal is at least this large, it has this severity."""
+
+    signal: str
+    at_least: float
+    severity: Severity
+
+
+class Guardrails(Section):
+    """What must hold before retraining may start."""
+
+    enabled: bool = True
+    min_records: Count = 200
+    max_runtime: Duration = timedelta(seconds=900)
+    cooldown: Duration = timedelta(days=7)
+    min_severity: Severity = "high"
+
+
+class Criterion(Section):
+    """One condition for promotion: a metric and one bound.
+
+    `max_drop` is non-inferiority, `min_gain` superiority, `min_relative_gain` superiority relative to the champion and
+    `floor` bounds the challenger alone; all are turned round for metrics where less is better.
+    """
+
+    metric: str
+    max_drop: Annotated[float, Field(ge=0)] | None = None
+    min_gain: float | None = None
+    min_relative_gain: float | None = None
+    floor: float | None = None
+    per: Literal["class", "segment"] | None = None
+    min_support: Annotated[int, Field(ge=1)] = 30
+    evidence: Literal["interval", "point"] = "interval"
+    otherwise: Literal["reject", "approve"] = "reject"
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if len(self.bounds()) != 1:
+            raise ValueError("a criterion has exactly one of max_drop, min_gain, min_relative_gain and floor")
+        return self
+
+    def bounds(self) -> dict[str, float]:
+        """The bounds that are set, by name."""
+        names = ("max_drop", "min_gain", "min_relative_gain", "floor")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+class Promotion(Section):
+    """The gate that a challenger must pass."""
+
+    confidence: Share = 0.95
+    criteria: tuple[Criterion, ...] = ()
+
+
+class Rollback(Section):
+    """How long and by what a new champion is watched."""
+
+    watch: Duration = timedelta(hours=24)
+    metric: str = "accuracy"
+    max_drop: Annotated[float, Field(ge=0)] = 0.05
+
+
+class Alerts(Section):
+    """Where messages go, as Apprise URLs."""
+
+    urls: tuple[str, ...] = ()
+
+
+class Store(Section):
+    """Where the ledger and the model registry are; SQLite paths are relative to `TRIMTAB_HOME`."""
+
+    ledger: str = "sqlite:///.trimtab/ledger.db"
+    registry: str = "sqlite:///.trimtab/mlflow.db"
+
+
+class Params(Section):
+    """A whole params file, resolved and checked."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
+    tenant: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)] | None = None
+    task: Literal["classification", "regression"]
+    as_of: Literal["now", "latest"] | Time = "now"
+    data: Data
+    windows: Windows = Windows()
+    estimator: Estimator
+    drift: DriftSettings = DriftSettings()
+    triggers: tuple[Trigger, ...] = ()
+    guardrails: Guardrails = Guardrails()
+    promotion: Promotion = Promotion()
+    rollback: Rollback = Rollback()
+    alerts: Alerts = Alerts()
+    store: Store = Store()
