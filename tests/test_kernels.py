@@ -259,10 +259,10 @@ def test_server_stops_at_once_and_starts_again(tmp_path: Path, monkeypatch: pyte
 
 
 def test_user_settings_win_over_default_thread_counts() -> None:
-    assert kernels.thread_environment({"OMP_NUM_THREADS": "3", "OMP_WAIT_POLICY": "active"}) == {
+    assert kernels.thread_environment({"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": "5"}) == {
         "OMP_NUM_THREADS": "3",
         "OPENBLAS_NUM_THREADS": "3",
-        "OMP_WAIT_POLICY": "active",
+        "GOMP_SPINCOUNT": "5",
     }
     cores = min(len(os.sched_getaffinity(0)), kernels.MOST_THREADS)
     assert kernels.thread_environment({})["OMP_NUM_THREADS"] == str(cores)

@@ -101,7 +101,7 @@ def load(
         for secret, placeholder in secrets.items():
             message = message.replace(secret, placeholder) if secret else message
         raise ParamsError(message) from None
-    secrets |= {url: "<alert url>" for url in params.alerts.urls}
+    secrets |= dict.fromkeys(params.alerts.urls, "<alert url>")
     for text in _strings(resolved):
         secrets |= {match[2]: "***" for match in _PASSWORD.finditer(text)}
     known = tuple(sorted((s for s in secrets.items() if len(s[0]) >= _SHORTEST_SECRET), key=lambda s: -len(s[0])))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -142,7 +142,7 @@ class Records:
         """Run an expression; a failure in the source is a DataError that names it."""
         try:
             return self._backend.to_pyarrow(expression)
-        except Exception as error:  # noqa: BLE001 -- each backend raises its own classes; none may reach a user raw
+        except Exception as error:
             raise DataError(f"{self.source}: cannot be read: {_first_line(error)}") from error
 
     def row(self, expression: ir.Table) -> dict[str, Any]:
@@ -233,21 +233,7 @@ class Records:
 
     def profile(self, window: Window, watched: Watched, bins: BinTable | None = None) -> Profile:
         """Count the window's records per bin; without `bins`, freeze them on this window first."""
-        table = window.table
-        counted = {name: self.arrow(profiling.levels(table, watched, name)) for name in watched.categorical}
-        if bins is None:
-            sampled = self.arrow(profiling.sample(table, watched, window.rows)) if watched.floats else None
-            bins = profiling.read_bins(watched, sampled, counted)
-        columns: dict[str, ColumnProfile] = {}
-        if watched.floats:
-            native = self._backend.name == "duckdb"
-            row = self.row(profiling.numeric_counts(table, watched, bins, native=native))
-            columns = profiling.read_numeric(watched, bins, row)
-        for name in watched.categorical:
-            frozen = bins[name]
-            assert isinstance(frozen, CategoricalBins), "categorical columns have levels"
-            columns[name] = profiling.read_levels(frozen, counted[name])
-        return Profile(columns, window.rows)
+        return count_profile(self._backend, window, watched, bins, run=self.arrow)
 
     # -- the contract --------------------------------------------------------------------------------------------
 
@@ -361,6 +347,32 @@ class Records:
         return oldest or self.as_of, self.as_of
 
 
+def count_profile(
+    backend: Any,
+    window: Window,
+    watched: Watched,
+    bins: BinTable | None,
+    *,
+    run: Callable[[ir.Table], pa.Table] | None = None,
+) -> Profile:
+    """Count a window's records per bin on any backend; without `bins`, freeze them on this window first."""
+    execute = run or backend.to_pyarrow
+    table = window.table
+    counted = {name: execute(profiling.levels(table, watched, name)) for name in watched.categorical}
+    if bins is None:
+        sampled = execute(profiling.sample(table, watched, window.rows)) if watched.floats else None
+        bins = profiling.read_bins(watched, sampled, counted)
+    columns: dict[str, ColumnProfile] = {}
+    if watched.floats:
+        numbers = profiling.numeric_counts(table, watched, bins, native=backend.name == "duckdb")
+        columns = profiling.read_numeric(watched, bins, execute(numbers).to_pylist()[0])
+    for name in watched.categorical:
+        frozen = bins[name]
+        assert isinstance(frozen, CategoricalBins), "categorical columns have levels"
+        columns[name] = profiling.read_levels(frozen, counted[name])
+    return Profile(columns, window.rows)
+
+
 def describe(spec: WindowSpec) -> str:
     """A window's definition in words.
 
@@ -383,7 +395,7 @@ def _connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
         backend = ibis.connect(data.connect)
     except ModuleNotFoundError as error:
         raise DataError(f"data.connect: this backend needs a package that is not installed: {error.name}") from None
-    except Exception as error:  # noqa: BLE001 -- each backend raises its own classes; none may reach a user raw
+    except Exception as error:
         raise DataError(f"data.connect: cannot connect: {_first_line(error)}") from error
     if backend.name == "duckdb":
         backend.raw_sql("SET TimeZone = 'UTC'")
@@ -394,7 +406,7 @@ def _connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
         return backend, getattr(backend, reader)(_find(data.table, folders))
     except DataError:
         raise
-    except Exception as error:  # noqa: BLE001 -- as above
+    except Exception as error:
         raise DataError(f"data.table: {data.table}: cannot be read: {_first_line(error)}") from error
 
 

@@ -276,12 +276,13 @@ class Ledger:
     # -- versions and profiles -----------------------------------------------------------------------------------
 
     def record_version(
-        self, version: int, *, run_id: str, as_of: datetime, sha256: str, lineage: Mapping[str, Any]
+        self, version: int, *, run_id: str, as_of: datetime, sha256: str, source: str,
+        lineage: Mapping[str, Any],
     ) -> None:
         """Record where a registered version came from."""
         self._replace(
             tables.versions, version=version, run_id=run_id, as_of=as_of, registered_at=now(), sha256=sha256,
-            lineage=plain(lineage),
+            source=source, lineage=plain(lineage),
         )
 
     def record_baseline(self, version: int, baseline: Mapping[str, Any]) -> None:

@@ -67,7 +67,7 @@ def untrusted(path: Path, packages: frozenset[str] = frozenset()) -> tuple[list[
 
     try:
         names = get_untrusted_types(file=path)
-    except Exception as error:  # noqa: BLE001 -- a corrupt file fails in the zip, JSON or skops layer alike
+    except Exception as error:
         raise ModelFileError(f"{path}: not a readable model file: {_first_line(error)}") from error
     fine = [name for name in names if name in REVIEWED or name.partition(".")[0] in packages]
     return fine, [name for name in names if name not in fine]
@@ -135,7 +135,7 @@ def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any
         raise ModelFileError(f"{path}: holds types that are not reviewed: {', '.join(strange)}")
     try:
         return skops.io.load(path, trusted=fine)
-    except Exception as error:  # noqa: BLE001 -- a corrupt file fails in the zip, JSON or NumPy layer alike
+    except Exception as error:
         raise ModelFileError(f"{path}: cannot be loaded: {_first_line(error)}") from error
 
 

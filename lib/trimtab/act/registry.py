@@ -15,7 +15,10 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
-from trimtab.errors import ModelFileError, StateError
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from trimtab.errors import StateError
 from trimtab.plain import to_text, write_atomically
 
 if TYPE_CHECKING:
@@ -74,11 +77,12 @@ def _told(method: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(method)
     def telling(*args: P.args, **kwargs: P.kwargs) -> R:
-        from mlflow.exceptions import MlflowException
-
         try:
             return method(*args, **kwargs)
-        except (MlflowException, OSError) as error:
+        except Exception as error:
+            # MLflow's class is looked up only now: importing it for a call that goes well may be all that call costs.
+            if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] != "mlflow":
+                raise
             first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
             raise StateError(f"store.registry: {first}") from error
 
@@ -114,10 +118,18 @@ class Registry:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         with self._alone():
             client = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
-            if client.get_experiment_by_name(EXPERIMENT) is None:
-                local = self.url.startswith("sqlite:")
-                client.create_experiment(EXPERIMENT, artifact_location=self._folder.as_uri() if local else None)
+            client.search_registered_models(max_results=1)    # opens the store, and makes it when it is new
         return client
+
+    @cached_property
+    def _experiment(self) -> str:
+        """The experiment that new versions belong to; only training needs MLflow's tracking half."""
+        with self._alone():
+            known = self._client.get_experiment_by_name(EXPERIMENT)
+            if known is not None:
+                return known.experiment_id
+            place = self._folder.as_uri() if self.url.startswith("sqlite:") else None
+            return self._client.create_experiment(EXPERIMENT, artifact_location=place)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -129,6 +141,31 @@ class Registry:
     @_told
     def champion(self) -> int | None:
         """The version under the alias, or None."""
+        if self._client_is_open or not self.url.startswith("sqlite:"):
+            return self._champion_by_client()
+        try:
+            return self._champion_by_sql()
+        except SQLAlchemyError:
+            return self._champion_by_client()
+
+    @property
+    def _client_is_open(self) -> bool:
+        return "_client" in vars(self)
+
+    def _champion_by_sql(self) -> int | None:
+        """Read the alias from MLflow's table: importing MLflow for this one number would cost every run two seconds."""
+        if not Path(self.url.removeprefix("sqlite:///")).exists():
+            return None
+        engine = sa.create_engine(self.url)
+        query = sa.text("SELECT version FROM registered_model_aliases WHERE name = :name AND alias = :alias")
+        try:
+            with engine.connect() as connection:
+                found = connection.execute(query, {"name": self.name, "alias": ALIAS}).scalar_one_or_none()
+        finally:
+            engine.dispose()
+        return None if found is None else int(found)
+
+    def _champion_by_client(self) -> int | None:
         from mlflow.exceptions import MlflowException
 
         try:
@@ -149,9 +186,7 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         client = self._client
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        assert experiment is not None, "the client was opened with it"
-        run = client.create_run(experiment.experiment_id, tags=dict(tags), run_name=f"{self.name} {tags['run_id']}")
+        run = client.create_run(self._experiment, tags=dict(tags), run_name=f"{self.name} {tags['run_id']}")
         for name, value in metrics.items():
             client.log_metric(run.info.run_id, name, value)
         client.log_artifacts(run.info.run_id, str(folder), "model")
@@ -236,8 +271,3 @@ class DryRegistry:
         """A local folder with the version's files."""
         noted = self._read()["versions"].get(str(version))
         return Path(noted) if noted else self._real.fetch(version)
-
-
-def missing(version: int, error: StateError) -> ModelFileError:
-    """What to raise when a version that should exist cannot be fetched."""
-    return ModelFileError(f"version {version} cannot be fetched: {error}")

@@ -102,7 +102,7 @@ versions = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("run_id", String(80), nullable=False), Column("as_of", DateTime, nullable=False),
     Column("registered_at", DateTime, nullable=False), Column("sha256", String(64), nullable=False),
-    Column("lineage", JSON, nullable=False), Column("baseline", JSON),
+    Column("source", Text, nullable=False), Column("lineage", JSON, nullable=False), Column("baseline", JSON),
 )
 
 profiles = Table(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.act import estimators, modelfile
-from trimtab.errors import TimeLimitError, TrimtabError, StepError
+from trimtab.errors import StepError, TimeLimitError, TrimtabError
 from trimtab.settings import Candidate, Data
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from trimtab.measure.outputs import Array, Outputs, Statistic, mean_where, ratio, totals, weighted_sums
 
@@ -29,6 +28,8 @@ class _Tallies:
 
 
 def _tally(outputs: Outputs) -> Callable[[Array], _Tallies]:
+    from scipy import sparse
+
     classes, n = len(outputs.labels), len(outputs)
     hit = np.flatnonzero(outputs.actual == outputs.predicted)
     everyone = np.arange(n)

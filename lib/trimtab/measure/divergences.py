@@ -2,6 +2,8 @@
 
 Every function takes the reference's and the current window's counts over the same bins and returns a float that is nan
 when either side is empty. Counts, not shares: how much two small windows differ by chance depends on their sizes.
+
+SciPy's tests take a second to import, so each function imports what it needs: a runner that never measures never waits.
 """
 
 from __future__ import annotations
@@ -10,9 +12,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.spatial import distance
-
 from trimtab.measure.bins import NumericBins
 
 SMOOTHING = 0.5
@@ -91,6 +90,8 @@ def jensen_shannon(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     >>> jensen_shannon([10, 0], [0, 5])
     1.0
     """
+    from scipy.spatial import distance
+
     a, b = _pair(reference, current)
     if not (a.sum() and b.sum()):
         return math.nan
@@ -119,6 +120,8 @@ def kolmogorov_smirnov(reference: npt.ArrayLike, current: npt.ArrayLike) -> tupl
     >>> statistic
     0.5
     """
+    from scipy import stats
+
     a, b = _pair(reference, current)
     n, m = a.sum(), b.sum()
     if not (n and m):
@@ -145,6 +148,8 @@ def chi_square(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float,
     >>> round(statistic, 2), round(p_value, 4)
     (7.23, 0.0072)
     """
+    from scipy import stats
+
     a, b = _occupied(reference, current)
     n, m = a.sum(), b.sum()
     if not (n and m):
@@ -173,6 +178,8 @@ def share_difference(reference: tuple[int, int], current: tuple[int, int]) -> fl
     >>> round(share_difference((0, 1000), (50, 1000)), 6)
     0.0
     """
+    from scipy import stats
+
     (a, n), (b, m) = reference, current
     if not (n and m):
         return math.nan
@@ -219,6 +226,8 @@ def false_discovery(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     >>> false_discovery([0.01, 0.04, float("nan")]).tolist()
     [0.02, 0.04, nan]
     """
+    from scipy import stats
+
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, math.nan)
     tested = ~np.isnan(p)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from trimtab.measure.metrics import metric
 from trimtab.measure.outputs import Array, Outputs, Statistic, ratio
@@ -192,6 +191,8 @@ def _summarise(value: float, drawn: Floats, *, confidence: float, size: int) -> 
 
 def _tail(confidence: float, size: int) -> float:
     """Share of replicates to leave out at each end for a statistic that rests on so many records (at least 2)."""
+    from scipy import special  # takes a second to import; a runner that never measures never waits
+
     widened = np.sqrt(size / (size - 1)) * special.stdtrit(size - 1, (1 - confidence) / 2)
     return float(special.ndtr(widened))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from trimtab.measure.outputs import Array, Outputs, Statistic, ratio, totals, weighted_sums
 
@@ -57,6 +56,8 @@ def calibration_error(outputs: Outputs) -> Statistic:
     include their lower end, the last one 1 too. The estimate is biased upwards by chance, by about sqrt(bins / n), so
     compare models on the same records only.
     """
+    from scipy import sparse
+
     scores = _scores(outputs).astype(np.float64)
     if outputs.positive is None:
         said, came = scores.max(axis=1), scores.argmax(axis=1) == outputs.actual

@@ -9,6 +9,7 @@ parallel region, and no library that keeps a pool of workers from its import on.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -39,10 +40,15 @@ MODULES = (
     "skops.io",
     "matplotlib.pyplot",
     "scrapbook",
-    "mlflow",
+    "pandas.io.formats.style",
+    "trimtab.run.checking",
+    "trimtab.run.lifecycle",
+    "trimtab.plots",
+    "trimtab.tables",
 )
 """In the order of their import. `matplotlib_inline.backend_inline` is missing on purpose: its import hooks into the
-running shell, so it belongs to the kernel."""
+running shell, so it belongs to the kernel. MLflow is missing because most notebooks never need it, and all would wait
+for it."""
 
 UNUSED = ("rfc3987_syntax", "pytest")
 """Costly modules (1.1 s and 0.3 s) that jsonschema and skops import when they can, and do not need."""
@@ -55,6 +61,7 @@ IMPORT_ENVIRONMENT = {
 
 def load() -> None:
     """Import `MODULES` into this process so that it can be forked: one thread, quiet, deaf to the terminal."""
+    gc.disable()  # imports make little garbage, and looking for it takes a sixth of the time
     os.setsid()  # Ctrl-C goes to the terminal's process group: the runner alone decides what it stops
     os.dup2(2, 1)  # standard output carries the runner's JSON and nothing else
     os.environ.update(kernel_environment(os.environ))
@@ -64,8 +71,9 @@ def load() -> None:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
     _reseed_children()
-    gc.collect()
     gc.freeze()  # so that a child's first collection does not touch, and thereby copy, every page
+    atexit.register(gc.unfreeze)  # without it DuckDB's binding reports leaks on the terminal when the server ends
+    gc.enable()
 
 
 def _reseed_children() -> None:

@@ -88,12 +88,21 @@ class Session:
         Of the pipeline run; without it the session is interactive and names itself.
     dry_run : bool
         Measure and decide everything, change nothing.
+    overrides : sequence of str
+        What was overridden, for the report.
     """
 
     def __init__(
-        self, loaded: Loaded, *, as_of: datetime | str | None = None, run_id: str | None = None, dry_run: bool = False
+        self,
+        loaded: Loaded,
+        *,
+        as_of: datetime | str | None = None,
+        run_id: str | None = None,
+        dry_run: bool = False,
+        overrides: Sequence[str] = (),
     ) -> None:
         self.loaded = loaded
+        self.overrides = tuple(loaded.redact(text) for text in overrides)
         self.params: Params = loaded.params
         self.home = home_of(loaded.path)
         self.run_id = run_id or f"interactive-{uuid.uuid4().hex[:12]}"
@@ -227,22 +236,30 @@ class Session:
         UsageError
             When there is none yet.
         """
-        version = self.registry.champion()
+        version = self.serving
         if version is None:
             raise UsageError(f"{self.registry.name} has no champion yet; run the baseline first")
         return self.model(version)
+
+    @property
+    def serving(self) -> int | None:
+        """The champion's version. A run asks the ledger, which the runner has just brought in line with the alias."""
+        return self.registry.champion() if self.interactive else self.ledger.champion()
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def model(self, version: int) -> Model:
         """Load a version, checking its file."""
         known = self.ledger.version(version)
         lineage = known["lineage"] if known else {}
-        try:
-            folder = self.registry.fetch(version)
-        except StateError as error:
-            raise ModelFileError(f"version {version} cannot be fetched: {error}") from error
+        folder = Path(known["source"]) if known and Path(known["source"]).is_dir() else self._fetched(version)
         sha256 = known["sha256"] if known else None
         return Model(version, modelfile.load(folder, sha256=sha256, package=lineage.get("package")), lineage)
+
+    def _fetched(self, version: int) -> Path:
+        try:
+            return self.registry.fetch(version)
+        except StateError as error:
+            raise ModelFileError(f"version {version} cannot be fetched: {error}") from error
 
     def labels(self, models: Sequence[Model], actual: Sequence[Any]) -> tuple[str, ...]:
         """Class names that occur in any of the models or the outcomes; empty for regression."""
@@ -297,7 +314,7 @@ class Session:
 def open_session(
     params: str | Path,
     as_of: datetime | str | None = None,
-    overrides: Mapping[str, Any] | Sequence[str] = (),
+    overrides: Mapping[str, Any] | Sequence[str] | None = None,
     run_id: str | None = None,
     dry_run: bool = False,
 ) -> Session:
@@ -321,7 +338,10 @@ def open_session(
     ParamsError, DataError
         When the file, or what it asks for, is wrong.
     """
-    return Session(params_module.load(params, overrides=overrides), as_of=as_of, run_id=run_id, dry_run=dry_run)
+    overrides = overrides or ()
+    loaded = params_module.load(params, overrides=overrides)
+    shown = [f"{k}={v}" for k, v in overrides.items()] if isinstance(overrides, Mapping) else list(overrides)
+    return Session(loaded, as_of=as_of, run_id=run_id, dry_run=dry_run, overrides=shown)
 
 
 def _parse_as_of(as_of: datetime | str) -> datetime | str:

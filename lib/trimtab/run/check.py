@@ -1,0 +1,141 @@
+"""Two tables, nothing else: how far has the second moved from the first?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.types as ir
+
+from trimtab import plots, tables
+from trimtab.errors import DataError
+from trimtab.measure.drift import Drift, compare
+from trimtab.measure.profile import Profile
+from trimtab.measure.profiling import Watched
+from trimtab.records import Window, count_profile
+from trimtab.settings import DriftSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_MOST_LEVELS_SHARE = 0.5    # a text column whose values are mostly distinct is an identifier or prose, not a category
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """A comparison that shows itself as a table and a figure in a notebook.
+
+    Attributes
+    ----------
+    drift : Drift
+        Everything that was measured.
+    left_out : tuple of str
+        Columns that were not compared, and why.
+    """
+
+    drift: Drift
+    reference: Profile
+    current: Profile
+    settings: DriftSettings
+    left_out: tuple[str, ...]
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """Columns whose shift is both significant and large, the most moved first."""
+        return tuple(c.name for c in self.drift.drifted(alpha=self.settings.alpha, psi=self.settings.psi_warn))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per column, the most moved first."""
+        return self.drift.to_frame()
+
+    def figure(self) -> Figure:
+        """The overview as a figure."""
+        return plots.drift_overview(self.drift, self.settings)
+
+    def _repr_html_(self) -> str:
+        html: str = tables.drift(self.drift, self.settings).to_html()
+        return html
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(tables.drift(self.drift, self.settings), self.figure())
+
+    def __repr__(self) -> str:
+        moved = ", ".join(self.drifted) or "none"
+        return f"<CheckResult: {len(self.drifted)} of {len(self.drift.columns)} columns drifted: {moved}>"
+
+
+def check(reference: Any, current: Any, *, settings: DriftSettings | None = None) -> CheckResult:
+    """Compare two tables column by column.
+
+    Parameters
+    ----------
+    reference, current : pandas, Polars or Arrow table
+        With the same columns; types decide how each is compared.
+    settings : DriftSettings, optional
+        Thresholds; the defaults are those of a params file.
+
+    Raises
+    ------
+    DataError
+        When a table is empty or the columns differ.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> before = pd.DataFrame({"moved": rng.normal(size=2000), "still": rng.normal(size=2000)})
+    >>> after = pd.DataFrame({"moved": rng.normal(1, size=2000), "still": rng.normal(size=2000)})
+    >>> check(before, after).drifted
+    ('moved',)
+    """
+    backend = ibis.duckdb.connect()
+    before, after = (_window(backend, name, data) for name, data in (("reference", reference), ("current", current)))
+    different = sorted(set(before.table.columns) ^ set(after.table.columns))
+    if different:
+        raise DataError(f"the two tables differ in their columns: only one of them has {', '.join(map(repr, different))}")
+    watched, left_out = _watched(backend, before)
+    profiles = [count_profile(backend, before, watched, None)]
+    profiles.append(count_profile(backend, after, watched, profiles[0].bins))
+    return CheckResult(compare(*profiles), profiles[0], profiles[1], settings or DriftSettings(), left_out)
+
+
+def _window(backend: Any, name: str, data: Any) -> Window:
+    table = ibis.memtable(data)
+    rows = int(backend.execute(table.count()))
+    if not rows:
+        raise DataError(f"the {name} table is empty")
+    whole = datetime.min, datetime.now(UTC).replace(tzinfo=None)
+    return Window(name, *whole, rows=rows, labelled=0, table=table)
+
+
+def _watched(backend: Any, window: Window) -> tuple[Watched, tuple[str, ...]]:
+    """Columns by their type: numbers, categories, prose; times and nested values are left out."""
+    table = window.table
+    text = [name for name in table.columns if table[name].type().is_string()]
+    distinct = _distinct(backend, table, text)
+    numeric, categorical, prose, left_out = [], [], [], []
+    for name in table.columns:
+        kind = table[name].type()
+        if kind.is_boolean() or (kind.is_string() and distinct[name] <= max(_MOST_LEVELS_SHARE * window.rows, 20)):
+            categorical.append(name)
+        elif kind.is_numeric():
+            numeric.append(name)
+        elif kind.is_string():
+            prose.append(name)
+        else:
+            left_out.append(f"{name} ({kind})")
+    return Watched(tuple(numeric), tuple(categorical), tuple(prose)), tuple(left_out)
+
+
+def _distinct(backend: Any, table: ir.Table, names: list[str]) -> dict[str, int]:
+    if not names:
+        return {}
+    counts = backend.to_pyarrow(table.aggregate(**{name: table[name].nunique() for name in names})).to_pylist()
+    found: dict[str, int] = counts[0]
+    return found
+

@@ -1,0 +1,266 @@
+"""The drift check, step by step, as notebook 02 calls it: outputs, performance, signals, guard."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trimtab.decide import guardrails
+from trimtab.decide import signals as rules
+from trimtab.decide.decision import Decision
+from trimtab.decide.guardrails import Guard
+from trimtab.decide.signals import Measurement, Signal
+from trimtab.errors import UsageError
+from trimtab.measure import scoring
+from trimtab.measure.drift import Drift, compare
+from trimtab.measure.intervals import Interval, Measure
+from trimtab.measure.metrics import METRICS
+from trimtab.measure.outputs import Outputs
+from trimtab.measure.performance import Performance, measure_performance
+from trimtab.measure.profile import Profile
+from trimtab.plain import plain
+from trimtab.records import Window
+from trimtab.run.session import Session
+from trimtab.settings import Params, parse_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PRIMARY = {"classification": ("roc_auc", "accuracy"), "regression": ("mae",)}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What served said about a window.
+
+    Attributes
+    ----------
+    drift : Drift or None
+        Its outputs against those on the champion's own holdout; None where that is not known.
+    label_drift : Drift or None
+        The known labels against those of the champion's holdout.
+    performance : Performance or None
+        Realised; None when no label is known.
+    baseline : Performance or None
+        Of the champion on its own holdout.
+    rows, labelled : int
+        Records scored, and those of them with a known label.
+    source : str
+        Where the predictions come from: the log, or the champion scoring the window now.
+    values : dict
+        Scores and predictions themselves, for figures.
+    reference : Profile or None
+        Profile of the outputs on the holdout, for figures.
+    """
+
+    drift: Drift | None
+    label_drift: Drift | None
+    performance: Performance | None
+    baseline: Performance | None
+    rows: int
+    labelled: int
+    source: str
+    values: dict[str, np.ndarray[Any, Any]]
+    profile: Profile | None
+    reference: Profile | None
+
+
+def primary_metric(params: Params) -> str:
+    """The metric that speaks for the model: the gate's first, else ROC AUC or MAE."""
+    overall = [c.metric for c in params.promotion.criteria if c.per is None]
+    return overall[0] if overall else PRIMARY[params.task][0]
+
+
+def score(session: Session, window: Window) -> Scored:
+    """Score a window with the champion, or read the logged predictions, and compare with the champion's baseline."""
+    frame = session.frame(window, labelled=False)
+    label = session.params.data.label
+    known = frame[label].notna().to_numpy() if label else np.zeros(len(frame), dtype=bool)
+    every, labelled, source = _outputs(session, frame, known)
+    version = session.ledger.version(session.champion.version)
+    baseline = version["baseline"] if version else None
+    values = scoring.output_values(every)
+    profile = reference = drift = label_drift = None
+    if baseline:
+        reference = Profile.from_json(baseline["outputs"])
+        profile = scoring.profile_values({n: values[n] for n in reference.columns if n in values}, reference.bins)
+        drift = compare(reference, profile) if profile.columns.keys() == reference.columns.keys() else None
+        labels = Profile.from_json(baseline["labels"])
+        if labelled is not None:
+            label_drift = compare(labels, scoring.profile_values({"label": _label_values(labelled)}, labels.bins))
+    realised = None
+    if labelled is not None:
+        segments = session.segments(frame[known])
+        realised = measure_performance(labelled, segments=segments, confidence=session.params.promotion.confidence)
+    return Scored(
+        drift=drift, label_drift=label_drift, performance=realised,
+        baseline=performance_from_json(baseline["performance"]) if baseline else None,
+        rows=len(frame), labelled=int(known.sum()), source=source, values=values, profile=profile, reference=reference,
+    )
+
+
+def _outputs(
+    session: Session, frame: pd.DataFrame, known: np.ndarray[Any, Any]
+) -> tuple[Outputs, Outputs | None, str]:
+    """Outputs for all records and for the labelled ones, from the log where predictions are logged."""
+    data, champion = session.params.data, session.champion
+    actual = frame.loc[known, data.label].tolist() if data.label else []
+    labels = session.labels([champion], actual)
+    positive = session.positive(champion, labels)
+    if data.prediction is None:
+        features = frame[list(data.features)]
+        every = scoring.model_outputs(champion.estimator, features, None, labels=labels, positive=positive)
+        source = f"version {champion.version} scored the window now"
+    else:
+        log = frame[frame[data.prediction].notna()]
+        known = known[frame[data.prediction].notna().to_numpy()]
+        actual = log.loc[known, data.label].tolist() if data.label else []
+        said = log[data.prediction].tolist()
+        score = log[data.score].tolist() if data.score else None
+        labels = (*labels, *sorted(set(scoring.label_array(said)) - set(labels))) if labels else ()
+        every = scoring.logged_outputs(said, said, score, labels=labels, positive=positive)
+        source = f"logged in {data.prediction!r}"
+    if not known.any():
+        return every, None, source
+    chosen = every.take(known)
+    codes = {name: code for code, name in enumerate(labels)}
+    truth = np.array([codes[t] for t in scoring.label_array(actual)]) if labels else np.asarray(actual, dtype=float)
+    return every, Outputs(chosen.labels, truth, chosen.predicted, chosen.scores, chosen.positive), source
+
+
+def _label_values(outputs: Outputs) -> np.ndarray[Any, Any]:
+    return np.asarray(outputs.labels, dtype=object)[outputs.actual] if outputs.labels else outputs.actual
+
+
+def baseline_to_json(performance: Performance, outputs: Outputs) -> dict[str, Any]:
+    """What is kept of a version's evaluation: performance, and profiles of its outputs and of the labels."""
+    return {
+        "rows": performance.rows,
+        "performance": [
+            {"measure": plain(m), "interval": plain(i), "support": performance.support[m]}
+            for m, i in performance.values.items()
+        ],
+        "outputs": scoring.profile_values(scoring.output_values(outputs)).to_json(),
+        "labels": scoring.profile_values({"label": _label_values(outputs)}).to_json(),
+    }
+
+
+def performance_from_json(rows: list[dict[str, Any]]) -> Performance:
+    """Read back the performance that `baseline_to_json` wrote."""
+    values, support = {}, {}
+    for row in rows:
+        measure = Measure(**row["measure"])
+        values[measure] = Interval(**{k: float("nan") if v is None else v for k, v in row["interval"].items()})
+        support[measure] = row["support"]
+    most = max(support.values(), default=0)
+    return Performance(most, values, support)
+
+
+def signals(session: Session, drift: Drift, scored: Scored, window: Window) -> list[Signal]:
+    """Every measurement of the check, held against its triggers."""
+    settings = session.params.drift
+    measured = [rules.feature_drift(drift, settings), rules.outliers(drift)]
+    if scored.drift is not None:
+        measured.append(rules.prediction_drift(scored.drift, settings))
+    if scored.label_drift is not None and session.params.task == "classification":
+        measured.append(rules.class_balance(scored.label_drift, settings))
+    measured += [*_performance(session, scored), *_freshness(session), *_completeness(session, window)]
+    triggers = rules.triggers_for(settings, session.params.triggers)
+    return [rules.grade(measurement, triggers) for measurement in measured]
+
+
+def _performance(session: Session, scored: Scored) -> list[Measurement]:
+    metric = primary_metric(session.params)
+    if scored.performance is None:
+        missing = "No label of the current window is known yet, so realised performance cannot be computed."
+        return [Measurement("performance_drop", float("nan"), missing)]
+    before, after = (p.values.get(Measure(metric)) if p else None for p in (scored.baseline, scored.performance))
+    if before is None or after is None:
+        return [Measurement("performance_drop", float("nan"), f"{metric} is not known for both windows.")]
+    return [rules.performance_drop(metric, before, after, greater_is_better=METRICS[metric].greater_is_better)]
+
+
+def _freshness(session: Session) -> list[Measurement]:
+    lineage = session.champion.lineage
+    if not lineage:
+        return []
+    until = parse_time(lineage["holdout_until"])
+    since = session.records.between("since training", until, session.as_of)
+    return [rules.new_records(since.rows), rules.model_age((session.as_of - until) / timedelta(days=1))]
+
+
+def _completeness(session: Session, window: Window) -> list[Measurement]:
+    if session.params.data.label is None:
+        return []
+    end = min(window.end, session.as_of - session.params.data.label_delay)
+    if end <= window.start:
+        return [rules.label_completeness(0, 0)]
+    due = session.records.between("due", window.start, end)
+    return [rules.label_completeness(due.rows, due.labelled)]
+
+
+def guard(session: Session, decision: Decision) -> Guard:
+    """Whether retraining may start now, with the evidence for each safeguard."""
+    training, _ = session.training_windows()
+    return guardrails.check(
+        decision,
+        session.params.guardrails,
+        training_records=training.rows,
+        as_of=session.as_of,
+        last_retrain=session.ledger.last_retrain(session.run_id),
+    )
+
+
+def record(session: Session, found: list[Signal], decision: Decision, allowed: Guard) -> None:
+    """Write signals, decision and guard to the ledger."""
+    session.ledger.record_check(session.run_id, session.as_of, found, decision, allowed)
+
+
+def last_decision(session: Session) -> Decision:
+    """The decision of this run, or in an interactive session the newest one.
+
+    Raises
+    ------
+    UsageError
+        When there is none.
+    """
+    decision = session.ledger.decision(None if session.interactive else session.run_id)
+    if decision is None:
+        raise UsageError("no drift analysis has decided anything yet; run 02_drift_analysis first")
+    return decision
+
+
+def overall(scored: Scored) -> dict[str, float]:
+    """Realised metrics over all records, by name; empty while no label is known."""
+    return scored.performance.overall() if scored.performance else {}
+
+
+def decision_facts(decision: Decision, allowed: Guard) -> dict[str, Any]:
+    """What later steps need to know of a decision."""
+    told: dict[str, Any] = plain(decision)
+    return told | {"allowed": allowed.allowed, "blocked_by": allowed.blocked_by}
+
+
+def reading(session: Session, drift: Drift, scored: Scored) -> str:
+    """Drift of inputs beside realised performance, in words that say which of the two is news."""
+    settings = session.params.drift
+    moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
+    inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
+    inputs += f", {moved[0].name} the most (PSI {moved[0].psi:.2f})" if moved else ""
+    loss = _performance(session, scored)[0]
+    if math.isnan(loss.value):
+        return f"{inputs}. {loss.message} Whether the drift does any harm is not known yet."
+    lost = loss.significant and loss.value > 0
+    if moved and not lost:
+        follows = "The model has not lost by it: the inputs moved within, or beside, what it has learned."
+    elif moved:
+        follows = "Both moved, so the drift may well be the cause; the decision below weighs them."
+    elif lost:
+        follows = "Inputs look as before, so what changed is how the outcome follows from them (concept drift)."
+    else:
+        follows = "Neither gives a reason to act."
+    return f"{inputs}. {loss.message} {follows}"

@@ -1,0 +1,215 @@
+"""What does a user type?"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from trimtab.errors import TrimtabError, UsageError
+from trimtab.plain import plain
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Keeps machine-learning models in production on course.",
+)
+
+ParamsOption = Annotated[Path, typer.Option("--params", "-p", help="The params file.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+DEFAULT = Path("params/demo.yaml")
+_LAZY_COLLECTION = 200_000, 50, 50    # imports make much and drop little; looking for garbage takes a sixth of their time
+_PLAIN_WIDTH = 180    # of a table that goes to a file or a pipe
+
+
+@app.command()
+def run(
+    pipeline: Annotated[str, typer.Argument(help="baseline, drift, retrain or rollback.")],
+    params: ParamsOption = DEFAULT,
+    as_of: Annotated[str | None, typer.Option(help="Run as of this time: an ISO time, now, or latest.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a params key: drift.psi_alert=0.2")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Measure and decide everything, change nothing.")] = False,
+    as_json: Json = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Use ordinary kernels instead of warm ones.")] = False,
+    to: Annotated[int | None, typer.Option(help="Rollback: the version to go back to; by default the previous.")] = None,
+    by: Annotated[str | None, typer.Option(help="Rollback: who asks for it.")] = None,
+    why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
+) -> None:
+    """Run a pipeline of notebooks."""
+    warm = _warm_up(cold)
+    from trimtab.run.pipelines import PIPELINES
+    from trimtab.run.runner import Request
+    from trimtab.run.runner import run as run_pipeline
+
+    if pipeline not in PIPELINES:
+        raise UsageError(f"there is no pipeline {pipeline!r}; choose from {', '.join(PIPELINES)}")
+    extra = {name: value for name, value in {"to": to, "by": by, "why": why}.items() if value is not None}
+    if extra and pipeline != "rollback":
+        raise UsageError(f"--{next(iter(extra))} goes with run rollback only")
+    outcome = run_pipeline(Request(
+        pipeline=pipeline, params=params, as_of=as_of, overrides=tuple(set_ or ()), dry_run=dry_run, warm=warm,
+        progress=sys.stderr.isatty() or not as_json, extra=extra,
+    ))
+    if as_json:
+        print(json.dumps(outcome.result, ensure_ascii=False))
+    else:
+        _tell(outcome.result, outcome.report)
+    if outcome.error:
+        _say(outcome.error)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def data(name: Annotated[str, typer.Argument(help="The data set: flights.")]) -> None:
+    """Write a demo data set into data/."""
+    from trimtab import datasets
+
+    print(datasets.write(name, Path("data")))
+
+
+@app.command()
+def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 50) -> None:
+    """What served when, who changed it and why; and the newest runs."""
+    ledger, _ = _state(params)
+    changes, runs = ledger.changes()[-limit:], ledger.runs(limit)
+    if as_json:
+        print(json.dumps(plain({"changes": changes, "runs": runs, "retrain_events": ledger.retrain_events(limit)})))
+        return
+    _table("Champion", changes, ("created_at", "as_of", "kind", "from_version", "to_version", "state", "by", "why"))
+    _table("Runs", runs, ("started_at", "run_id", "pipeline", "as_of", "status", "error"))
+
+
+@app.command()
+def models(params: ParamsOption = DEFAULT, as_json: Json = False) -> None:
+    """The registered versions, and which one is the champion."""
+    ledger, registry = _state(params)
+    rows = []
+    for version in registry.versions():
+        known = ledger.version(version.version) or {}
+        lineage = known.get("lineage") or {}
+        rows.append({
+            "version": version.version, "champion": version.champion, "as_of": known.get("as_of"),
+            "class": lineage.get("class"), "train_records": lineage.get("train_records"),
+            "trained_from": lineage.get("trained_from"), "trained_until": lineage.get("trained_until"),
+            "run_id": known.get("run_id"), "sha256": known.get("sha256"), "source": version.source,
+        })
+    if as_json:
+        print(json.dumps(plain({"model": registry.name, "versions": rows})))
+        return
+    _table("Versions", rows, ("version", "champion", "as_of", "class", "train_records", "trained_until", "run_id"))
+
+
+@app.command()
+def signals(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 50) -> None:
+    """The newest signals."""
+    ledger, _ = _state(params)
+    rows = ledger.signals(limit)
+    if as_json:
+        print(json.dumps(plain({"signals": rows})))
+        return
+    _table("Signals", rows, ("as_of", "name", "severity", "value", "threshold", "message"))
+
+
+def main() -> None:
+    """Entry point: every error that Trimtab raises on purpose is one sentence and its exit code."""
+    gc.set_threshold(*_LAZY_COLLECTION)
+    try:
+        app()
+        code = 0
+    except TrimtabError as error:
+        _say(str(error))
+        code = error.exit_code
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 0
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: all is written, and taking a few thousand modules apart again takes most of a second."""
+    if "trimtab.run.kernels" in sys.modules:
+        from trimtab.run import kernels
+
+        kernels.stop_server()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _warm_up(cold: bool) -> bool:
+    """Start the warm server before the heavy imports here; False where ordinary kernels are to be used."""
+    if cold:
+        return False
+    from trimtab.run import kernels
+
+    if not kernels.available():
+        _say("warm kernels need fork, which this platform lacks; using ordinary ones")
+        return False
+    kernels.start_server()
+    return True
+
+
+def _state(params: Path) -> tuple[Any, Any]:
+    """Ledger and registry of a params file."""
+    from trimtab import params as params_module
+    from trimtab.run.session import Session
+
+    session = Session(params_module.load(params))
+    return session.ledger, session.registry
+
+
+def _tell(result: dict[str, Any], report: Path | None) -> None:
+    """The outcome in a few lines for a person."""
+    decision, guard = result["decision"], result["guard"]
+    before, after = result["champion_before"], result["champion_after"]
+    print(f"{result['model']}: {result['pipeline']} as of {result['as_of']}: {result['status']} in {result['seconds']} s")
+    if decision:
+        asks = "retrain" if decision["needs_retrain"] else "no retraining needed"
+        print(f"  decision: {asks} (severity {decision['severity']})")
+        for reason in decision["reasons"]:
+            print(f"    - {reason}")
+    if guard and not guard["allowed"] and decision["needs_retrain"]:
+        print(f"  blocked by: {', '.join(guard['blocked_by'])}")
+    if result["verdict"]:
+        print(f"  verdict: {result['verdict']}")
+    print(f"  champion: {_version(before)}" + ("" if before == after else f" -> {_version(after)}"))
+    if report:
+        print(f"  report: {report}")
+
+
+def _version(number: int | None) -> str:
+    return "none" if number is None else f"version {number}"
+
+
+def _table(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(*names, title=title, title_justify="left", box=box.SIMPLE)
+    for row in rows:
+        shown.add_row(*[escape(_cell(row.get(name))) for name in names])
+    Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(shown)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return str(plain(value)).partition("\n")[0][:120]
+
+
+def _say(sentence: str) -> None:
+    print(f"trimtab: {sentence}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,422 @@
+"""What a model lives through, as notebooks 01, 03, 04 and 05 call it: trained, evaluated, promoted, rolled back."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from trimtab.act import champion as champions
+from trimtab.act import ledger as ledger_module
+from trimtab.act import training as trainer
+from trimtab.act.champion import Change
+from trimtab.decide import promotion, rollback
+from trimtab.decide.decision import Decision
+from trimtab.decide.guardrails import Guard
+from trimtab.decide.promotion import Verdict
+from trimtab.errors import ParamsError, StepError, TimeLimitError, UsageError
+from trimtab.measure import scoring
+from trimtab.measure.metrics import METRICS, evaluate
+from trimtab.measure.outputs import Outputs
+from trimtab.measure.performance import Evaluation, evaluate_pair
+from trimtab.plain import plain
+from trimtab.records import Window
+from trimtab.run.checking import baseline_to_json, primary_metric
+from trimtab.run.manifest import code_version
+from trimtab.run.session import Model, Session
+from trimtab.settings import Criterion, parse_time
+
+_PROOF_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A version that was trained in the shadow.
+
+    Attributes
+    ----------
+    version : int
+        In the registry, under no alias.
+    name, estimator : str
+        The candidate and its class.
+    lineage : dict
+        Windows, fingerprint, params, run and code version.
+    seconds : float
+        Of fitting.
+    others : dict
+        The primary metric of every candidate on the holdout, by name.
+    """
+
+    version: int
+    name: str
+    estimator: str
+    lineage: Mapping[str, Any]
+    seconds: float
+    others: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """What came of a verdict: who serves now."""
+
+    verdict: Verdict
+    champion_before: int | None
+    champion_after: int | None
+    change: Change | None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Evidence that a version can serve: its file is the registered one, it loads and it predicts recent records."""
+
+    version: int
+    rows: int
+    load_seconds: float
+    predict_seconds: float
+    agreement: float
+    mean_score: float
+
+
+def train(session: Session, guard: Guard | None, *, trigger: Decision | None = None) -> Challenger:
+    """Train every candidate in the shadow and register it; the best on the holdout goes forward.
+
+    Parameters
+    ----------
+    guard : Guard or None
+        Must allow it; None for the first model, which nothing asks for.
+    trigger : Decision, optional
+        What asked for it, for the record.
+
+    Raises
+    ------
+    UsageError
+        When the guard does not allow it.
+    TimeLimitError, StepError
+        When training took too long or failed; the champion is as it was.
+    """
+    if guard is not None and not guard.allowed:
+        raise UsageError(f"retraining is blocked by {', '.join(guard.blocked_by)}")
+    older, newer = session.training_windows()
+    event = _begin_event(session, trigger, older, newer)
+    try:
+        trained = _train_all(session, older)
+        made = [_register(session, one, older, newer) for one in trained]
+    except (TimeLimitError, StepError) as error:
+        event(notes=str(error), finished_at=ledger_module.now(), completed_at=ledger_module.now())
+        raise
+    best = _best(session, made, newer)
+    event(retrain_successful=True, new_version=best.version, artifact_path=str(session.registry.fetch(best.version)))
+    return best
+
+
+def _begin_event(session: Session, trigger: Decision | None, older: Window, newer: Window) -> Any:
+    """Open the retrain event; returns a function that adds to it."""
+
+    def add(**values: Any) -> None:
+        session.ledger.record_retrain(session.run_id, as_of=session.as_of, **values)
+
+    add(
+        retrain_attempted=trigger is not None,
+        train_records=older.rows, valid_records=newer.rows,
+        trigger_type="drift" if trigger else "baseline",
+        severity=trigger.severity if trigger else "none",
+        drift_type=", ".join(trigger.root_causes[:3]) if trigger else None,
+        reason=" ".join(trigger.reasons) if trigger else "There was no champion.",
+        reason_json=plain(trigger) if trigger else None,
+    )
+    return add
+
+
+def _train_all(session: Session, window: Window) -> list[trainer.Trained]:
+    params = session.params
+    frame = session.frame(window, labelled=True)
+    limit = params.guardrails.max_runtime
+    until = time.monotonic() + limit.total_seconds()
+    folder = session.home / ".trimtab" / "training" / session.run_id
+    return [
+        trainer.train(
+            name, candidate, params.data, params.task, frame,
+            folder=folder / name, max_runtime=timedelta(seconds=max(until - time.monotonic(), 0.0)),
+        )
+        for name, candidate in params.estimator.named().items()
+    ]
+
+
+def _register(session: Session, trained: trainer.Trained, older: Window, newer: Window) -> Challenger:
+    """Register a trained model with its lineage, and forget the folder that it came in."""
+    lineage = _lineage(session, trained, older, newer)
+    tags = {"run_id": session.run_id, "as_of": session.as_of.isoformat(), "fingerprint": lineage["fingerprint"]["sha256"]}
+    version = session.registry.register(trained.folder, tags=tags, metrics={"fit_seconds": trained.seconds})
+    session.ledger.record_version(
+        version, run_id=session.run_id, as_of=session.as_of, sha256=trained.sha256,
+        source=str(session.registry.fetch(version)), lineage=lineage,
+    )
+    return Challenger(version, trained.name, trained.class_path, lineage, trained.seconds, {})
+
+
+def _lineage(session: Session, trained: trainer.Trained, older: Window, newer: Window) -> dict[str, Any]:
+    params = session.params
+    positive = _positive(session, older) if params.task == "classification" else None
+    return plain({
+        "candidate": trained.name, "class": trained.class_path, "package": trained.package,
+        "trained_from": older.start, "trained_until": older.end,
+        "holdout_from": newer.start, "holdout_until": newer.end,
+        "train_records": older.rows, "holdout_records": newer.rows,
+        "fingerprint": session.records.fingerprint(older), "positive": positive,
+        "features": params.data.features, "params": session.loaded.public,
+        "run_id": session.run_id, "code": code_version(), "seconds": trained.seconds,
+    })
+
+
+def _positive(session: Session, window: Window) -> str | None:
+    """Settle the positive label once, so that later windows with other shares do not turn it round."""
+    label = session.params.data.label
+    assert label is not None, "the training window was cut by its labels"
+    names, counts = np.unique(scoring.label_array(session.records.frame(window, [label])[label]), return_counts=True)
+    named = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    try:
+        return scoring.choose_positive(tuple(named), named, session.params.data.positive)
+    except ValueError as error:
+        raise ParamsError(f"data.positive: {error}") from None
+
+
+def _best(session: Session, made: Sequence[Challenger], holdout: Window) -> Challenger:
+    """The candidate with the best primary metric on the holdout; with one candidate, that one."""
+    if len(made) == 1:
+        return made[0]
+    name = primary_metric(session.params)
+    models = [session.model(one.version) for one in made]
+    outputs = session.outputs(models, session.frame(holdout, labelled=True))
+    values = {one.name: evaluate(name, o) for one, o in zip(made, outputs, strict=True)}
+    sign = 1.0 if METRICS[name].greater_is_better else -1.0
+    best = max(made, key=lambda one: (sign * values[one.name]) if not math.isnan(values[one.name]) else -math.inf)
+    return Challenger(best.version, best.name, best.estimator, best.lineage, best.seconds, values)
+
+
+def challenger(session: Session) -> Model:
+    """The challenger of this run, or in an interactive session the newest version.
+
+    Raises
+    ------
+    UsageError
+        When there is none.
+    """
+    event = [e for e in session.ledger.retrain_events() if e["run_id"] == session.run_id and e["new_version"]]
+    version = event[0]["new_version"] if event else session.ledger.version_of_run(
+        None if session.interactive else session.run_id
+    )
+    if version is None:
+        raise UsageError("no challenger was trained yet; run 03_retrain first")
+    return session.model(version)
+
+
+def holdout(session: Session, model: Model, other: Model | None = None) -> Window:
+    """The challenger's holdout, without any record that either model learned from.
+
+    Raises
+    ------
+    UsageError
+        When nothing is left of it.
+    """
+    start, end = parse_time(model.lineage["holdout_from"]), parse_time(model.lineage["holdout_until"])
+    if other is not None and other.lineage:
+        start = max(start, parse_time(other.lineage["trained_until"]))
+    if start >= end:
+        raise UsageError(
+            f"no record of version {model.version}'s holdout (to {end:%Y-%m-%d %H:%M}) is younger than what version "
+            f"{other.version if other else '?'} learned from, so the two cannot be compared fairly"
+        )
+    window = session.records.between("holdout", start, end, labelled=True)
+    if not window.rows:
+        raise UsageError(f"the {window} holds no labelled records, so nothing can be evaluated")
+    return window
+
+
+@dataclass(frozen=True)
+class Contest:
+    """An evaluation with what is needed to act on it."""
+
+    evaluation: Evaluation
+    window: Window
+    challenger: Model
+    champion: Model | None
+    outputs: Outputs
+
+
+def evaluate_challenger(session: Session, model: Model) -> Contest:
+    """Hold the challenger and the champion to the same records, which neither learned from."""
+    serving = session.registry.champion()
+    rival = session.model(serving) if serving is not None and serving != model.version else None
+    window = holdout(session, model, rival)
+    frame = session.frame(window, labelled=True)
+    outputs = session.outputs([model, rival] if rival else [model], frame)
+    criteria = session.params.promotion.criteria
+    try:
+        found = evaluate_pair(
+            outputs[0],
+            outputs[1] if rival else None,
+            metrics=[c.metric for c in criteria if c.per != "class"],
+            per_class=[c.metric for c in criteria if c.per == "class"],
+            segments=session.segments(frame),
+            confidence=session.params.promotion.confidence,
+        )
+    except ValueError as error:
+        raise ParamsError(f"promotion.criteria: {error}") from None
+    return Contest(found, window, model, rival, outputs[0])
+
+
+def judge(session: Session, contest: Contest) -> Verdict:
+    """The verdict that the params file's criteria give; a version that serves already has nothing to earn."""
+    verdict = promotion.judge(session.params.promotion.criteria, contest.evaluation)
+    if session.registry.champion() != contest.challenger.version:
+        return verdict
+    again = f"Version {contest.challenger.version} serves already; it was measured again and left in place."
+    return Verdict("hold", (again,), verdict.rows)
+
+
+def check_criteria(criteria: Sequence[Criterion], task: str) -> None:
+    """Refuse criteria that could never be computed, before anything runs.
+
+    Raises
+    ------
+    ParamsError
+        For an unknown metric, or one of the other task.
+    """
+    for criterion in criteria:
+        known = METRICS.get(criterion.metric)
+        if known is None:
+            raise ParamsError(
+                f"promotion.criteria: unknown metric {criterion.metric!r}; known: {', '.join(METRICS)}"
+            )
+        if (task == "regression") != ("regression" in known.tasks):
+            raise ParamsError(f"promotion.criteria: {criterion.metric} is not defined for task: {task}")
+        if criterion.per == "class" and known.prepare_per_class is None:
+            per_class = ", ".join(name for name, one in METRICS.items() if one.prepare_per_class)
+            raise ParamsError(f"promotion.criteria: {criterion.metric} has no values per class; these have: {per_class}")
+
+
+def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment:
+    """Carry out a verdict: promote by compare-and-swap, or leave the champion; record it either way."""
+    ledger, model = session.ledger, contest.challenger
+    before = session.registry.champion() if contest.champion is None else contest.champion.version
+    performance = contest.evaluation.challenger
+    ledger.record_baseline(model.version, baseline_to_json(performance, contest.outputs))
+    ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
+    change = None
+    if verdict.outcome == "promote":
+        change = champions.change(
+            ledger, session.registry, kind="promotion", expected=before, to_version=model.version,
+            run_id=session.run_id, as_of=session.as_of, by="trimtab", why=" ".join(verdict.reasons),
+        )
+    _complete_event(session, contest, verdict, promoted=change is not None)
+    return Appointment(verdict, before, session.registry.champion(), change)
+
+
+def _complete_event(session: Session, contest: Contest, verdict: Verdict, *, promoted: bool) -> None:
+    new = contest.evaluation.challenger.overall()
+    old = {m.metric: pair.champion.value for m, pair in contest.evaluation.differences.items()
+           if m.label is None and m.segment is None}
+    name = primary_metric(session.params)
+    before, after = old.get(name, math.nan), new.get(name, math.nan)
+    sign = 1.0 if METRICS[name].greater_is_better else -1.0
+    improvement = sign * (after - before) / abs(before) * 100 if before else math.nan
+    trained_by = str(contest.challenger.lineage["run_id"])    # the event is that of the run that trained it
+    session.ledger.record_retrain(
+        trained_by, promoted=promoted, new_version=contest.challenger.version,
+        acc_old=old.get("accuracy"), acc_new=new.get("accuracy"), f1_old=old.get("f1"), f1_new=new.get("f1"),
+        new_r2=new.get("r2"), new_rmse=new.get("rmse"), new_accuracy=new.get("accuracy"), previous_r2=old.get("r2"),
+        improvement_percent=improvement, metrics={"champion": old, "challenger": new},
+        notes=" ".join(verdict.reasons), finished_at=ledger_module.now(), completed_at=ledger_module.now(),
+    )
+
+
+def appointment_facts(appointment: Appointment) -> dict[str, Any]:
+    """What later steps need to know of an appointment."""
+    return {
+        "verdict": appointment.verdict.outcome,
+        "champion_before": appointment.champion_before, "champion_after": appointment.champion_after,
+    }
+
+
+def challenger_facts(made: Challenger) -> dict[str, Any]:
+    """What later steps need to know of a challenger."""
+    counts = {name: made.lineage[name] for name in ("train_records", "holdout_records", "fingerprint")}
+    return {"challenger": made.version, "estimator": made.estimator, "fit_seconds": made.seconds, **counts}
+
+
+def evaluation_facts(contest: Contest, verdict: Verdict) -> dict[str, Any]:
+    """What later steps need to know of an evaluation."""
+    pairs = contest.evaluation.differences.items()
+    champion = {m.metric: p.champion.value for m, p in pairs if m.label is None and m.segment is None}
+    return {
+        "reasons": verdict.reasons, "challenger": contest.challenger.version,
+        "metrics_champion": champion, "metrics_challenger": contest.evaluation.challenger.overall(),
+    }
+
+
+def rollback_facts(change: Change, proof: Proof) -> dict[str, Any]:
+    """What later steps need to know of a rollback."""
+    return {
+        "champion_before": change.from_version, "champion_after": change.to_version,
+        "proof_rows": proof.rows, "agreement": proof.agreement,
+    }
+
+
+def first_champion(session: Session) -> Contest:
+    """The champion with its own holdout; where there is none yet, a model trained to become the first."""
+    serving = session.registry.champion()
+    if serving is None:
+        return evaluate_challenger(session, session.model(train(session, None).version))
+    model = session.model(serving)
+    if not model.lineage:
+        raise UsageError(f"version {serving} serves but was not trained by Trimtab, so it has no holdout to measure it on")
+    return evaluate_challenger(session, model)
+
+
+def target_version(session: Session, to: int | None = None) -> int:
+    """The version to roll back to; see `decide.rollback.choose_target`."""
+    known = [version.version for version in session.registry.versions()]
+    return rollback.choose_target(session.ledger.served(), session.registry.champion(), known, to)
+
+
+def prove(session: Session, version: int) -> Proof:
+    """Prove that a version can serve before anything moves: load it from its checked file, predict recent records.
+
+    Raises
+    ------
+    ModelFileError
+        When its file is missing, altered, corrupt or not reviewed.
+    StepError
+        When it cannot predict.
+    """
+    started = time.perf_counter()
+    model = session.model(version)
+    loaded = time.perf_counter()
+    window = session.records.window("current", session.params.windows.current)
+    features = session.frame(window, labelled=False)[list(session.params.data.features)].tail(_PROOF_ROWS)
+    labels = session.labels([model], [])
+    positive = session.positive(model, labels)
+    try:
+        said = scoring.model_outputs(model.estimator, features, None, labels=labels, positive=positive)
+    except Exception as error:
+        raise StepError(f"version {version} loads but cannot predict: {type(error).__name__}: {error}") from error
+    done = time.perf_counter()
+    now = session.champion.estimator.predict(features)
+    then = model.estimator.predict(features)
+    values = next(iter(scoring.output_values(said).values()))
+    agreement = float(np.mean(now == then)) if labels else float(np.corrcoef(now, then)[0, 1])
+    mean = float(np.mean(values)) if values.dtype.kind == "f" else math.nan
+    return Proof(version, len(features), loaded - started, done - loaded, agreement, mean)
+
+
+def roll_back(session: Session, proof: Proof, *, by: str = "trimtab", why: str = "asked for by hand") -> Change:
+    """Make a proven version the champion again."""
+    return champions.change(
+        session.ledger, session.registry, kind="rollback", expected=session.registry.champion(),
+        to_version=proof.version, run_id=session.run_id, as_of=session.as_of, by=by, why=why,
+    )

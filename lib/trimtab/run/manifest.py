@@ -1,0 +1,98 @@
+"""What does `run.json` say?"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import trimtab
+from trimtab.plain import to_text, write_atomically
+
+FILE = "run.json"
+_PACKAGES = (
+    "ibis-framework", "duckdb", "pandas", "pyarrow", "numpy", "scipy", "scikit-learn", "mlflow-skinny", "skops",
+    "sqlalchemy", "papermill", "nbclient", "nbconvert", "scrapbook", "matplotlib", "pydantic",
+)
+
+
+@dataclass
+class Step:
+    """One notebook of a run."""
+
+    notebook: str
+    status: str = "running"
+    seconds: float | None = None
+    file: str | None = None
+    html: str | None = None
+    sha256: str | None = None
+    error: str | None = None
+    scraps: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Manifest:
+    """All that is known of a run; written anew at every change."""
+
+    run_id: str
+    model: str
+    tenant: str | None
+    pipeline: str
+    status: str
+    as_of: datetime | None
+    started_at: datetime
+    dry_run: bool
+    params: dict[str, Any]
+    finished_at: datetime | None = None
+    error: str | None = None
+    notes: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    data: dict[str, Any] | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=lambda: dict(package_versions()))
+    code: dict[str, str | None] = field(default_factory=lambda: dict(code_version()))
+
+    def save(self, folder: Path) -> None:
+        """Write `run.json` beside and rename it."""
+        write_atomically(folder / FILE, to_text(self))
+
+
+@cache
+def code_version() -> dict[str, str | None]:
+    """Trimtab's version, and the git commit that its source stands at (with a + when files were changed since)."""
+    folder = Path(trimtab.__file__).parent
+    commit = _git(folder, "rev-parse", "HEAD")
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return {"trimtab": trimtab.__version__, "commit": f"{commit}{'+' if changed else ''}" if commit else None}
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

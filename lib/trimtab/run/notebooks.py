@@ -1,0 +1,182 @@
+"""How is one notebook executed, saved and marked?"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trimtab import errors
+from trimtab.errors import StepError, TrimtabError, UsageError
+from trimtab.plain import write_atomically
+from trimtab.run import kernels
+
+_SCHEME = "trimtab-atomic://"
+_NOT_NEEDED = "rfc3987_syntax"    # jsonschema imports it when it can, does not need it, and it takes a second
+
+
+@contextmanager
+def _quick_imports() -> Iterator[None]:
+    hidden = _NOT_NEEDED not in sys.modules
+    modules: dict[str, Any] = sys.modules
+    if hidden:
+        modules[_NOT_NEEDED] = None
+    try:
+        yield
+    finally:
+        if hidden:
+            del modules[_NOT_NEEDED]
+
+
+with _quick_imports():
+    import nbformat
+    import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.iorw import papermill_io
+
+
+class _Atomic:
+    """A papermill file handler that redacts, writes beside and renames."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        self._redact = redact
+
+    def read(self, path: str) -> str:
+        return Path(path.removeprefix(_SCHEME)).read_text(encoding="utf-8")
+
+    def listdir(self, path: str) -> list[str]:
+        return [str(p) for p in Path(path.removeprefix(_SCHEME)).iterdir()]
+
+    def write(self, text: str, path: str) -> None:
+        write_atomically(Path(path.removeprefix(_SCHEME)), self._redact(text))
+
+    def pretty_path(self, path: str) -> str:
+        return path.removeprefix(_SCHEME)
+
+
+def folder() -> Path:
+    """Where the notebooks are: beside the library's source, or under the current folder."""
+    beside = Path(__file__).resolve().parents[3] / "notebooks"
+    return beside if beside.is_dir() else Path.cwd() / "notebooks"
+
+
+def check(source: Path, parameters: Mapping[str, Any]) -> None:
+    """Refuse a notebook that cannot take the parameters, before any kernel starts.
+
+    Raises
+    ------
+    UsageError
+        When the notebook is missing, has no parameters cell, or does not know one of the parameters.
+    """
+    if not source.is_file():
+        raise UsageError(f"{source}: there is no such notebook")
+    book = nbformat.read(str(source), as_version=4)
+    cell = next((c for c in book.cells if "parameters" in c.metadata.get("tags", [])), None)
+    if cell is None:
+        raise UsageError(f"{source.name}: has no cell tagged parameters")
+    assigned = [node.targets for node in ast.parse(cell.source).body if isinstance(node, ast.Assign)]
+    known = [target.id for targets in assigned for target in targets if isinstance(target, ast.Name)]
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise UsageError(f"{source.name}: has no parameter {unknown[0]!r}; it has {', '.join(known)}")
+
+
+def execute(
+    source: Path,
+    target: Path,
+    parameters: Mapping[str, Any],
+    *,
+    warm: bool,
+    redact: Callable[[str], str] = str,
+    progress: bool = True,
+) -> None:
+    """Execute a notebook in a process of its own and save it, whatever happens.
+
+    Parameters
+    ----------
+    source, target : Path
+        The notebook, and where its executed form goes.
+    parameters : mapping
+        Put into the parameters cell.
+    warm : bool
+        Fork the kernel from the warm server, or start an ordinary one.
+    redact : callable
+        Takes secrets out of text before it is written.
+    progress : bool
+        Show a bar on standard error.
+
+    Raises
+    ------
+    TrimtabError
+        What the notebook raised, when that was one of Trimtab's own errors.
+    StepError
+        For every other failure, naming notebook and error; also when the kernel died.
+    """
+    papermill_io.register(_SCHEME, _Atomic(redact))
+    warmly: dict[str, Any] = {"kernel_manager_class": kernels.WarmKernelManager} if warm else {}
+    name = source.stem
+    try:
+        with _environment(kernels.thread_environment()):
+            papermill.execute_notebook(
+                str(source).replace("{", "{{").replace("}", "}}"),
+                f"{_SCHEME}{target}".replace("{", "{{").replace("}", "}}"),
+                parameters=dict(parameters),
+                cwd=str(source.parent),
+                kernel_name="python3",
+                progress_bar={"file": sys.stderr, "desc": name} if progress else False,
+                shutdown_kernel="immediate",
+                **warmly,
+            )
+    except PapermillExecutionError as error:
+        raise _translated(name, error, redact) from error
+    except DeadKernelError as error:
+        mark(target, f"The kernel of {name} died before the notebook was through.", redact)
+        raise StepError(f"{name}: the kernel died (killed, or out of memory)") from error
+    except CellTimeoutError as error:
+        raise StepError(f"{name}: a cell took too long") from error
+    except NoSuchKernel as error:
+        raise StepError(f"{name}: no ordinary Jupyter kernel is installed; run without --cold") from error
+
+
+def _translated(name: str, error: PapermillExecutionError, redact: Callable[[str], str]) -> TrimtabError:
+    """The notebook's error as one of ours: its own class where it is one, so that the exit code stays right."""
+    text = redact(f"{name}: {error.evalue}")
+    kind = getattr(errors, str(error.ename), None)
+    if isinstance(kind, type) and issubclass(kind, TrimtabError) and kind is not errors.Interrupted:
+        return kind(text)
+    return StepError(redact(f"{name}: {error.ename}: {error.evalue}"))
+
+
+def mark(target: Path, sentence: str, redact: Callable[[str], str] = str) -> None:
+    """Put a banner on top of a saved notebook whose run was cut short; papermill would leave it looking complete."""
+    if not target.is_file():
+        return
+    book = nbformat.read(str(target), as_version=4)
+    banner = nbformat.v4.new_markdown_cell(f"<p style='color:#b3261e'><b>{redact(sentence)}</b></p>")
+    banner.metadata["tags"] = ["trimtab-banner"]
+    for cell in book.cells:
+        if cell.metadata.get("papermill", {}).get("status") in {"pending", "running"}:
+            cell.metadata["papermill"]["status"] = "interrupted"
+    book.cells.insert(0, banner)
+    write_atomically(target, redact(nbformat.writes(book)))
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Settings that a kernel inherits, and this process does not keep."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

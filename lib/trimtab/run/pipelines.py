@@ -1,0 +1,66 @@
+"""Which notebook comes next? All branching between notebooks is here, read from what they hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from trimtab.run.scraps import BaselineScraps, DriftScraps, Scraps
+
+
+class Steps(Protocol):
+    """What a pipeline needs of the run that it is part of."""
+
+    def step(self, notebook: str) -> Scraps:
+        """Execute a notebook and return what it hands on."""
+
+    def has_champion(self) -> bool:
+        """Whether the model has a champion."""
+
+    def block(self) -> None:
+        """Say that a safeguard stopped the run."""
+
+
+def baseline(run: Steps) -> None:
+    """Contract, reference and first champion."""
+    run.step("01_baseline")
+
+
+def drift(run: Steps) -> DriftScraps | None:
+    """Drift analysis, after a baseline where there is none; None when no model could become the champion."""
+    if not run.has_champion():
+        first = run.step("01_baseline")
+        assert isinstance(first, BaselineScraps)
+        if first.champion_after is None:
+            return None
+    found = run.step("02_drift_analysis")
+    assert isinstance(found, DriftScraps)
+    return found
+
+
+def retrain(run: Steps) -> None:
+    """Drift analysis; then retrain, evaluate and promote, if the decision asks for it and the guardrails allow it."""
+    found = drift(run)
+    if found is None or not found.needs_retrain:
+        return
+    if not found.allowed:
+        run.block()
+        return
+    run.step("03_retrain")
+    run.step("04_evaluate_and_promote")
+
+
+def rollback(run: Steps) -> None:
+    """Back to an earlier version."""
+    run.step("05_rollback")
+
+
+PIPELINES: dict[str, Callable[[Steps], object]] = {
+    "baseline": baseline, "drift": drift, "retrain": retrain, "rollback": rollback,
+}
+NOTEBOOKS: dict[str, tuple[str, ...]] = {
+    "baseline": ("01_baseline",),
+    "drift": ("01_baseline", "02_drift_analysis"),
+    "retrain": ("01_baseline", "02_drift_analysis", "03_retrain", "04_evaluate_and_promote"),
+    "rollback": ("05_rollback",),
+}

@@ -1,0 +1,326 @@
+"""One run from start to end: preflight, lease, recovery, steps, status, manifest, exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trimtab import params as params_module
+from trimtab.act import champion as champions
+from trimtab.act.ledger import LEASE, now
+from trimtab.decide import signals
+from trimtab.errors import Interrupted, StateError, StepError, TimeLimitError, TrimtabError
+from trimtab.params import Loaded
+from trimtab.plain import plain
+from trimtab.run import lifecycle, notebooks, reports
+from trimtab.run import manifest as manifests
+from trimtab.run.manifest import Manifest, Step
+from trimtab.run.pipelines import NOTEBOOKS, PIPELINES
+from trimtab.run.scraps import BaselineScraps, DriftScraps, EvaluationScraps, Scraps, read
+from trimtab.run.session import Session
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed.
+
+    Attributes
+    ----------
+    overrides : tuple of str
+        As `--set` takes them.
+    extra : dict
+        Parameters of one notebook: `to`, `by` and `why` of a rollback.
+    """
+
+    pipeline: str
+    params: Path
+    as_of: str | None = None
+    overrides: tuple[str, ...] = ()
+    dry_run: bool = False
+    warm: bool = True
+    progress: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: what `--json` prints, and the exit code with its sentence."""
+
+    result: dict[str, Any]
+    exit_code: int
+    error: str | None
+    report: Path | None
+
+
+def new_run_id(pipeline: str) -> str:
+    """A name that sorts by time and never comes twice."""
+    return f"{now():%Y%m%dT%H%M%S}-{pipeline}-{secrets.token_hex(3)}"
+
+
+def run(request: Request) -> Outcome:
+    """Run a pipeline.
+
+    Raises
+    ------
+    TrimtabError
+        When it could not even start: bad params or data, or another active run. Whatever goes wrong later is part of
+        the outcome.
+    """
+    loaded = params_module.load(request.params, overrides=request.overrides)
+    try:
+        session = Session(
+            loaded, as_of=request.as_of, run_id=new_run_id(request.pipeline), dry_run=request.dry_run
+        )
+        preflight(session, request)
+        return Run(request, session).go()
+    except TrimtabError as error:
+        error.args = (loaded.redact(str(error)),)
+        raise
+    finally:
+        if request.dry_run and "session" in locals():
+            shutil.rmtree(session.scratch, ignore_errors=True)
+
+
+def preflight(session: Session, request: Request) -> None:
+    """Find out all that can be found out before a kernel starts, and change nothing.
+
+    Raises
+    ------
+    ParamsError, DataError, UsageError
+        For what the run could not go on with.
+    """
+    params = session.params
+    lifecycle.check_criteria(params.promotion.criteria, params.task)
+    signals.triggers_for(params.drift, params.triggers)
+    for name in NOTEBOOKS[request.pipeline]:
+        notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
+    session.check()
+    if request.pipeline in {"baseline", "retrain"}:
+        session.training_windows()
+    if request.pipeline != "baseline":
+        session.records.window("current", params.windows.current)
+    if request.pipeline in {"drift", "retrain"} and params.windows.reference != "training":
+        session.reference_window()
+
+
+def parameters(session: Session, request: Request, notebook: str) -> dict[str, Any]:
+    """What a notebook is given. Overrides are handed on as they were typed; secrets in them are not written."""
+    given = {
+        "params": str(session.loaded.path), "as_of": session.as_of.isoformat(), "run_id": session.run_id,
+        "overrides": list(request.overrides), "dry_run": request.dry_run,
+    }
+    return given | (request.extra if notebook == "05_rollback" else {})
+
+
+class Run:
+    """A run under way; pipelines call its methods."""
+
+    def __init__(self, request: Request, session: Session) -> None:
+        self.request, self.session = request, session
+        self.folder = session.run_dir
+        self.loaded: Loaded = session.loaded
+        self.champion_before: int | None = None
+        self.status = "succeeded"
+        self._found: dict[type[Scraps], Any] = {}
+        self.manifest = Manifest(
+            run_id=session.run_id, model=session.params.model, tenant=session.params.tenant,
+            pipeline=request.pipeline, status="running", as_of=session.as_of, started_at=now(),
+            dry_run=request.dry_run, params=session.loaded.public,
+        )
+
+    def go(self) -> Outcome:
+        """Take the lease, bring the state in order, execute the pipeline, and say how it went."""
+        started = time.perf_counter()
+        session = self.session
+        threading.Thread(target=reports.prepare, daemon=True).start()
+        taken_over = session.ledger.acquire(session.run_id)
+        error: TrimtabError | None = None
+        try:
+            self._prepare(taken_over)
+            with _heartbeat(session), _signals():
+                PIPELINES[self.request.pipeline](self)
+        except KeyboardInterrupt as stop:
+            error = Interrupted(stop.args[0] if stop.args else signal.SIGINT)
+            self.status = "interrupted"
+        except TimeLimitError as late:
+            error, self.status = late, "timed_out"
+        except TrimtabError as failed:
+            error, self.status = failed, "failed"
+        except OSError as failed:
+            where = failed.filename or self.folder
+            error, self.status = StateError(f"{where}: {failed.strerror or failed}"), "failed"
+        finally:
+            with _undisturbed():
+                outcome = self._finish(error, time.perf_counter() - started)
+                with contextlib.suppress(TrimtabError):
+                    session.ledger.release(session.run_id)
+        return outcome
+
+    def _prepare(self, taken_over: str | None) -> None:
+        session = self.session
+        try:
+            self.folder.mkdir(parents=True)
+        except OSError as error:
+            raise StateError(f"{self.folder}: cannot be made: {error.strerror or error}") from None
+        self.manifest.save(self.folder)
+        if taken_over:
+            self.manifest.notes.append(f"run {taken_over} had died; it was marked interrupted and its lease taken over")
+        self.manifest.notes += champions.recover(session.ledger, session.registry)
+        self.champion_before = session.registry.champion()
+        session.ledger.start_run(session.run_id, pipeline=self.request.pipeline, run_dir=str(self.folder))
+
+    # -- what pipelines call -------------------------------------------------------------------------------------
+
+    def has_champion(self) -> bool:
+        """Whether the model has a champion."""
+        return self.session.registry.champion() is not None
+
+    def block(self) -> None:
+        """Say that a safeguard stopped the run."""
+        self.status = "blocked"
+
+    def step(self, notebook: str) -> Scraps:
+        """Execute a notebook and return what it hands on."""
+        source = notebooks.folder() / f"{notebook}.ipynb"
+        target = self.folder / source.name
+        step = Step(notebook, file=target.name)
+        self.manifest.steps.append(step)
+        self.manifest.save(self.folder)
+        started = time.perf_counter()
+        try:
+            notebooks.execute(
+                source, target, parameters(self.session, self.request, notebook), warm=self.request.warm,
+                redact=self.loaded.redact, progress=self.request.progress,
+            )
+            found = read(target, notebook)
+            step.status, step.scraps = "succeeded", plain(found)
+            self._found[type(found)] = found
+            return found
+        except KeyboardInterrupt:
+            step.status = "interrupted"
+            notebooks.mark(target, f"The run was interrupted while {notebook} was executed.", self.loaded.redact)
+            raise
+        except TrimtabError as error:
+            step.status, step.error = ("timed_out" if isinstance(error, TimeLimitError) else "failed"), str(error)
+            raise
+        except Exception as error:
+            step.status, step.error = "failed", self.loaded.redact(f"{type(error).__name__}: {error}")
+            raise StepError(f"{notebook}: {step.error}") from error
+        finally:
+            step.seconds = round(time.perf_counter() - started, 3)
+            if target.is_file():
+                step.sha256 = manifests.digest(target)
+            self.manifest.save(self.folder)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _finish(self, error: TrimtabError | None, seconds: float) -> Outcome:
+        """Write down how it ended, as far as the disk lets us; the exit code is right in any case."""
+        manifest, session = self.manifest, self.session
+        manifest.status, manifest.finished_at = self.status, now()
+        manifest.error = self.loaded.redact(str(error)) if error else None
+        manifest.result = self._result(seconds)
+        manifest.data = next((s.scraps["fingerprint"] for s in manifest.steps if "fingerprint" in s.scraps), None)
+        report = None
+        try:
+            for step in manifest.steps:
+                step.html = reports.notebook_html(self.folder, step.file) if step.file else None
+            manifest.save(self.folder)
+            session.ledger.finish_run(
+                session.run_id, status=self.status, as_of=session.as_of, error=manifest.error, result=manifest.result
+            )
+            report = reports.run_report(self.folder, manifest)
+            reports.index(session.home / "runs")
+        except (OSError, TrimtabError) as failed:
+            error = error or StateError(f"the run is through, but its report could not be written: {failed}")
+        return Outcome(manifest.result, error.exit_code if error else 0, str(error) if error else None, report)
+
+    def _result(self, seconds: float) -> dict[str, Any]:
+        """The object of `--json`; what the run did not reach is null."""
+        drift, evaluation = self._found.get(DriftScraps), self._found.get(EvaluationScraps)
+        baseline = self._found.get(BaselineScraps)
+        after = None
+        with contextlib.suppress(TrimtabError):
+            after = self._serving()
+        verdict = evaluation.verdict if evaluation else (baseline.verdict if baseline and not drift else None)
+        metrics = {"champion": None, "challenger": None}
+        if evaluation:
+            metrics = {"champion": evaluation.metrics_champion or None, "challenger": evaluation.metrics_challenger}
+        elif drift:
+            metrics["champion"] = drift.metrics or None
+        elif baseline:
+            metrics["champion"] = baseline.metrics or None
+        manifest = self.manifest
+        return plain({
+            "run_id": manifest.run_id, "model": manifest.model, "tenant": manifest.tenant,
+            "pipeline": manifest.pipeline, "as_of": manifest.as_of, "status": manifest.status,
+            "decision": {name: getattr(drift, name) for name in ("needs_retrain", "severity", "confidence", "reasons")}
+            if drift else None,
+            "guard": {"allowed": drift.allowed, "blocked_by": drift.blocked_by} if drift else None,
+            "verdict": verdict,
+            "champion_before": self.champion_before, "champion_after": after,
+            "metrics": metrics, "run_dir": self.folder, "seconds": round(seconds, 3), "dry_run": manifest.dry_run,
+        })
+
+    def _serving(self) -> int | None:
+        """Who serves now: in a dry run still the one from before, whatever was decided."""
+        return self.champion_before if self.request.dry_run else self.session.registry.champion()
+
+
+@contextlib.contextmanager
+def _heartbeat(session: Session) -> Iterator[None]:
+    """Renew the lease in the background for as long as the run lives."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(LEASE.total_seconds() / 4):
+            with contextlib.suppress(TrimtabError):    # one missed beat is no harm; the next one may come through
+                session.ledger.renew(session.run_id)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=5)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: by an exception that asyncio lets through."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    with _handlers(stop):
+        yield
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """While the end of a run is written down, a second signal is not heard."""
+    with _handlers(signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def _handlers(handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+

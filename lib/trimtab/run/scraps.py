@@ -1,0 +1,136 @@
+"""Which typed values does a notebook hand on? The only module that speaks to scrapbook.
+
+Scrapbook writes nan as text, refuses NumPy's numbers and reads back whatever is there. Here every notebook has a model of
+what it hands on; values are checked before they are glued and again when they are read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from trimtab.errors import StepError
+from trimtab.plain import plain
+from trimtab.settings import Severity
+
+Metrics = dict[str, float | None]
+
+
+class Scraps(BaseModel):
+    """What one notebook hands on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BaselineScraps(Scraps):
+    """Of 01_baseline: who serves, and how well it did on its own holdout."""
+
+    champion_before: int | None = None
+    champion_after: int | None = None
+    verdict: str
+    metrics: Metrics
+    rows: int
+    fingerprint: dict[str, str | int | None]
+
+
+class DriftScraps(Scraps):
+    """Of 02_drift_analysis: the decision and whether retraining may start."""
+
+    needs_retrain: bool
+    severity: Severity
+    confidence: float
+    reasons: list[str]
+    root_causes: list[str]
+    allowed: bool
+    blocked_by: list[str]
+    metrics: Metrics
+    rows: int
+    fingerprint: dict[str, str | int | None]
+
+
+class RetrainScraps(Scraps):
+    """Of 03_retrain: the version that was trained and serves nobody."""
+
+    challenger: int
+    estimator: str
+    train_records: int
+    holdout_records: int
+    fit_seconds: float
+    fingerprint: dict[str, str | int | None]
+
+
+class EvaluationScraps(Scraps):
+    """Of 04_evaluate_and_promote: the verdict and who serves now."""
+
+    verdict: str
+    reasons: list[str]
+    challenger: int
+    champion_before: int | None = None
+    champion_after: int | None = None
+    metrics_champion: Metrics
+    metrics_challenger: Metrics
+
+
+class RollbackScraps(Scraps):
+    """Of 05_rollback: who served and who serves now."""
+
+    champion_before: int | None = None
+    champion_after: int | None = None
+    proof_rows: int
+    agreement: float | None = None
+
+
+CONTRACT: dict[str, type[Scraps]] = {
+    "01_baseline": BaselineScraps,
+    "02_drift_analysis": DriftScraps,
+    "03_retrain": RetrainScraps,
+    "04_evaluate_and_promote": EvaluationScraps,
+    "05_rollback": RollbackScraps,
+}
+
+
+def hand_on(notebook: str, **values: Any) -> None:
+    """Hand values on from a notebook to whatever comes next.
+
+    Parameters
+    ----------
+    notebook : str
+        Its name without the ending; says which values there must be.
+    **values
+        One per field of its model in `CONTRACT`.
+
+    Raises
+    ------
+    StepError
+        When a value is missing, unknown or of the wrong type.
+    """
+    import scrapbook
+
+    for name, value in plain(_check(notebook, plain(values))).items():
+        if value is not None:    # scrapbook has no null; a field that may be null is null when it is not there
+            scrapbook.glue(name, value, encoder="text" if isinstance(value, str) else "json")
+
+
+def read(path: Path, notebook: str) -> Scraps:
+    """Read what an executed notebook handed on.
+
+    Raises
+    ------
+    StepError
+        When a value is missing, unknown or of the wrong type.
+    """
+    import scrapbook
+
+    found = scrapbook.read_notebook(str(path)).scraps
+    return _check(notebook, {name: scrap.data for name, scrap in found.items()})
+
+
+def _check(notebook: str, values: dict[str, Any]) -> Scraps:
+    try:
+        return CONTRACT[notebook].model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise StepError(f"{notebook} must hand on {name!r}: {first['msg'].lower()}") from None
