@@ -41,7 +41,7 @@ def run(
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
 ) -> None:
     """Run a pipeline of notebooks."""
-    warm = _warm_up(cold)
+    warm = _warm_up(pipeline, cold)
     from trimtab.run.pipelines import PIPELINES
     from trimtab.run.runner import Request
     from trimtab.run.runner import run as run_pipeline
@@ -140,7 +140,7 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _warm_up(cold: bool) -> bool:
+def _warm_up(pipeline: str, cold: bool) -> bool:
     """Start the warm server before the heavy imports here; False where ordinary kernels are to be used."""
     if cold:
         return False
@@ -149,7 +149,7 @@ def _warm_up(cold: bool) -> bool:
     if not kernels.available():
         _say("warm kernels need fork, which this platform lacks; using ordinary ones")
         return False
-    kernels.start_server()
+    kernels.start_server(() if pipeline == "drift" else ("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store"))
     return True
 
 

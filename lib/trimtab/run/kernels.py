@@ -22,7 +22,7 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -57,13 +57,18 @@ def available() -> bool:
     return "forkserver" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
 
 
-def start_server() -> None:
+def start_server(also: Sequence[str] = ()) -> None:
     """Start the forkserver and return at once; it imports in the background.
 
     Starting it twice does nothing. It ends with this process at the latest, whatever way this process ends.
+
+    Parameters
+    ----------
+    also
+        Modules to import besides the usual ones, where the notebooks to come will want them.
     """
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOAD))
-    os.environ[SERVER_MARK] = "1"
+    os.environ[SERVER_MARK] = ",".join(["usual", *also])
     try:
         multiprocessing.forkserver.ensure_running()
     finally:

@@ -16,7 +16,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from trimtab.run.kernels import SERVER_MARK, kernel_environment
 
@@ -47,8 +47,8 @@ MODULES = (
     "trimtab.tables",
 )
 """In the order of their import. `matplotlib_inline.backend_inline` is missing on purpose: its import hooks into the
-running shell, so it belongs to the kernel. MLflow is missing because most notebooks never need it, and all would wait
-for it."""
+running shell, so it belongs to the kernel. MLflow is missing because a drift analysis never needs it, and would wait for
+it."""
 
 UNUSED = ("rfc3987_syntax", "pytest")
 """Costly modules (1.1 s and 0.3 s) that jsonschema and skops import when they can, and do not need."""
@@ -59,14 +59,14 @@ IMPORT_ENVIRONMENT = {
 }
 
 
-def load() -> None:
-    """Import `MODULES` into this process so that it can be forked: one thread, quiet, deaf to the terminal."""
+def load(also: Sequence[str] = ()) -> None:
+    """Import `MODULES`, and those named besides, into this process so that it can be forked: one thread, quiet, deaf to the terminal."""
     gc.disable()  # imports make little garbage, and looking for it takes a sixth of the time
     os.setsid()  # Ctrl-C goes to the terminal's process group: the runner alone decides what it stops
     os.dup2(2, 1)  # standard output carries the runner's JSON and nothing else
     os.environ.update(kernel_environment(os.environ))
     with _environment(IMPORT_ENVIRONMENT), _silent_warnings(), _hidden(UNUSED):
-        for name in MODULES:
+        for name in (*MODULES, *also):
             # What cannot be imported here fails again in the notebook that wants it, where the reader sees why.
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
@@ -119,5 +119,5 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
             del modules[name]
 
 
-if os.environ.pop(SERVER_MARK, None):
-    load()
+if mark := os.environ.pop(SERVER_MARK, None):
+    load(mark.split(",")[1:])

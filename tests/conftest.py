@@ -1,0 +1,116 @@
+"""What tests share: small real-looking tables, params files for them, and a fresh home per test."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from trimtab.act.registry import Registry
+from trimtab.run import kernels
+
+START = pd.Timestamp("2024-01-01")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_server() -> Iterator[None]:
+    """One warm server for all tests that train or run notebooks in this process."""
+    kernels.start_server(("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store"))
+    yield
+    kernels.stop_server()
+
+
+@pytest.fixture(scope="session")
+def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose registry is made: MLflow takes five seconds for it, so all tests copy this one."""
+    home = tmp_path_factory.mktemp("template")
+    registry = Registry(f"sqlite:///{home}/.trimtab/mlflow.db", "nobody", home / ".trimtab" / "models")
+    registry.versions()
+    return home
+
+
+@pytest.fixture
+def home(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fresh TRIMTAB_HOME, which is also the current folder."""
+    folder = tmp_path / "home"
+    shutil.copytree(fresh_home, folder)
+    monkeypatch.setenv("TRIMTAB_HOME", str(folder))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def binary_table(rows: int = 3000, *, seed: int = 0, days: int = 120, shift: float = 0.0) -> pd.DataFrame:
+    """Two informative numbers, noise, a category, a segment; the positive class is the rarer one.
+
+    From half-time on, `shift` standard deviations are added to x.
+    """
+    rng = np.random.default_rng(seed)
+    when = START + pd.to_timedelta(np.sort(rng.uniform(0, days, rows)), unit="D")
+    late = np.arange(rows) >= rows // 2
+    x, z = rng.normal(size=rows) + shift * late, rng.normal(size=rows)
+    kind = rng.choice(["a", "b", "c"], rows, p=[0.5, 0.3, 0.2])
+    logit = 1.5 * x - 1.0 * z + (kind == "b") - 1.0
+    return pd.DataFrame({
+        "at": when.floor("s"), "id": np.arange(rows), "x": x, "z": z, "noise": rng.exponential(size=rows),
+        "kind": kind, "site": rng.choice(["north", "south"], rows),
+        "y": rng.uniform(size=rows) < 1 / (1 + np.exp(-logit)),
+    })
+
+
+def multiclass_table(rows: int = 3000, *, seed: int = 0, days: int = 120) -> pd.DataFrame:
+    """Three classes that a text and an amount tell apart."""
+    rng = np.random.default_rng(seed)
+    words = {"food": ["bread", "milk", "cheese"], "rent": ["flat", "lease", "deposit"], "fun": ["cinema", "game", "book"]}
+    label = rng.choice(list(words), rows, p=[0.5, 0.2, 0.3])
+    text = [" ".join(rng.choice(words[c], 2)) + " " + rng.choice(["card", "cash"]) for c in label]
+    amount = np.exp(rng.normal(size=rows)) * pd.Series(label).map({"food": 20, "rent": 900, "fun": 30}).to_numpy()
+    when = START + pd.to_timedelta(np.sort(rng.uniform(0, days, rows)), unit="D")
+    return pd.DataFrame({"at": when.floor("s"), "description": text, "amount": amount, "category": label})
+
+
+def regression_table(rows: int = 3000, *, seed: int = 0, days: int = 120) -> pd.DataFrame:
+    """A number that follows two others."""
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=rows), rng.uniform(size=rows)
+    when = START + pd.to_timedelta(np.sort(rng.uniform(0, days, rows)), unit="D")
+    y = 3 * x + 5 * z**2 + rng.normal(scale=0.5, size=rows)
+    return pd.DataFrame({"at": when.floor("s"), "x": x, "z": z, "y": y})
+
+
+BINARY: dict[str, Any] = {
+    "model": "demo", "task": "classification", "as_of": "2024-04-01",
+    "data": {
+        "table": "records.parquet", "time": "at", "label": "y", "numeric": ["x", "z", "noise"], "categorical": ["kind"],
+    },
+    "windows": {"current": {"last": "20d"}, "training": {"last": "365d"}},
+    "estimator": {"class": "sklearn.linear_model.LogisticRegression"},
+    "promotion": {"criteria": [{"metric": "roc_auc", "max_drop": 0.02}, {"metric": "accuracy", "floor": 0.5}]},
+}
+
+
+def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A params tree with top-level sections updated: `merged(BINARY, data={"label": "z"})`."""
+    tree = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
+    for key, value in changes.items():
+        tree[key] = {**tree.get(key, {}), **value} if isinstance(value, dict) else value
+    return tree
+
+
+@pytest.fixture
+def project(home: Path) -> Callable[..., Path]:
+    """Write a table and a params file for it into the home; returns the params file's path."""
+
+    def write(tree: dict[str, Any], table: pd.DataFrame | None = None, *, name: str = "demo.yaml") -> Path:
+        if table is not None:
+            table.to_parquet(home / tree["data"]["table"])
+        path = home / name
+        path.write_text(yaml.safe_dump(tree, sort_keys=False))
+        return path
+
+    return write
