@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from trimtab.act.registry import Registry
-from trimtab.run import kernels
+from trimtab.run import kernels, server
 
 START = pd.Timestamp("2024-01-01")
 
@@ -21,7 +21,7 @@ START = pd.Timestamp("2024-01-01")
 @pytest.fixture(scope="session", autouse=True)
 def warm_server() -> Iterator[None]:
     """One warm server for all tests that train or run notebooks in this process."""
-    kernels.start_server(("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store"))
+    server.start(("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store"))
     yield
     kernels.stop_server()
 

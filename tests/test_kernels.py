@@ -16,16 +16,16 @@ import papermill
 import pytest
 from nbclient.exceptions import DeadKernelError
 
-from trimtab.run import kernels
+from trimtab.run import kernels, server
 
-pytestmark = pytest.mark.skipif(not kernels.available(), reason="this platform cannot fork kernels")
+pytestmark = pytest.mark.skipif(not server.available(), reason="this platform cannot fork kernels")
 
 PATIENCE = 30.0  # seconds until a thing that should happen soon counts as not happening
 
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    kernels.start_server()
+    server.start()
     yield
     kernels.stop_server()
 
@@ -127,9 +127,9 @@ def test_main_script_of_the_runner_is_not_run_again_in_the_kernel(tmp_path: Path
         textwrap.dedent(f"""
         print("main was run")  # and there is no guard around what follows
         import papermill
-        from trimtab.run import kernels
+        from trimtab.run import kernels, server
         kernels.PRELOAD = ()  # a cold server starts faster
-        kernels.start_server()
+        server.start()
         papermill.execute_notebook({write_notebook(tmp_path, "1")!r}, {str(tmp_path / "out.ipynb")!r},
                                    progress_bar=False, kernel_manager_class=kernels.WarmKernelManager)
         """)
@@ -209,8 +209,8 @@ def test_process_looks_like_popen_and_a_signal_reaches_only_the_kernel(tmp_path:
 RUNNER = """
 import os, sys, time
 import papermill
-from trimtab.run import kernels
-kernels.start_server()
+from trimtab.run import kernels, server
+server.start()
 papermill.execute_notebook(sys.argv[1], sys.argv[2], progress_bar=False, kernel_manager_class=kernels.WarmKernelManager)
 """
 REPORT_AND_SLEEP = """
@@ -259,13 +259,13 @@ def test_server_stops_at_once_and_starts_again(tmp_path: Path, monkeypatch: pyte
 
 
 def test_user_settings_win_over_default_thread_counts() -> None:
-    assert kernels.thread_environment({"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": "5"}) == {
+    assert server.thread_environment({"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": "5"}) == {
         "OMP_NUM_THREADS": "3",
         "OPENBLAS_NUM_THREADS": "3",
         "GOMP_SPINCOUNT": "5",
     }
     cores = min(len(os.sched_getaffinity(0)), kernels.MOST_THREADS)
-    assert kernels.thread_environment({})["OMP_NUM_THREADS"] == str(cores)
+    assert server.thread_environment({})["OMP_NUM_THREADS"] == str(cores)
 
 
 def test_importing_the_preload_module_elsewhere_changes_nothing() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,29 @@ class _Tallies:
     total: Floats
 
 
+_tallies_of: WeakKeyDictionary[Outputs, Callable[[Array], _Tallies]] = WeakKeyDictionary()
+
+
 def _tally(outputs: Outputs) -> Callable[[Array], _Tallies]:
+    """The counting that all metrics of the same outputs share: each block of weights is counted once for all of them."""
+    if outputs not in _tallies_of:
+        _tallies_of[outputs] = _remembering(_count(outputs))
+    return _tallies_of[outputs]
+
+
+def _remembering(count: Callable[[Array], _Tallies]) -> Callable[[Array], _Tallies]:
+    """Count a block of weights once, for as long as the very same array is asked about."""
+    last: list[tuple[ref[Array], _Tallies]] = []
+
+    def apply(weights: Array) -> _Tallies:
+        if not last or last[0][0]() is not weights:
+            last[:] = [(ref(weights), count(weights))]
+        return last[0][1]
+
+    return apply
+
+
+def _count(outputs: Outputs) -> Callable[[Array], _Tallies]:
     from scipy import sparse
 
     classes, n = len(outputs.labels), len(outputs)

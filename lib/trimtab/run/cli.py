@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ import typer
 
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.plain import plain
+from trimtab.run import server
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -23,7 +23,6 @@ app = typer.Typer(
 ParamsOption = Annotated[Path, typer.Option("--params", "-p", help="The params file.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 DEFAULT = Path("params/demo.yaml")
-_LAZY_COLLECTION = 200_000, 50, 50    # imports make much and drop little; looking for garbage takes a sixth of their time
 _PLAIN_WIDTH = 180    # of a table that goes to a file or a pipe
 
 
@@ -41,7 +40,9 @@ def run(
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
 ) -> None:
     """Run a pipeline of notebooks."""
-    warm = _warm_up(pipeline, cold)
+    warm = not cold and server.available()
+    if not warm and not cold:
+        _say("warm kernels need fork, which this platform lacks; using ordinary ones")
     from trimtab.run.pipelines import PIPELINES
     from trimtab.run.runner import Request
     from trimtab.run.runner import run as run_pipeline
@@ -116,8 +117,7 @@ def signals(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 
 
 
 def main() -> None:
-    """Entry point: every error that Trimtab raises on purpose is one sentence and its exit code."""
-    gc.set_threshold(*_LAZY_COLLECTION)
+    """Every error that Trimtab raises on purpose is one sentence and its exit code."""
     try:
         app()
         code = 0
@@ -138,19 +138,6 @@ def _leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _warm_up(pipeline: str, cold: bool) -> bool:
-    """Start the warm server before the heavy imports here; False where ordinary kernels are to be used."""
-    if cold:
-        return False
-    from trimtab.run import kernels
-
-    if not kernels.available():
-        _say("warm kernels need fork, which this platform lacks; using ordinary ones")
-        return False
-    kernels.start_server(() if pipeline == "drift" else ("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store"))
-    return True
 
 
 def _state(params: Path) -> tuple[Any, Any]:
@@ -210,6 +197,3 @@ def _cell(value: Any) -> str:
 def _say(sentence: str) -> None:
     print(f"trimtab: {sentence}", file=sys.stderr)
 
-
-if __name__ == "__main__":
-    main()

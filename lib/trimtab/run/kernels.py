@@ -4,8 +4,8 @@ Importing scikit-learn, MLflow, Ibis and matplotlib takes longer than most noteb
 forkserver imports them once (`trimtab.run.preload`) and forks a kernel per notebook. Each kernel is a process of its
 own, in its own session; nothing that a notebook changes reaches the next one.
 
-`start_server()` early, then hand `WarmKernelManager` to papermill as ``kernel_manager_class``. Where `available()` says
-no, an ordinary kernel does the same work, only later.
+`server.start()` early, then hand `WarmKernelManager` to papermill as ``kernel_manager_class``. Where `server.available()`
+says no, an ordinary kernel does the same work, only later.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -31,52 +31,20 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from trimtab.errors import StepError
+from trimtab.run import server
+from trimtab.run.server import kernel_environment
 
-PRELOAD = ("trimtab.run.preload",)
 PROVISIONER = "trimtab-forkserver"
-SERVER_MARK = "TRIMTAB_FORKSERVER"
-MOST_THREADS = 8
 
 KERNEL_OPTIONS = (
     "--HistoryManager.enabled=False",  # nobody scrolls back through what a report typed
     "--log-level=CRITICAL",  # the kernel's own log would run through the runner's progress bar
 )
 
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 _running: weakref.WeakSet[KernelProcess] = weakref.WeakSet()
 
 
 # The server: lives as long as the runner
-
-
-def available() -> bool:
-    """Whether warm kernels work on this platform.
-
-    macOS has a forkserver, but its system libraries (Accelerate under NumPy among them) do not survive a fork.
-    """
-    return "forkserver" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
-
-
-def start_server(also: Sequence[str] = ()) -> None:
-    """Start the forkserver and return at once; it imports in the background.
-
-    Starting it twice does nothing. It ends with this process at the latest, whatever way this process ends.
-
-    Parameters
-    ----------
-    also
-        Modules to import besides the usual ones, where the notebooks to come will want them.
-    """
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOAD))
-    os.environ[SERVER_MARK] = ",".join(["usual", *also])
-    try:
-        multiprocessing.forkserver.ensure_running()
-    finally:
-        del os.environ[SERVER_MARK]
-    # multiprocessing joins its children at exit; a kernel left over by an error would make that wait forever. Exit
-    # handlers run last in, first out, so this one kills it before.
-    atexit.unregister(stop_server)
-    atexit.register(stop_server)
 
 
 def stop_server() -> None:
@@ -84,51 +52,15 @@ def stop_server() -> None:
     for kernel in list(_running):
         kernel.kill_group()
         kernel.wait()
-    server: Any = multiprocessing.forkserver._forkserver  # nothing public stops it
-    pid = server._forkserver_pid
+    running: Any = multiprocessing.forkserver._forkserver  # nothing public stops it
+    pid = running._forkserver_pid
     if pid is None:
         return
     # Closing its pipe would do, but not before the imports are through, nor while anything else holds that pipe.
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     with contextlib.suppress(ChildProcessError):
-        server._stop()
-
-
-def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Thread settings for numeric libraries; what the environment already says is kept.
-
-    Parameters
-    ----------
-    environment
-        Variables that win over the defaults: as many threads as this process may use cores, at most `MOST_THREADS`,
-        and OpenMP threads that spin only briefly while they wait.
-
-    Examples
-    --------
-    >>> thread_environment({"OMP_NUM_THREADS": "3"})["OMP_NUM_THREADS"]
-    '3'
-    """
-    threads = environment.get("OMP_NUM_THREADS") or str(min(_usable_cores(), MOST_THREADS))
-    defaults = {
-        "OMP_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-        # OpenMP's default spins so long that boosting on cores that another process also wants took 100 times longer;
-        # never spinning (OMP_WAIT_POLICY=passive) made it 10 times slower on idle cores.
-        "GOMP_SPINCOUNT": "10000",
-    }
-    return {name: environment.get(name) or value for name, value in defaults.items()}
-
-
-def kernel_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` with thread settings added where it has none, and telemetry switched off."""
-    return {**environment, **thread_environment(environment), **_QUIET}
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        running._stop()
 
 
 # The runner's side of a kernel
@@ -157,6 +89,10 @@ class KernelProcess:
         with _without_main_module():
             self._process.start()
         _running.add(self)
+        # multiprocessing joins its children at exit; a kernel left over by an error would make that wait forever. Exit
+        # handlers run last in, first out, so this one kills it before.
+        atexit.unregister(stop_server)
+        atexit.register(stop_server)
 
     @property
     def pid(self) -> int:
@@ -218,7 +154,7 @@ class ForkserverProvisioner(LocalProvisioner):
         StepError
             The forkserver has died or cannot fork.
         """
-        start_server()
+        server.start()
         manager: Any = self.parent
         environment = kernel_environment(kwargs.get("env") or os.environ)
         self.cwd = str(kwargs.get("cwd") or os.getcwd())
@@ -319,8 +255,8 @@ def _share_server() -> None:
 
     A forked process knows the address of its server, but not that it is running, and would start another, cold one.
     """
-    server: Any = multiprocessing.forkserver._forkserver  # nothing public says so
-    server.ensure_running = lambda: None
+    running: Any = multiprocessing.forkserver._forkserver  # nothing public says so
+    running.ensure_running = lambda: None
 
 
 def _show_figures_inline() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from trimtab import errors
 from trimtab.errors import StepError, TrimtabError, UsageError
 from trimtab.plain import write_atomically
-from trimtab.run import kernels
+from trimtab.run import kernels, server
 
 _SCHEME = "trimtab-atomic://"
 _NOT_NEEDED = "rfc3987_syntax"    # jsonschema imports it when it can, does not need it, and it takes a second
@@ -122,7 +122,7 @@ def execute(
     warmly: dict[str, Any] = {"kernel_manager_class": kernels.WarmKernelManager} if warm else {}
     name = source.stem
     try:
-        with _environment(kernels.thread_environment()):
+        with _environment(server.thread_environment()):
             papermill.execute_notebook(
                 str(source).replace("{", "{{").replace("}", "}}"),
                 f"{_SCHEME}{target}".replace("{", "{{").replace("}", "}}"),

@@ -1,7 +1,7 @@
 """What every warm kernel has imported before its notebook asks for it.
 
-The forkserver of `trimtab.run.kernels` imports this module once and then forks a kernel per notebook. Everywhere else
-the import does nothing, because only `start_server` sets the mark that `load` waits for.
+The forkserver of `trimtab.run.server` imports this module once and then forks a kernel per notebook. Everywhere else
+the import does nothing, because only `server.start` sets the mark that `load` waits for.
 
 A process may only be forked safely while it has one thread, so nothing here may start one: no database connection, no
 parallel region, and no library that keeps a pool of workers from its import on.
@@ -18,7 +18,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 
-from trimtab.run.kernels import SERVER_MARK, kernel_environment
+from trimtab.run.server import SERVER_MARK, kernel_environment
 
 MODULES = (
     "IPython",

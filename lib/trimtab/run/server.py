@@ -1,0 +1,81 @@
+"""How is the warm server started, and with which settings do kernels run?
+
+Kept apart from `kernels`, which needs Jupyter: the command line starts the server before it imports anything else, for
+the server's own imports are what a short run waits for.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+PRELOAD = ("trimtab.run.preload",)
+SERVER_MARK = "TRIMTAB_FORKSERVER"
+MOST_THREADS = 8
+
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+def available() -> bool:
+    """Whether warm kernels work on this platform.
+
+    macOS has a forkserver, but its system libraries (Accelerate under NumPy among them) do not survive a fork.
+    """
+    return "forkserver" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
+
+
+def start(also: Sequence[str] = ()) -> None:
+    """Start the forkserver and return at once; it imports in the background.
+
+    Starting it twice does nothing. It ends with this process at the latest, whatever way this process ends.
+
+    Parameters
+    ----------
+    also
+        Modules to import besides the usual ones, where the notebooks to come will want them.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOAD))
+    os.environ[SERVER_MARK] = ",".join(["usual", *also])
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        del os.environ[SERVER_MARK]
+
+
+def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Thread settings for numeric libraries; what the environment already says is kept.
+
+    Parameters
+    ----------
+    environment
+        Variables that win over the defaults: as many threads as this process may use cores, at most `MOST_THREADS`,
+        and OpenMP threads that spin only briefly while they wait.
+
+    Examples
+    --------
+    >>> thread_environment({"OMP_NUM_THREADS": "3"})["OMP_NUM_THREADS"]
+    '3'
+    """
+    threads = environment.get("OMP_NUM_THREADS") or str(min(_usable_cores(), MOST_THREADS))
+    defaults = {
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        # OpenMP's default spins so long that boosting on cores that another process also wants took 100 times longer;
+        # never spinning (OMP_WAIT_POLICY=passive) made it 10 times slower on idle cores.
+        "GOMP_SPINCOUNT": "10000",
+    }
+    return {name: environment.get(name) or value for name, value in defaults.items()}
+
+
+def kernel_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with thread settings added where it has none, and telemetry switched off."""
+    return {**environment, **thread_environment(environment), **_QUIET}
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

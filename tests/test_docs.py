@@ -1,0 +1,101 @@
+"""What exists is documented, and what is documented exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from typer.main import get_command
+
+from trimtab import errors
+from trimtab.decide.signals import SIGNALS
+from trimtab.run.cli import app
+from trimtab.run.pipelines import PIPELINES
+from trimtab.settings import Params
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+PARAMS = (ROOT / "docs" / "params.md").read_text()
+REQUIREMENTS = (ROOT / "docs" / "requirements.md").read_text()
+
+
+def _keys(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        key = f"{before}{field.alias or name}"
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and inner.__name__ != "WindowSpec":
+            yield from _keys(inner, f"{key}.")
+        else:
+            yield key
+
+
+@pytest.mark.parametrize("key", list(_keys(Params)))
+def test_every_params_key_is_documented(key: str) -> None:
+    assert f"`{key}`" in PARAMS
+
+
+@pytest.mark.parametrize("name", list(SIGNALS))
+def test_every_signal_is_documented(name: str) -> None:
+    assert f"`{name}`" in PARAMS
+
+
+@pytest.mark.parametrize("name", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert re.search(rf"trimtab .*\b{name}\b", README)
+
+
+@pytest.mark.parametrize("name", list(PIPELINES))
+def test_every_pipeline_is_in_the_readme_and_the_makefile(name: str) -> None:
+    assert name in README
+    assert re.search(rf"^.*\b{name}\b.*: setup", (ROOT / "Makefile").read_text(), re.M)
+
+
+def test_every_option_of_run_is_in_the_readme() -> None:
+    options = {o for p in get_command(app).commands["run"].params for o in p.opts if o.startswith("--")}  # type: ignore[attr-defined]
+    missing = {option for option in options if option not in README and option != "--params"}
+    assert not missing
+
+
+def test_every_exit_code_is_in_the_readme() -> None:
+    codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")}
+    for code in codes | {0, 130, 143}:
+        assert re.search(rf"^\| .*\b{code}\b.* \|", README, re.M), f"exit code {code}"
+
+
+def test_every_make_target_in_the_docs_exists() -> None:
+    targets = set(re.findall(r"^([a-z][\w -]*):", (ROOT / "Makefile").read_text(), re.M))
+    names = {name for line in targets for name in line.split()}
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for name in re.findall(r"`make ([a-z][\w-]*)", path.read_text()):
+            assert name in names, f"{path.name}: make {name}"
+
+
+def test_every_notebook_is_listed_in_the_architecture() -> None:
+    told = (ROOT / "docs" / "architecture.md").read_text()
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert path.stem in told
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def _rows() -> list[tuple[str, list[str]]]:
+    rows = re.findall(r"^\| ([A-Z]\d\d) \|(.*)\|$", REQUIREMENTS, re.M)
+    return [(name, re.findall(r"`((?:test_)\w+)`", cells)) for name, cells in rows]
+
+
+@pytest.mark.parametrize(("requirement", "tests"), _rows(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_kept_requirement_names_tests_that_exist_and_name_it(requirement: str, tests: list[str]) -> None:
+    assert tests, f"{requirement} names no test"
+    source = "\n".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
+    for test in tests:
+        found = re.search(rf"def {test}\b(.|\n)*?(?=\n(?:def |@|class )|\Z)", source)
+        assert found, f"{requirement}: there is no {test}"
+    joined = " ".join(tests) + source
+    assert requirement.lower() in joined.lower()
