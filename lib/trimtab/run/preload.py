@@ -39,7 +39,6 @@ MODULES = (
     "sklearn.pipeline",
     "skops.io",
     "matplotlib.pyplot",
-    "scrapbook",
     "pandas.io.formats.style",
     "trimtab.run.checking",
     "trimtab.run.lifecycle",

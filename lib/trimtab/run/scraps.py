@@ -1,7 +1,7 @@
-"""Which typed values does a notebook hand on? The only module that speaks to scrapbook.
+"""Which typed values does a notebook hand on? The only module that knows scrapbook's format.
 
-Scrapbook writes nan as text, refuses NumPy's numbers and reads back whatever is there. Here every notebook has a model of
-what it hands on; values are checked before they are glued and again when they are read.
+Scrapbook writes nan as text, refuses NumPy's numbers and reads back whatever is there. Here every notebook has a model
+of what it hands on; values are checked before they are left in the notebook and again when they are read.
 """
 
 from __future__ import annotations
@@ -106,11 +106,26 @@ def hand_on(notebook: str, **values: Any) -> None:
     StepError
         When a value is missing, unknown or of the wrong type.
     """
-    import scrapbook
-
     for name, value in plain(_check(notebook, plain(values))).items():
         if value is not None:    # scrapbook has no null; a field that may be null is null when it is not there
-            scrapbook.glue(name, value, encoder="text" if isinstance(value, str) else "json")
+            _glue(name, value)
+
+
+def _glue(name: str, value: Any) -> None:
+    """Leave a value in the notebook in scrapbook's format, version 1.
+
+    What `scrapbook.glue` does, without scrapbook: that brings papermill with it, which half a second of every notebook's
+    start would be spent on.
+    """
+    from IPython.display import display
+
+    encoder = "text" if isinstance(value, str) else "json"
+    payload = {"name": name, "data": value, "encoder": encoder, "version": 1}
+    display(
+        {f"application/scrapbook.scrap.{encoder}+json": payload},
+        metadata={"scrapbook": {"name": name, "data": True, "display": False}},
+        raw=True,
+    )
 
 
 def read(path: Path, notebook: str) -> Scraps:
