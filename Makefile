@@ -33,7 +33,7 @@ demo: setup data/flights.parquet
 	@$(BIN)/trimtab run retrain  -p params/demo.yaml --as-of 2013-07-01
 	@$(BIN)/trimtab run retrain  -p params/demo.yaml --as-of 2013-12-01 --set windows.training.last=90d
 	@$(BIN)/trimtab run rollback -p params/demo.yaml --as-of 2013-12-01 --by demo --why "to show how it is done"
-	@echo; echo "Open these:"; ls -1t runs/flight-delays/*/report.html | head -4 | sed "s|^|  $(CURDIR)/|"
+	@echo; echo "Open these:"; ls -1t runs/flight-delays/*/report.html | head -4 | tac | sed "s|^|  $(CURDIR)/|"
 	@echo "  $(CURDIR)/runs/index.html"
 
 baseline drift retrain rollback: setup

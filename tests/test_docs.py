@@ -86,7 +86,8 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def _rows() -> list[tuple[str, list[str]]]:
-    rows = re.findall(r"^\| ([A-Z]\d\d) \|(.*)\|$", REQUIREMENTS, re.M)
+    kept = REQUIREMENTS.partition("## Begun")[0]
+    rows = re.findall(r"^\| ([A-Z]\d\d) \|(.*)\|$", kept, re.M)
     return [(name, re.findall(r"`((?:test_)\w+)`", cells)) for name, cells in rows]
 
 

@@ -69,6 +69,7 @@ def wait_until_gone(*pids: int) -> bool:
 
 
 def test_nothing_leaks_from_one_notebook_to_the_next(tmp_path: Path) -> None:
+    """X09: warm kernels, each notebook still in its own process."""
     ask = """
         import os, math
         print("left" in globals(), hasattr(math, "left"), "LEFT_BEHIND" in os.environ)

@@ -1,0 +1,387 @@
+"""One test per requirement that the main loop keeps, named after its id in docs/requirements.md.
+
+Each plays the promise through on a small table, the way a user of the library would; the details have their own tests.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+import scipy.stats
+import yaml
+from conftest import BINARY, binary_table, merged
+
+import trimtab as tt
+from trimtab import params as params_module
+from trimtab.act import tables
+from trimtab.decide.promotion import judge
+from trimtab.decide.signals import default_triggers, feature_drift, grade, performance_drop
+from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageError
+from trimtab.measure import divergences
+from trimtab.measure.intervals import Interval
+from trimtab.measure.outputs import Outputs
+from trimtab.measure.performance import evaluate_pair
+from trimtab.run import checking, lifecycle
+from trimtab.run.runner import Request, run
+from trimtab.run.session import Session
+from trimtab.settings import Criterion, DriftSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIFTED = merged(BINARY, data={"segments": ["site"]})
+
+
+@pytest.fixture(scope="module")
+def served(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which a first model serves; its inputs shift by two standard deviations at half-time."""
+    home = tmp_path_factory.mktemp("served") / "home"
+    shutil.copytree(fresh_home, home)
+    binary_table(shift=2.0).to_parquet(home / "records.parquet")
+    (home / "demo.yaml").write_text(yaml.safe_dump(SHIFTED))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_HOME", str(home))
+        session = tt.open(home / "demo.yaml", as_of="2024-02-20")
+        contest = lifecycle.first_champion(session)
+        lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    return home
+
+
+@pytest.fixture
+def params(served: Path, home: Path) -> Path:
+    """The params file in a copy of that home."""
+    shutil.copytree(served, home, dirs_exist_ok=True)
+    return home / "demo.yaml"
+
+
+def _challenged(params: Path) -> tuple[Session, lifecycle.Challenger]:
+    session = tt.open(params, as_of="2024-04-15")
+    return session, lifecycle.train(session, None)
+
+
+def _two(right_old: float, right_new: float, n: int = 2000) -> tuple[Outputs, Outputs]:
+    """Champion and challenger that are right on these shares of the same records, as far as they can the same ones."""
+    actual = np.tile([0, 1], n // 2)
+
+    def says(share: float) -> np.ndarray[Any, Any]:
+        return np.where(np.arange(n) < share * n, actual, 1 - actual)
+
+    return tuple(Outputs(("no", "yes"), actual, says(s), None, 1) for s in (right_old, right_new))  # type: ignore[return-value]
+
+
+# -- B: Bookkeeper ---------------------------------------------------------------------------------------------------
+
+
+def test_b01_psi_grades_moderate_and_significant_shifts_at_its_two_thresholds(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    rules = default_triggers(DriftSettings())
+    assert grade(feature_drift(drift, DriftSettings()), rules).severity == "high"
+    lenient = DriftSettings(psi_warn=0.1, psi_alert=1000.0)
+    assert grade(feature_drift(drift, lenient), default_triggers(lenient)).severity == "medium"
+
+
+def test_b02_jensen_shannon_distance_to_base_two_runs_from_zero_to_one() -> None:
+    assert divergences.jensen_shannon([30, 70], [300, 700]) == pytest.approx(0, abs=1e-7)
+    assert divergences.jensen_shannon([1, 0], [0, 1]) == 1.0
+
+
+def test_b08_thresholds_come_from_file_and_environment_are_checked_and_shown(params: Path) -> None:
+    loaded = params_module.load(params, environment={"TRIMTAB_DRIFT__PSI_ALERT": "0.3"})
+    assert loaded.params.drift.psi_alert == 0.3
+    assert loaded.public["drift"]["psi_alert"] == 0.3
+    with pytest.raises(ParamsError, match="psi_alert"):
+        params_module.load(params, environment={"TRIMTAB_DRIFT__PSI_ALERT": "high"})
+
+
+def test_b09_signals_and_decision_can_be_had_interactively(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15", overrides={"drift.psi_alert": 0.2})
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    decision = tt.decide(session.signals(drift), session.params)
+    assert decision.needs_retrain
+    assert decision.reasons[0].endswith(".")
+
+
+def test_b10_challenger_never_touches_what_serves(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    before = session.registry.fetch(1) / "model.skops"
+    content = before.read_bytes()
+    _, made = _challenged(params)
+    assert made.version == 2
+    assert session.registry.champion() == 1
+    assert before.read_bytes() == content
+
+
+def test_b11_training_over_the_time_limit_is_killed_and_the_champion_stays(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15", overrides={
+        "guardrails.max_runtime": "1s",
+        "estimator.class": "sklearn.ensemble.GradientBoostingClassifier",
+        "estimator.params": {"n_estimators": 100000},
+    })
+    with pytest.raises(TimeLimitError, match="max_runtime"):
+        lifecycle.train(session, None)
+    assert session.registry.champion() == 1
+    assert len(session.registry.versions()) == 1
+
+
+def test_b11_too_few_records_block_retraining(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15", overrides={"guardrails.min_records": 1_000_000})
+    decision = tt.decide([], session.params)
+    assert "min_records" in checking.guard(session, decision).blocked_by
+
+
+def test_b12_challenger_worse_on_a_minority_class_is_rejected_though_better_overall() -> None:
+    rng = np.random.default_rng(0)
+    actual = rng.choice(3, 3000, p=[0.6, 0.3, 0.1])
+    champion = np.where(rng.uniform(size=3000) < 0.8, actual, (actual + 1) % 3)
+    challenger = np.where(actual == 2, np.where(rng.uniform(size=3000) < 0.4, 2, 0), actual)
+    gate = [
+        Criterion(metric="accuracy", max_drop=0.01),
+        Criterion(metric="f1", max_drop=1.0),
+        Criterion(metric="recall", per="class", max_drop=0.05),
+    ]
+    labels = ("food", "rent", "rare")
+    verdict = judge(gate, evaluate_pair(Outputs(labels, actual, challenger), Outputs(labels, actual, champion)))
+    assert verdict.outcome == "reject"
+    assert [row.group for row in verdict.rows if not row.passed] == ["class rare"]
+
+
+def test_b13_swap_is_atomic_logged_and_any_earlier_version_can_return(params: Path) -> None:
+    session, made = _challenged(params)
+    contest = lifecycle.evaluate_challenger(session, session.model(made.version))
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    assert session.registry.champion() == 2
+    lifecycle.roll_back(session, lifecycle.prove(session, 1), by="me", why="testing")
+    assert session.registry.champion() == 1
+    assert [(c["kind"], c["to_version"], c["state"]) for c in session.ledger.changes()] == [
+        ("promotion", 1, "done"), ("promotion", 2, "done"), ("rollback", 1, "done"),
+    ]
+
+
+def test_b14_dry_run_measures_everything_and_changes_nothing(params: Path) -> None:
+    before = tt.open(params).ledger
+    rows = (before.changes(), before.versions(), before.retrain_events(), before.signals())
+    outcome = run(Request(pipeline="retrain", params=params, as_of="2024-04-15", dry_run=True, progress=False))
+    assert outcome.error is None
+    assert outcome.result["verdict"] is not None
+    assert outcome.result["champion_after"] == 1
+    after = tt.open(params).ledger
+    assert (after.changes(), after.versions(), after.retrain_events(), after.signals()) == rows
+
+
+def test_b15_retrain_event_has_the_columns_of_the_old_table() -> None:
+    wanted = {"started_at", "finished_at", "reason_json", "train_records", "valid_records", "acc_old", "acc_new",
+              "f1_old", "f1_new", "promoted", "artifact_path", "notes"}
+    assert wanted <= set(tables.retrain_events.c.keys())
+    assert tables.retrain_events.name == "model_retrain_events"
+
+
+def test_b15_retrain_event_is_filled_in(params: Path) -> None:
+    session, made = _challenged(params)
+    contest = lifecycle.evaluate_challenger(session, session.model(made.version))
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    event = session.ledger.retrain_events()[0]
+    assert event["promoted"] is True
+    assert event["new_version"] == 2
+    assert 0.5 < event["acc_old"] < 1
+    assert 0.5 < event["acc_new"] < 1
+    assert event["train_records"] > event["valid_records"] > 0
+    assert Path(event["artifact_path"]).is_dir()
+
+
+# -- F: Facility -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("now", "severity"), [(0.88, "none"), (0.84, "medium"), (0.79, "high"), (0.70, "critical")])
+def test_f05_realised_drop_is_graded_at_5_10_and_20_percent(now: float, severity: str) -> None:
+    narrow = 0.001
+    before, after = (Interval(v, v - narrow, v + narrow, 0.95, narrow / 2) for v in (0.9, now))
+    measured = performance_drop("accuracy", before, after, greater_is_better=True)
+    assert grade(measured, default_triggers(DriftSettings())).severity == severity
+
+
+def test_f06_windows_slide_seven_days_against_thirty_to_sixty_days_ago(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15", overrides={
+        "windows.reference": {"last": "60d", "until": "30d"}, "windows.current": {"last": "7d"},
+    })
+    reference, current = session.windows()
+    assert (reference.start, reference.end) == (datetime(2024, 2, 15), datetime(2024, 3, 16))
+    assert (current.start, current.end) == (datetime(2024, 4, 8), datetime(2024, 4, 15))
+
+
+def test_f10_floors_bound_the_challenger_alone() -> None:
+    champion, challenger = _two(0.60, 0.65)
+    gate = [Criterion(metric="accuracy", floor=0.70), Criterion(metric="precision", floor=0.60)]
+    verdict = judge(gate, evaluate_pair(challenger, champion))
+    assert verdict.outcome == "reject"
+    assert [row.finding for row in verdict.rows] == ["failed", "passed"]
+
+
+def test_f11_emergency_rollback_is_one_command(params: Path) -> None:
+    session, made = _challenged(params)
+    contest = lifecycle.evaluate_challenger(session, session.model(made.version))
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    outcome = run(Request(pipeline="rollback", params=params, as_of="2024-04-15", progress=False))
+    assert outcome.error is None
+    assert (outcome.result["champion_before"], outcome.result["champion_after"]) == (2, 1)
+
+
+# -- A: Automatic retraining -----------------------------------------------------------------------------------------
+
+
+def test_a01_kolmogorov_smirnov_from_profiles_is_scipys(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    for name in ("x", "z", "noise"):
+        a, b = (session.records.frame(window, [name])[name] for window in (reference, current))
+        assert drift[name].ks == pytest.approx(scipy.stats.ks_2samp(a, b).statistic, abs=0.01)
+
+
+def test_a02_more_than_five_percent_outliers_raise_a_signal(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    signal = next(s for s in session.signals(drift) if s.name == "outliers")
+    assert signal.columns == ("x",)
+    assert signal.value > 0.05    # two standard deviations to the right, 16 % lie beyond three
+    assert signal.severity == "medium"
+
+
+def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:
+    wanted = {"trigger_type", "severity", "drift_type", "reason", "metrics", "retrain_attempted", "retrain_successful",
+              "new_version", "new_r2", "new_rmse", "new_accuracy", "previous_r2", "improvement_percent", "triggered_at",
+              "completed_at"}
+    assert wanted <= set(tables.retrain_events.c.keys())
+    assert {"retrain_events_by_model", "retrain_events_by_trigger"} <= {i.name for i in tables.retrain_events.indexes}
+
+
+# -- P: Pipeline -----------------------------------------------------------------------------------------------------
+
+
+def test_p04_several_candidates_are_trained_and_registered_and_the_best_goes_forward(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15", overrides={
+        "estimator.class": None,
+        "estimator.candidates": {
+            "guess": {"class": "sklearn.dummy.DummyClassifier"},
+            "forest": {"class": "sklearn.ensemble.RandomForestClassifier", "params": {"n_estimators": 20}},
+        },
+    })
+    made = lifecycle.train(session, None)
+    assert len(session.registry.versions()) == 3
+    assert made.name == "forest"
+    assert made.others["forest"] > made.others["guess"]
+
+
+def test_p05_new_and_old_are_compared_on_several_metrics_with_the_improvement_in_percent(params: Path) -> None:
+    session, made = _challenged(params)
+    contest = lifecycle.evaluate_challenger(session, session.model(made.version))
+    measured = {measure.metric for measure in contest.evaluation.differences}
+    assert {"accuracy", "roc_auc", "log_loss", "f1"} <= measured
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    assert np.isfinite(session.ledger.retrain_events()[0]["improvement_percent"])
+
+
+@pytest.mark.parametrize(("better", "outcome"), [(0.66, "promote"), (0.61, "needs_approval")])
+def test_p06_five_percent_better_promotes_and_less_waits_for_approval(better: float, outcome: str) -> None:
+    champion, challenger = _two(0.60, better, n=20_000)
+    gate = [Criterion(metric="accuracy", min_relative_gain=0.05, otherwise="approve")]
+    assert judge(gate, evaluate_pair(challenger, champion)).outcome == outcome
+
+
+# -- C: The card -----------------------------------------------------------------------------------------------------
+
+
+def test_c01_top_level_is_laid_out_as_promised() -> None:
+    wanted = ("notebooks", "lib", "runs", "params", "tests", "environment.yml", "Makefile", "README.md")
+    assert all((ROOT / name).exists() for name in wanted)
+
+
+def test_c02_notebooks_are_parameterised_and_thin() -> None:
+    """C02 and C06: the runner and JupyterLab open the same files."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        code = [cell.source for cell in cells if cell.cell_type == "code"]
+        assert any("parameters" in cell.metadata.get("tags", []) for cell in cells)
+        assert max(len(source.splitlines()) for source in code) <= 10
+        lines = [line for source in code for line in source.splitlines()]
+        assert not any(line.startswith(("def ", "class ", "if ", "for ")) for line in lines)
+
+
+def test_c03_each_run_leaves_executed_notebooks_and_reports(params: Path) -> None:
+    outcome = run(Request(pipeline="drift", params=params, as_of="2024-04-15", progress=False))
+    folder = Path(outcome.result["run_dir"])
+    assert {"02_drift_analysis.ipynb", "02_drift_analysis.html", "report.html", "run.json"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert (folder.parents[1] / "index.html").exists()
+
+
+def test_c04_scraps_of_one_notebook_decide_the_next_step(params: Path) -> None:
+    quiet = run(Request(pipeline="retrain", params=params, as_of="2024-02-21", progress=False))
+    moved = run(Request(pipeline="retrain", params=params, as_of="2024-04-15", progress=False))
+    steps = [
+        [s["notebook"] for s in json.loads((Path(o.result["run_dir"]) / "run.json").read_text())["steps"]]
+        for o in (quiet, moved)
+    ]
+    assert steps == [["02_drift_analysis"], ["02_drift_analysis", "03_retrain", "04_evaluate_and_promote"]]
+
+
+# -- X: Beyond all of them -------------------------------------------------------------------------------------------
+
+
+def test_x02_profiles_merge_exactly_and_the_reference_is_profiled_once(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    reference, current = session.windows()
+    bins = session.profile(reference).bins
+    middle = datetime(2024, 4, 5)
+    halves = [
+        session.records.profile(session.records.between("half", a, b), session.watched, bins)
+        for a, b in ((current.start, middle), (middle, current.end))
+    ]
+    assert (halves[0] + halves[1]).columns == session.profile(current).columns
+    again = tt.open(params, as_of="2024-04-15")
+    again.ledger.save_profile = None  # type: ignore[method-assign, assignment]  # a second profiling would call it
+    assert again.profile(again.reference_window()).columns == session.profile(reference).columns
+
+
+def test_x04_what_cannot_be_evaluated_has_not_passed_and_thin_evidence_holds() -> None:
+    champion, challenger = _two(0.60, 0.65, n=100)
+    too_few = [Criterion(metric="accuracy", min_gain=0.0, min_support=1000)]
+    assert judge(too_few, evaluate_pair(challenger, champion)).outcome == "hold"
+    no_scores = [Criterion(metric="roc_auc", floor=0.5)]
+    verdict = judge(no_scores, evaluate_pair(challenger, champion))
+    assert (verdict.outcome, verdict.rows[0].finding) == ("hold", "not evaluable")
+
+
+def test_x05_promotion_is_refused_when_somebody_else_moved_the_champion(params: Path) -> None:
+    session, made = _challenged(params)
+    contest = lifecycle.evaluate_challenger(session, session.model(made.version))
+    session.registry.set_champion(made.version)
+    with pytest.raises(ChampionError, match="not 1 as expected"):
+        lifecycle.appoint(session, contest, judge([Criterion(metric="accuracy", floor=0.1)], contest.evaluation))
+
+
+def test_x06_rollback_proves_that_the_old_version_predicts_before_it_flips(params: Path) -> None:
+    session, made = _challenged(params)
+    proof = lifecycle.prove(session, made.version)
+    assert proof.rows > 0
+    assert 0 <= proof.agreement <= 1
+    assert session.registry.champion() == 1
+    with pytest.raises(UsageError, match="no version 9"):
+        lifecycle.target_version(session, 9)
+
+
+def test_x08_a_replay_never_sees_later_records_or_labels(params: Path) -> None:
+    session = tt.open(params, as_of="2024-02-10", overrides={"data.label_delay": "5d"})
+    frame = session.records.arrow(session.records.visible.select("at", "y")).to_pandas()
+    assert frame["at"].max() < datetime(2024, 2, 10)
+    assert frame.loc[frame["at"] > datetime(2024, 2, 5), "y"].isna().all()
+    assert frame.loc[frame["at"] <= datetime(2024, 2, 5), "y"].notna().all()
