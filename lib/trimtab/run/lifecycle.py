@@ -162,7 +162,7 @@ def _register(session: Session, trained: trainer.Trained, older: Window, newer: 
 def _lineage(session: Session, trained: trainer.Trained, older: Window, newer: Window) -> dict[str, Any]:
     params = session.params
     positive = _positive(session, older) if params.task == "classification" else None
-    return plain({
+    lineage: dict[str, Any] = plain({
         "candidate": trained.name, "class": trained.class_path, "package": trained.package,
         "trained_from": older.start, "trained_until": older.end,
         "holdout_from": newer.start, "holdout_until": newer.end,
@@ -171,6 +171,7 @@ def _lineage(session: Session, trained: trainer.Trained, older: Window, newer: W
         "features": params.data.features, "params": session.loaded.public,
         "run_id": session.run_id, "code": code_version(), "seconds": trained.seconds,
     })
+    return lineage
 
 
 def _positive(session: Session, window: Window) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import subprocess
 from dataclasses import dataclass, field
@@ -20,47 +21,6 @@ _PACKAGES = (
     "ibis-framework", "duckdb", "pandas", "pyarrow", "numpy", "scipy", "scikit-learn", "mlflow-skinny", "skops",
     "sqlalchemy", "papermill", "nbclient", "nbconvert", "scrapbook", "matplotlib", "pydantic",
 )
-
-
-@dataclass
-class Step:
-    """One notebook of a run."""
-
-    notebook: str
-    status: str = "running"
-    seconds: float | None = None
-    file: str | None = None
-    html: str | None = None
-    sha256: str | None = None
-    error: str | None = None
-    scraps: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Manifest:
-    """All that is known of a run; written anew at every change."""
-
-    run_id: str
-    model: str
-    tenant: str | None
-    pipeline: str
-    status: str
-    as_of: datetime | None
-    started_at: datetime
-    dry_run: bool
-    params: dict[str, Any]
-    finished_at: datetime | None = None
-    error: str | None = None
-    notes: list[str] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    data: dict[str, Any] | None = None
-    result: dict[str, Any] = field(default_factory=dict)
-    packages: dict[str, str] = field(default_factory=lambda: dict(package_versions()))
-    code: dict[str, str | None] = field(default_factory=lambda: dict(code_version()))
-
-    def save(self, folder: Path) -> None:
-        """Write `run.json` beside and rename it."""
-        write_atomically(folder / FILE, to_text(self))
 
 
 @cache
@@ -90,6 +50,57 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+@dataclass
+class Step:
+    """One notebook of a run."""
+
+    notebook: str
+    status: str = "running"
+    seconds: float | None = None
+    file: str | None = None
+    html: str | None = None
+    sha256: str | None = None
+    error: str | None = None
+    scraps: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Manifest:
+    """All that is known of a run; written anew at every change."""
+
+    run_id: str
+    model: str
+    tenant: str | None
+    pipeline: str
+    status: str
+    as_of: datetime | str | None
+    started_at: datetime | str
+    dry_run: bool
+    params: dict[str, Any]
+    finished_at: datetime | str | None = None
+    error: str | None = None
+    notes: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    data: dict[str, Any] | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=lambda: package_versions())
+    code: dict[str, str | None] = field(default_factory=lambda: code_version())
+
+    def save(self, folder: Path) -> None:
+        """Write `run.json` beside and rename it."""
+        write_atomically(folder / FILE, to_text(self))
+
+
+def load(folder: Path) -> Manifest | None:
+    """Read a run's manifest; None when there is none that can be read."""
+    try:
+        plain = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        plain["steps"] = [Step(**step) for step in plain["steps"]]
+        return Manifest(**plain)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def digest(path: Path) -> str:

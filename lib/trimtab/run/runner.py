@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import params as params_module
+from trimtab.act import alerts
 from trimtab.act import champion as champions
 from trimtab.act.ledger import LEASE, now
 from trimtab.decide import signals
@@ -24,7 +26,8 @@ from trimtab.run import lifecycle, notebooks, reports
 from trimtab.run import manifest as manifests
 from trimtab.run.manifest import Manifest, Step
 from trimtab.run.pipelines import NOTEBOOKS, PIPELINES
-from trimtab.run.scraps import BaselineScraps, DriftScraps, EvaluationScraps, Scraps, read
+from trimtab.run.results import summarise
+from trimtab.run.scraps import Scraps, read
 from trimtab.run.session import Session
 
 
@@ -129,7 +132,6 @@ class Run:
         self.loaded: Loaded = session.loaded
         self.champion_before: int | None = None
         self.status = "succeeded"
-        self._found: dict[type[Scraps], Any] = {}
         self.manifest = Manifest(
             run_id=session.run_id, model=session.params.model, tenant=session.params.tenant,
             pipeline=request.pipeline, status="running", as_of=session.as_of, started_at=now(),
@@ -157,6 +159,8 @@ class Run:
         except OSError as failed:
             where = failed.filename or self.folder
             error, self.status = StateError(f"{where}: {failed.strerror or failed}"), "failed"
+        except Exception as failed:  # noqa: BLE001 -- whatever it is, the run must end in order and give its lease back
+            error, self.status = StepError(f"unexpected {type(failed).__name__}: {failed}"), "failed"
         finally:
             with _undisturbed():
                 outcome = self._finish(error, time.perf_counter() - started)
@@ -173,9 +177,25 @@ class Run:
         self.manifest.save(self.folder)
         if taken_over:
             self.manifest.notes.append(f"run {taken_over} had died; it was marked interrupted and its lease taken over")
+            self._close(self.folder.parent / taken_over)
         self.manifest.notes += champions.recover(session.ledger, session.registry)
         self.champion_before = session.registry.champion()
         session.ledger.start_run(session.run_id, pipeline=self.request.pipeline, run_dir=str(self.folder))
+
+    def _close(self, folder: Path) -> None:
+        """Say in the folder of a run that died that it did, and make its report."""
+        dead = manifests.load(folder)
+        if dead is None:
+            return
+        dead.status, dead.error, dead.finished_at = "interrupted", "the process died", now()
+        for step in dead.steps:
+            step.status = "interrupted" if step.status == "running" else step.status
+            if step.file and step.status == "interrupted":
+                notebooks.mark(folder / step.file, "The run died while this notebook was executed.", self.loaded.redact)
+            step.html = reports.notebook_html(folder, step.file) if step.file else None
+        dead.result = summarise(dead, folder, before=None, after=None, seconds=0.0)
+        dead.save(folder)
+        reports.run_report(folder, dead)
 
     # -- what pipelines call -------------------------------------------------------------------------------------
 
@@ -202,7 +222,6 @@ class Run:
             )
             found = read(target, notebook)
             step.status, step.scraps = "succeeded", plain(found)
-            self._found[type(found)] = found
             return found
         except KeyboardInterrupt:
             step.status = "interrupted"
@@ -227,7 +246,10 @@ class Run:
         manifest, session = self.manifest, self.session
         manifest.status, manifest.finished_at = self.status, now()
         manifest.error = self.loaded.redact(str(error)) if error else None
-        manifest.result = self._result(seconds)
+        after = None
+        with contextlib.suppress(TrimtabError):
+            after = self._serving()
+        manifest.result = summarise(manifest, self.folder, before=self.champion_before, after=after, seconds=seconds)
         manifest.data = next((s.scraps["fingerprint"] for s in manifest.steps if "fingerprint" in s.scraps), None)
         report = None
         try:
@@ -239,36 +261,26 @@ class Run:
             )
             report = reports.run_report(self.folder, manifest)
             reports.index(session.home / "runs")
-        except (OSError, TrimtabError) as failed:
+        except Exception as failed:  # noqa: BLE001 -- nbconvert and jinja raise what they like; the lease must go back
             error = error or StateError(f"the run is through, but its report could not be written: {failed}")
+        self._tell(manifest)
         return Outcome(manifest.result, error.exit_code if error else 0, str(error) if error else None, report)
 
-    def _result(self, seconds: float) -> dict[str, Any]:
-        """The object of `--json`; what the run did not reach is null."""
-        drift, evaluation = self._found.get(DriftScraps), self._found.get(EvaluationScraps)
-        baseline = self._found.get(BaselineScraps)
-        after = None
-        with contextlib.suppress(TrimtabError):
-            after = self._serving()
-        verdict = evaluation.verdict if evaluation else (baseline.verdict if baseline and not drift else None)
-        metrics = {"champion": None, "challenger": None}
-        if evaluation:
-            metrics = {"champion": evaluation.metrics_champion or None, "challenger": evaluation.metrics_challenger}
-        elif drift:
-            metrics["champion"] = drift.metrics or None
-        elif baseline:
-            metrics["champion"] = baseline.metrics or None
-        manifest = self.manifest
-        return plain({
-            "run_id": manifest.run_id, "model": manifest.model, "tenant": manifest.tenant,
-            "pipeline": manifest.pipeline, "as_of": manifest.as_of, "status": manifest.status,
-            "decision": {name: getattr(drift, name) for name in ("needs_retrain", "severity", "confidence", "reasons")}
-            if drift else None,
-            "guard": {"allowed": drift.allowed, "blocked_by": drift.blocked_by} if drift else None,
-            "verdict": verdict,
-            "champion_before": self.champion_before, "champion_after": after,
-            "metrics": metrics, "run_dir": self.folder, "seconds": round(seconds, 3), "dry_run": manifest.dry_run,
-        })
+    def _tell(self, manifest: Manifest) -> None:
+        """Send a message about how the run ended; a failure of that is noted and changes nothing."""
+        result = manifest.result
+        title = f"{manifest.model}: {manifest.pipeline} {manifest.status}" + (" (dry run)" if manifest.dry_run else "")
+        lines = [
+            f"verdict: {result['verdict'] or 'none'}",
+            f"champion: {result['champion_before']} -> {result['champion_after']}",
+            *(result["decision"] or {}).get("reasons", []),
+            *([manifest.error] if manifest.error else []),
+            f"report: {self.folder / 'report.html'}",
+        ]
+        urls = self.session.params.alerts.urls
+        problem = alerts.send(urls, title=title, body=self.loaded.redact("\n".join(lines)))
+        if problem:
+            print(f"trimtab: {problem}", file=sys.stderr)
 
     def _serving(self) -> int | None:
         """Who serves now: in a dry run still the one from before, whatever was decided."""

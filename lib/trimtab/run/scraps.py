@@ -114,8 +114,7 @@ def hand_on(notebook: str, **values: Any) -> None:
 def _glue(name: str, value: Any) -> None:
     """Leave a value in the notebook in scrapbook's format, version 1.
 
-    What `scrapbook.glue` does, without scrapbook: that brings papermill with it, which half a second of every notebook's
-    start would be spent on.
+    What `scrapbook.glue` does, without scrapbook: that brings papermill with it, at half a second per start.
     """
     from IPython.display import display
 

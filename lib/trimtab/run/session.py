@@ -33,6 +33,9 @@ from trimtab.settings import Params, WindowSpec, parse_time
 if TYPE_CHECKING:
     import pandas as pd
 
+    from trimtab.decide.signals import Signal
+    from trimtab.measure.drift import Drift
+
 HOME = "TRIMTAB_HOME"
 
 
@@ -296,6 +299,13 @@ class Session:
         return [
             scoring.model_outputs(m.estimator, features, actual, labels=labels, positive=positive) for m in models
         ]
+
+    def signals(self, drift: Drift) -> list[Signal]:
+        """All signals of a check whose inputs drifted like this; scores the current window for it."""
+        from trimtab.run import checking
+
+        current = self.records.window("current", self.params.windows.current)
+        return checking.signals(self, drift, checking.score(self, current), current)
 
     def segments(self, frame: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
         """Masks of all segments, by their name."""

@@ -1,0 +1,58 @@
+"""What came of a run, in one object: what `--json` prints, the ledger keeps and the report begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trimtab.plain import plain
+from trimtab.run.manifest import Manifest
+from trimtab.run.scraps import CONTRACT, BaselineScraps, DriftScraps, EvaluationScraps
+
+_DECISION = ("needs_retrain", "severity", "confidence", "reasons")
+
+
+def summarise(
+    manifest: Manifest, folder: Path, *, before: int | None, after: int | None, seconds: float
+) -> dict[str, Any]:
+    """Sum up what the steps of a run have handed on; what it did not reach is null.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        With status and steps as they ended.
+    folder : Path
+        Of the run.
+    before, after : int or None
+        Versions that served before and after it.
+    seconds : float
+        That it took.
+    """
+    found: dict[type, Any] = {
+        CONTRACT[step.notebook]: CONTRACT[step.notebook].model_validate(step.scraps)
+        for step in manifest.steps if step.scraps
+    }
+    baseline: BaselineScraps | None = found.get(BaselineScraps)
+    drift: DriftScraps | None = found.get(DriftScraps)
+    evaluation: EvaluationScraps | None = found.get(EvaluationScraps)
+    told: dict[str, Any] = plain({
+        "run_id": manifest.run_id, "model": manifest.model, "tenant": manifest.tenant, "pipeline": manifest.pipeline,
+        "as_of": manifest.as_of, "status": manifest.status,
+        "decision": {name: getattr(drift, name) for name in _DECISION} if drift else None,
+        "guard": {"allowed": drift.allowed, "blocked_by": drift.blocked_by} if drift else None,
+        "verdict": evaluation.verdict if evaluation else (baseline.verdict if baseline and not drift else None),
+        "champion_before": before, "champion_after": after,
+        "metrics": _metrics(baseline, drift, evaluation),
+        "run_dir": folder, "seconds": round(seconds, 3), "dry_run": manifest.dry_run,
+    })
+    return told
+
+
+def _metrics(
+    baseline: BaselineScraps | None, drift: DriftScraps | None, evaluation: EvaluationScraps | None
+) -> dict[str, Any]:
+    """The newest figures there are: of the evaluation, else realised, else of the baseline."""
+    if evaluation:
+        return {"champion": evaluation.metrics_champion or None, "challenger": evaluation.metrics_challenger}
+    newest = drift or baseline
+    return {"champion": (newest.metrics or None) if newest else None, "challenger": None}
