@@ -154,7 +154,7 @@ class Records:
         """The window's records as a data frame, oldest first, text columns as objects with None for null."""
         order = [self.data.time, *([self.data.id] if self.data.id else [])]
         wanted = list(dict.fromkeys([*columns, *order]))
-        frame = self.arrow(window.table.select(*wanted).order_by(order)).to_pandas()
+        frame: pd.DataFrame = self.arrow(window.table.select(*wanted).order_by(order)).to_pandas()
         for name in frame.columns:
             if frame[name].dtype == "str":
                 frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
@@ -399,6 +399,7 @@ def _connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
         raise DataError(f"data.connect: cannot connect: {_first_line(error)}") from error
     if backend.name == "duckdb":
         backend.raw_sql("SET TimeZone = 'UTC'")
+        backend.raw_sql("SET disable_parquet_prefetching = true")    # it holds whole row groups, for remote files' sake
     reader = _reader(data.table) if backend.name == "duckdb" else None
     try:
         if reader is None:

@@ -1,7 +1,7 @@
 """Decisions: measurements and settings in, decision and reasons out.
 
-`trimtab.decide(signals, params)` is how a notebook asks for a decision. Python binds a package's name on its parent when
-the package is first imported, so this package has to be callable itself.
+`trimtab.decide(signals, params)` is how a notebook asks for a decision. Python binds a package's name on its parent
+when the package is first imported, so this package has to be callable itself.
 """
 
 from __future__ import annotations

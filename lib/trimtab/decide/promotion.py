@@ -16,6 +16,9 @@ Outcome = Literal["promote", "reject", "needs_approval", "hold"]
 Finding = Literal["passed", "failed", "undecided", "not evaluable", "does not apply"]
 
 
+_ROUNDING = 1e-9    # 0.79 − 0.80 is a little less than −0.01, and a drop of 0.01 is allowed by max_drop: 0.01
+
+
 @dataclass(frozen=True)
 class Row:
     """One criterion for one group of records.
@@ -110,7 +113,29 @@ def judge(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdict:
 
 
 def _rows(criterion: Criterion, evaluation: Evaluation) -> list[Row]:
-    return [_row(criterion, measure, evaluation) for measure in _measures(criterion, evaluation)]
+    measures = _measures(criterion, evaluation)
+    return [_row(criterion, measure, evaluation) for measure in measures] or [_nothing(criterion, evaluation)]
+
+
+def _nothing(criterion: Criterion, evaluation: Evaluation) -> Row:
+    """A criterion per class or segment where there are none: it was asked for and cannot be shown to hold."""
+    (kind, required), = criterion.bounds().items()
+    finding, note = _without_evidence(kind, evaluation, f"there is no {criterion.per} to measure")
+    nan = math.nan
+    return Row(
+        criterion=describe(criterion), group=f"each {criterion.per}", support=0, champion=nan, challenger=nan,
+        difference=nan, low=nan, high=nan, bound=_bound(kind, required), finding=finding, note=note,
+    )
+
+
+def _without_evidence(kind: str, evaluation: Evaluation, why: str) -> tuple[Finding, str]:
+    if kind != "floor" and not evaluation.differences:
+        return "does not apply", "there is no champion to compare with"
+    return "not evaluable", why
+
+
+def _bound(kind: str, required: float) -> float:
+    return -required if kind == "max_drop" else required
 
 
 def _measures(criterion: Criterion, evaluation: Evaluation) -> list[Measure]:
@@ -126,10 +151,13 @@ def _row(criterion: Criterion, measure: Measure, evaluation: Evaluation) -> Row:
     pair = evaluation.differences.get(measure)
     alone = evaluation.challenger.values.get(measure)
     support = evaluation.challenger.support.get(measure, 0)
-    applies = kind == "floor" or bool(evaluation.differences)
     evidence = _evidence(kind, alone, pair, greater_is_better=metric(criterion.metric).greater_is_better)
-    bound = {"max_drop": -required}.get(kind, required)
-    finding, note = _finding(criterion, kind, evidence, bound, support=support, applies=applies)
+    bound = _bound(kind, required)
+    if (alone if kind == "floor" else pair) is None:
+        whose = "the challenger" if alone is None else "the champion"
+        finding, note = _without_evidence(kind, evaluation, f"{criterion.metric} cannot be computed for {whose}")
+    else:
+        finding, note = _finding(criterion, kind, evidence, bound, support=support)
     return Row(
         criterion=describe(criterion),
         group=group_name(measure),
@@ -156,10 +184,8 @@ def _evidence(
 
 
 def _finding(
-    criterion: Criterion, kind: str, evidence: Interval, bound: float, *, support: int, applies: bool
+    criterion: Criterion, kind: str, evidence: Interval, bound: float, *, support: int
 ) -> tuple[Finding, str]:
-    if not applies:
-        return "does not apply", "there is no champion to compare with"
     if support < criterion.min_support:
         return "not evaluable", f"{support} records, at least {criterion.min_support} are needed"
     if math.isnan(evidence.value):
@@ -168,18 +194,20 @@ def _finding(
     turn = -1.0 if ceiling else 1.0
     estimate = turn * evidence.value
     certain = -evidence.high if ceiling else evidence.low
-    if estimate < turn * bound:
+    if estimate < turn * bound - _ROUNDING:
         return "failed", ""
     if criterion.evidence == "point":
         return "passed", "point estimate, as asked for"
     if math.isnan(certain):
         return "not evaluable", "no interval can be computed"
-    return ("passed", "") if _above(kind, certain, turn * bound) else ("undecided", "the interval reaches past the bound")
+    if _above(kind, certain, turn * bound):
+        return "passed", ""
+    return "undecided", "the interval reaches past the bound"
 
 
 def _above(kind: str, certain: float, bound: float) -> bool:
     """A floor may be touched; a drop or gain must be cleared."""
-    return certain >= bound if kind == "floor" else certain > bound
+    return certain >= bound - _ROUNDING if kind == "floor" else certain > bound + _ROUNDING
 
 
 def describe(criterion: Criterion) -> str:

@@ -54,7 +54,8 @@ def choose_target(served: Sequence[Service], champion: int | None, known: Sequen
     stack: list[int] = []
     for service in served:
         if service.kind == "rollback" and service.version in stack:
-            del stack[stack.index(service.version) + 1:]
+            # The last time that it served: what came before that is still there to go back to.
+            del stack[len(stack) - stack[::-1].index(service.version):]
         else:
             stack.append(service.version)
     if stack and stack[-1] == champion:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
+from trimtab.measure.divergences import false_discovery
 from trimtab.measure.drift import ColumnDrift, Drift
 from trimtab.measure.intervals import Interval
 from trimtab.settings import DriftSettings, Severity, Trigger
@@ -143,7 +145,7 @@ def feature_drift(drift: Drift, settings: DriftSettings) -> Measurement:
 
 def prediction_drift(drift: Drift, settings: DriftSettings) -> Measurement:
     """The largest significant shift of what the champion says."""
-    return _drift("prediction_drift", drift, settings, "of the champion's outputs")
+    return _drift("prediction_drift", drift, settings, "outputs of the champion")
 
 
 def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
@@ -157,36 +159,60 @@ def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
     )
 
 
-def outliers(drift: Drift) -> Measurement:
-    """The column with the largest share of outliers."""
+def outliers(drift: Drift, *, alpha: float = 0.05) -> Measurement:
+    """The column with the largest share of outliers, among those where it is not chance if there are any.
+
+    A share is held against the reference's own, which a heavy tail makes large; adjusted over all columns.
+    """
     tested = [c for c in drift.columns if c.kind == "numeric" and not math.isnan(c.outliers)]
-    if not tested or drift.current_rows < 1:
+    if not tested:
         return Measurement("outliers", math.nan, "No numeric column has values to look for outliers in.")
-    worst = max(tested, key=lambda c: c.outliers)
+    adjusted = dict(zip((c.name for c in tested), false_discovery([c.outliers_p for c in tested]), strict=True))
+    risen = [c for c in tested if adjusted[c.name] <= alpha]
+    worst = max(risen or tested, key=lambda c: c.outliers)
     return Measurement(
-        "outliers", worst.outliers, columns=(worst.name,), significant=worst.q_value <= 0.05, p_value=worst.q_value,
+        "outliers", worst.outliers, columns=(worst.name,), significant=bool(risen), p_value=float(adjusted[worst.name]),
         message=f"{worst.outliers:.1%} of {worst.name} lie beyond three standard deviations of the reference.",
     )
 
 
 def performance_drop(metric: str, baseline: Interval, current: Interval, *, greater_is_better: bool) -> Measurement:
-    """Realised loss as a share of the baseline, significant when the two intervals cannot both be right.
+    """Realised loss as a share of the baseline, significant when the two estimates cannot be of one true value.
 
-    The difference of two independent estimates: its standard error is taken from both intervals.
+    The two rest on different records, so they are independent. The interval of their difference is put together from
+    the sides of theirs that face each other (MOVER; Zou and Donner, 2008), which need not be symmetric; the p-value is
+    the one at which that interval would just touch zero, if the sides grow as those of a normal distribution.
     """
     sign = 1.0 if greater_is_better else -1.0
     lost = sign * (baseline.value - current.value)
     if math.isnan(lost) or not baseline.value:
         return Measurement("performance_drop", math.nan, f"{metric} of the current window cannot be computed yet.")
-    half_widths = math.hypot(baseline.high - baseline.low, current.high - current.low) / 2
+    upper, lower = (baseline, current) if baseline.value > current.value else (current, baseline)
+    reach = math.hypot(upper.value - upper.low, lower.high - lower.value)
     relative = lost / abs(baseline.value)
-    certain = "" if lost > half_widths else ", within what chance explains"
+    beyond = abs(lost) > reach
     verb = "lost" if lost > 0 else "gained"
     return Measurement(
-        "performance_drop", relative, significant=lost > half_widths,
+        "performance_drop", relative, significant=beyond, p_value=_touching(abs(lost), reach, current.confidence),
         message=f"{metric} went from {baseline.value:.3f} to {current.value:.3f}: "
-        f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{certain}).",
+        f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{_certainty(beyond, reach)}).",
     )
+
+
+def _touching(difference: float, reach: float, confidence: float) -> float:
+    """Two-sided p-value of a difference whose interval reaches so far to one side; nan without an interval."""
+    if math.isnan(reach):
+        return math.nan
+    if not reach:
+        return 0.0 if difference else 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2) * difference / reach
+    return math.erfc(z / math.sqrt(2))
+
+
+def _certainty(beyond: bool, reach: float) -> str:
+    if math.isnan(reach):
+        return ", on too few records to tell"
+    return "" if beyond else ", within what chance explains"
 
 
 def new_records(count: int) -> Measurement:
@@ -203,8 +229,9 @@ def label_completeness(due: int, known: int) -> Measurement:
     """The share of labels that are due but missing."""
     if not due:
         return Measurement("label_completeness", math.nan, "No label of the current window is due yet.")
+    share = known / due
     return Measurement(
-        "label_completeness", 1 - known / due, f"{known:,} of the {due:,} labels that are due are known ({known / due:.1%})."
+        "label_completeness", 1 - share, f"{known:,} of the {due:,} labels that are due are known ({share:.1%})."
     )
 
 
@@ -212,13 +239,16 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
     tested = [c for c in drift.columns if not math.isnan(c.q_value)]
     if not tested:
-        return Measurement(name, math.nan, f"None {words if words.startswith('of') else 'of the ' + words} could be tested.")
-    worst = moved[0] if moved else max(tested, key=lambda c: c.excess)
-    value, p_value = worst.excess, worst.q_value
+        return Measurement(name, math.nan, f"None of the {words} could be tested.")
+    # Significance alone: how large is large enough is for the triggers to say, which may ask for less than psi_warn.
+    significant = [c for c in tested if c.q_value <= settings.alpha]
+    worst = max(significant or tested, key=lambda c: c.excess)
     message = f"{len(moved)} of {len(drift.columns)} {words} drifted"
     message += f": {_listed(moved)}." if moved else f"; the largest shift is {worst.name} (PSI {worst.psi:.2f})."
+    concerned = moved or ((worst,) if significant else ())
     return Measurement(
-        name, value, message, significant=bool(moved), p_value=p_value, columns=tuple(c.name for c in moved)
+        name, worst.excess, message, significant=bool(significant), p_value=worst.q_value,
+        columns=tuple(c.name for c in concerned),
     )
 
 

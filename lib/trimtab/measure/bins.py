@@ -92,12 +92,16 @@ def freeze_numeric(values: npt.ArrayLike) -> NumericBins:
         return NumericBins((), (), math.nan, math.nan, math.nan, math.nan, math.nan)
     quantiles = np.quantile(sample, np.arange(1, FINE) / FINE, method="inverted_cdf")
     atoms = _atoms(sample)
-    below = np.nextafter(atoms, -np.inf)
+    below = just_under(atoms)
     edges = np.unique(np.concatenate([quantiles, atoms, below]))
+    edges = edges[np.isfinite(edges)]
     tenths = np.quantile(sample, np.arange(1, COARSE) / COARSE, method="inverted_cdf")
-    coarse = np.unique(np.concatenate([tenths, np.nextafter(tenths[np.isin(tenths, atoms)], -np.inf)]))
-    mean, deviation = float(sample.mean()), float(sample.std())
-    quarter, three_quarters = np.quantile(sample, [0.25, 0.75])
+    coarse = np.unique(np.concatenate([tenths, just_under(tenths[np.isin(tenths, atoms)])]))
+    coarse = coarse[np.isfinite(coarse)]
+    with np.errstate(over="ignore", invalid="ignore"):    # squares of values near the end of the range: then no limits
+        mean, deviation = float(sample.mean()), float(sample.std())
+        quarter, three_quarters = np.quantile(sample, [0.25, 0.75])
+        spread = float(three_quarters - quarter)
     return NumericBins(
         edges=tuple(edges.tolist()),
         groups=tuple(np.searchsorted(edges, coarse).tolist()),
@@ -105,8 +109,14 @@ def freeze_numeric(values: npt.ArrayLike) -> NumericBins:
         high=mean + OUTLIER_Z * deviation,
         minimum=float(sample[0]),
         maximum=float(sample[-1]),
-        scale=float(three_quarters - quarter) / _IQR_OF_NORMAL or deviation,
+        scale=spread / _IQR_OF_NORMAL or deviation,
     )
+
+
+def just_under(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The next smaller floats: what lies at or below them lies below the values."""
+    with np.errstate(over="ignore"):    # below the smallest float there is only minus infinity
+        return np.nextafter(np.asarray(values, dtype=np.float64), -np.inf)
 
 
 def _atoms(ordered: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -118,7 +128,7 @@ def _atoms(ordered: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def freeze_categorical(levels: Sequence[str]) -> CategoricalBins:
-    """Freeze the levels of a categorical column, given most frequent first; beyond `MAX_LEVELS` they count as unseen."""
+    """Freeze the levels of a categorical column, most frequent first; beyond `MAX_LEVELS` they count as unseen."""
     return CategoricalBins(tuple(levels[:MAX_LEVELS]))
 
 
@@ -135,6 +145,11 @@ def from_json(plain: Mapping[str, Any]) -> Bins:
         return CategoricalBins(tuple(plain["levels"]))
     numbers = {k: math.nan if plain[k] is None else plain[k] for k in ("low", "high", "minimum", "maximum", "scale")}
     return NumericBins(tuple(plain["edges"]), tuple(plain["groups"]), **numbers)
+
+
+def same(one: Bins, other: Bins) -> bool:
+    """Whether two definitions are equal; nan equals nan, which tuples compare by identity only."""
+    return one == other or digest(one) == digest(other)
 
 
 def digest(bins: Bins) -> str:

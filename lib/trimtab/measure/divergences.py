@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+
 from trimtab.measure.bins import NumericBins
 
 SMOOTHING = 0.5
@@ -42,8 +43,8 @@ def psi(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
 
     Examples
     --------
-    >>> round(psi([500, 500], [600, 400]), 3)
-    0.041
+    >>> round(psi([500, 500], [600, 400]), 2)
+    0.04
     """
     a, b = _occupied(reference, current)
     if not (a.sum() and b.sum()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trimtab.measure import bins as binning
 from trimtab.measure import divergences
 from trimtab.measure.bins import CategoricalBins, NumericBins
 from trimtab.measure.profile import ColumnProfile, Profile
@@ -45,6 +46,8 @@ class ColumnDrift:
     p_value, q_value : float
         Of the column (its tests combined by Bonferroni), and adjusted for the false-discovery rate over all columns.
         nan where there was nothing to test.
+    outliers_p : float
+        Of the share of outliers against the reference's own share; nan where there is nothing to test.
     note : str
         What a reader should know: a constant or empty column, too few records, new levels.
     """
@@ -67,6 +70,7 @@ class ColumnDrift:
     p_value: float
     q_value: float = math.nan
     note: str = ""
+    outliers_p: float = math.nan
 
     @property
     def excess(self) -> float:
@@ -133,7 +137,7 @@ def compare(reference: Profile, current: Profile) -> Drift:
 
 def compare_column(name: str, reference: ColumnProfile, current: ColumnProfile) -> ColumnDrift:
     """Compare one column; `q_value` is left nan."""
-    if reference.bins != current.bins:
+    if not binning.same(reference.bins, current.bins):
         raise ValueError(f"column {name!r}: the profiles have different bins")
     a, b = reference.coarse(), current.coarse()
     with_missing = np.append(a, reference.missing), np.append(b, current.missing)
@@ -142,12 +146,9 @@ def compare_column(name: str, reference: ColumnProfile, current: ColumnProfile) 
         ks, ks_p = divergences.kolmogorov_smirnov(reference.counts, current.counts)
         wasserstein = divergences.wasserstein(reference.counts, current.counts, reference.bins)
     chi2, chi2_p = divergences.chi_square(a, b)
-    missing_p = divergences.share_difference(
-        (reference.missing, reference.rows), (current.missing, current.rows)
-    )
     testable = min(reference.rows, current.rows) >= SMALLEST_SAMPLE
     present = min(reference.present, current.present) >= SMALLEST_SAMPLE
-    tests = [missing_p, (chi2_p if math.isnan(ks_p) else ks_p) if present else math.nan]
+    tests = [_missing_p(reference, current), (chi2_p if math.isnan(ks_p) else ks_p) if present else math.nan]
     return ColumnDrift(
         name=name,
         kind="categorical" if isinstance(reference.bins, CategoricalBins) else "numeric",
@@ -162,7 +163,26 @@ def compare_column(name: str, reference: ColumnProfile, current: ColumnProfile) 
         outside=_share(current.outside, current.present),
         p_value=_combine(tests) if testable else math.nan,
         note=_note(reference, current),
+        outliers_p=_outliers_p(reference, current) if present else math.nan,
     )
+
+
+def _missing_p(reference: ColumnProfile, current: ColumnProfile) -> float:
+    """p-value of the share of missing values; nan when none or all are missing, for then there is nothing to test.
+
+    That choice looks only at how many are missing in both together, which says nothing of where they are, so leaving
+    the test out does not raise more alarms; counting it would halve the power of every complete column.
+    """
+    if reference.missing + current.missing in (0, reference.rows + current.rows):
+        return math.nan
+    return divergences.share_difference((reference.missing, reference.rows), (current.missing, current.rows))
+
+
+def _outliers_p(reference: ColumnProfile, current: ColumnProfile) -> float:
+    """p-value of the share of outliers: other tests look at the middle of a distribution and hardly see its tails."""
+    if isinstance(reference.bins, CategoricalBins):
+        return math.nan
+    return divergences.share_difference((reference.outliers, reference.present), (current.outliers, current.present))
 
 
 def _combine(p_values: list[float]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -141,10 +141,14 @@ def evaluate_pair(
     Raises
     ------
     ValueError
-        When the two do not rest on the same records, or a metric is unknown or does not apply.
+        When the two do not rest on the same records, or a metric is unknown or not defined for the task.
+
+    Notes
+    -----
+    A metric that needs probabilities is left out where a model gives none: of the differences when either gives none,
+    of the challenger's own values when it does not. A gate that asks for it then finds nothing, which is no yes.
     """
-    usual = [name for name in OVERALL[challenger.task] if METRICS[name].applies(challenger)]
-    names = list(dict.fromkeys([*usual, *metrics]))
+    names = _computable(dict.fromkeys([*OVERALL[challenger.task], *metrics]), challenger)
     by_class = list(dict.fromkeys([*(PER_CLASS if challenger.labels else ()), *per_class]))
     if champion is None:
         alone = intervals(
@@ -152,13 +156,20 @@ def evaluate_pair(
         )
         differences: dict[Measure, PairedDifference] = {}
     else:
-        names = [name for name in names if name in metrics or metric(name).applies(champion)]
+        both = _computable(names, champion)
         differences = paired_differences(
-            names, challenger, champion, per_class=by_class, segments=segments, confidence=confidence, seed=seed
+            both, challenger, champion, per_class=by_class, segments=segments, confidence=confidence, seed=seed
         )
-        alone = {m: pair.challenger for m, pair in differences.items()}
+        rest = [name for name in names if name not in both]
+        more = intervals(rest, challenger, segments=segments, confidence=confidence, seed=seed)
+        alone = {m: pair.challenger for m, pair in differences.items()} | more
     performance = Performance(len(challenger), alone, _support(alone, challenger, segments))
     return Evaluation(len(challenger), performance, differences, challenger.labels, tuple(segments or ()))
+
+
+def _computable(names: Iterable[str], outputs: Outputs) -> list[str]:
+    """Without the metrics that need probabilities where there are none; other misfits are left to raise."""
+    return [name for name in names if outputs.scores is not None or not metric(name).needs_scores]
 
 
 def _support(

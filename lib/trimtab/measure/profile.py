@@ -75,7 +75,7 @@ class ColumnProfile:
         return np.append(counts, self.unseen)
 
     def __add__(self, other: ColumnProfile) -> ColumnProfile:
-        if self.bins != other.bins and binning.digest(self.bins) != binning.digest(other.bins):
+        if not binning.same(self.bins, other.bins):
             raise ValueError("profiles with different bins cannot be added")
         return ColumnProfile(
             self.bins,

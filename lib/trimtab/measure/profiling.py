@@ -1,12 +1,13 @@
 """Which Ibis expressions count a profile, and how are their results read? Running them is `records.py`'s part.
 
-Numeric columns are counted in one pass, each against its own sorted edges; categorical ones by a grouping each. On
-DuckDB the counting uses its `histogram` aggregate, elsewhere a search tree of comparisons; both mean the same bins.
+Numeric columns are counted in one pass, each against its own sorted cuts; categorical ones by a grouping each. On
+DuckDB the counting uses its `histogram` aggregate, elsewhere one comparison per cut; both are read as how many records
+lie at or below each cut, and everything else follows from that by subtraction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,14 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import numpy as np
 
-from trimtab.measure.bins import BinTable, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric
+from trimtab.measure.bins import BinTable, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric, just_under
 from trimtab.measure.profile import ColumnProfile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SAMPLE_ROWS = 100_000
-_SAMPLE_KEYS = 5    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
+_SAMPLE_KEYS = 8    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
 _TEXT_LENGTH = "{} (length)"
 
 
@@ -47,8 +48,8 @@ class Watched:
         return self.numeric + tuple(_TEXT_LENGTH.format(name) for name in self.text)
 
 
-@ibis.udf.agg.builtin(name="histogram")
-def _duckdb_histogram(value: dt.float64, edges: dt.Array(dt.float64)) -> dt.Map(dt.float64, dt.int64):  # type: ignore[valid-type, empty-body]  # Ibis reads the signature; DuckDB has the body
+@ibis.udf.agg.builtin(name="histogram")  # type: ignore[untyped-decorator]  # Ibis has no annotations here
+def _duckdb_histogram(value: dt.float64, edges: dt.Array(dt.float64)) -> dt.Map(dt.float64, dt.int64):  # type: ignore[valid-type]  # Ibis reads the signature; DuckDB has the body
     """Counts per bin, by upper edge, upper edges included."""
 
 
@@ -56,16 +57,28 @@ def sample(table: ir.Table, watched: Watched, rows: int) -> ir.Table:
     """Expression for the numeric values on which bins are frozen: all of them, or a fixed share picked by hash."""
     values = watched.cast(table)
     if rows > SAMPLE_ROWS:
-        keys = {name: table[name] for name in table.columns[:_SAMPLE_KEYS]}
+        keys = {name: table[name] for name in _telling(table)}
         picked = ibis.struct(keys).hash() % (rows // SAMPLE_ROWS + 1) == 0
         values = watched.cast(table.filter(picked))
     return values.select(*watched.floats)
 
 
+def _telling(table: ir.Table) -> list[str]:
+    """The columns most likely to tell records apart: with levels alone, the hash would pick whole groups of records."""
+
+    def few_values(name: str) -> int:
+        kind = table[name].type()
+        return 0 if kind.is_floating() or kind.is_timestamp() else 1 if kind.is_integer() else 2
+
+    return sorted(table.columns, key=few_values)[:_SAMPLE_KEYS]
+
+
 def levels(table: ir.Table, watched: Watched, name: str) -> ir.Table:
     """Expression for the levels of a categorical column with their counts; null is a level of its own here."""
-    values = watched.cast(table)
-    return values.group_by(level=values[name]).aggregate(n=values.count())
+    if name not in watched.categorical:
+        raise ValueError(f"{name!r} is not watched as a categorical column")
+    values = table.select(level=table[name].cast("string"))
+    return values.group_by("level").aggregate(n=values.count())
 
 
 def read_bins(watched: Watched, sampled: pa.Table | None, counted: Mapping[str, pa.Table]) -> dict[str, Any]:
@@ -97,59 +110,90 @@ def numeric_counts(table: ir.Table, watched: Watched, bins: BinTable, *, native:
     values = watched.cast(table)
     measures: dict[str, ir.Value] = {"rows": values.count()}
     for index, name in enumerate(watched.floats):
-        column, frozen = values[name], bins[name]
-        assert isinstance(frozen, NumericBins), "float columns have numeric bins"
-        usable = column.notnull() & ~column.isnan()
-        measures[f"null{index}"] = column.isnull().sum()
-        measures[f"present{index}"] = usable.sum()
-        if not frozen.edges:
-            continue
-        measures[f"out{index}"] = (usable & ~column.between(frozen.low, frozen.high)).sum()
-        measures[f"range{index}"] = (usable & ~column.between(frozen.minimum, frozen.maximum)).sum()
-        if native:
-            edges = ibis.literal(list(frozen.edges), type="array<float64>")
-            measures[f"bins{index}"] = _duckdb_histogram(column, edges, where=usable)
-        else:
-            measures |= _upper_counts(column, frozen.edges, f"bins{index}", usable)
+        column = values[name]
+        cuts = _cuts(_numeric(bins, name))
+        measures[f"known{index}"] = column.count()
+        can_be_nan = name in watched.numeric and not _whole(table[name].type())
+        if can_be_nan:
+            measures[f"nan{index}"] = column.isnan().sum()
+        if native and cuts:
+            # DuckDB would count NaN in the first bin. Making it null costs less than filtering it out, and one text
+            # less than a literal per cut, of which Ibis makes an object each.
+            usable = ibis.ifelse(column.isnan(), ibis.null("float64"), column) if can_be_nan else column
+            edges = ibis.literal(f"[{', '.join(map(repr, cuts))}]").cast("array<float64>")
+            measures[f"bins{index}"] = _duckdb_histogram(usable, edges)
+        elif cuts:
+            # NaN is at or below nothing: it is null in some backends, and above every number in the others.
+            measures |= {f"below{index}_{i}": (column <= cut).sum() for i, cut in enumerate(cuts)}
     return values.aggregate(**measures)
 
 
-def _upper_counts(column: ir.Value, edges: Sequence[float], prefix: str, usable: ir.Value) -> dict[str, ir.Value]:
-    """Counts per bin by plain comparisons, which every backend has."""
-    bounds = [None, *edges]
-    return {
-        f"{prefix}_{i}": (usable & (column <= high) & (True if low is None else column > low)).sum()
-        for i, (low, high) in enumerate(zip(bounds, edges, strict=False))
-    }
+def _whole(kind: dt.DataType) -> bool:
+    """Whether a type has no NaN."""
+    whole: bool = kind.is_integer() or kind.is_boolean()
+    return whole
+
+
+def _numeric(bins: BinTable, name: str) -> NumericBins:
+    frozen = bins[name]
+    assert isinstance(frozen, NumericBins), "float columns have numeric bins"
+    return frozen
+
+
+def _cuts(bins: NumericBins) -> list[float]:
+    """Where to count: the edges, and the limits beyond which values are outliers or outside the reference's range.
+
+    A limit below which values count is cut just under it, since a cut counts what lies at or below.
+    """
+    limits = [_under(bins.low), bins.high, _under(bins.minimum), bins.maximum]
+    cuts = np.unique(np.asarray([*bins.edges, *limits], dtype=np.float64))
+    found: list[float] = cuts[np.isfinite(cuts)].tolist()
+    return found
+
+
+def _under(value: float) -> float:
+    """The next smaller float."""
+    return float(just_under(value))
 
 
 def read_numeric(watched: Watched, bins: BinTable, row: Mapping[str, Any]) -> dict[str, ColumnProfile]:
     """Read the row that `numeric_counts` gives."""
     columns = {}
     for index, name in enumerate(watched.floats):
-        frozen = bins[name]
-        assert isinstance(frozen, NumericBins), "float columns have numeric bins"
-        present = row[f"present{index}"] or 0
-        inner = _bin_counts(row, index, len(frozen.edges))
-        nulls = row[f"null{index}"] or 0
-        columns[name] = ColumnProfile(
-            frozen,
-            (*inner, present - sum(inner)),
-            nulls=nulls,
-            nans=row["rows"] - present - nulls,
-            outliers=row.get(f"out{index}") or 0,
-            outside=row.get(f"range{index}") or 0,
+        frozen = _numeric(bins, name)
+        known, nans = row[f"known{index}"] or 0, row.get(f"nan{index}") or 0
+        cuts = _cuts(frozen)
+        columns[name] = _from_cumulative(
+            frozen, dict(zip(cuts, _at_or_below(row, index, len(cuts)), strict=True)),
+            present=known - nans, nulls=row["rows"] - known, nans=nans,
         )
     return columns
 
 
-def _bin_counts(row: Mapping[str, Any], index: int, size: int) -> list[int]:
-    """Counts of all bins but the open last one."""
-    if f"bins{index}" in row:
-        pairs = row[f"bins{index}"] or []
-        counts = [count for _, count in (pairs.items() if isinstance(pairs, dict) else pairs)][:size]
-        return counts + [0] * (size - len(counts))
-    return [row.get(f"bins{index}_{i}") or 0 for i in range(size)]
+def _from_cumulative(
+    bins: NumericBins, below: Mapping[float, int], *, present: int, nulls: int, nans: int
+) -> ColumnProfile:
+    """Counts per bin and beyond the limits, from how many values lie at or below each cut."""
+
+    def beyond(low: float, high: float) -> int:
+        # A limit that is no cut is infinite (nothing lies beyond) or nan (there is no limit).
+        return below.get(_under(low), 0) + present - below.get(high, present)
+
+    cumulative = [0, *(below[edge] for edge in bins.edges), present]
+    return ColumnProfile(
+        bins, tuple(int(count) for count in np.diff(cumulative)), nulls=nulls, nans=nans,
+        outliers=beyond(bins.low, bins.high), outside=beyond(bins.minimum, bins.maximum),
+    )
+
+
+def _at_or_below(row: Mapping[str, Any], index: int, size: int) -> list[int]:
+    """Values at or below each cut."""
+    pairs = row.get(f"bins{index}")
+    if pairs is None:
+        return [row.get(f"below{index}_{i}") or 0 for i in range(size)]
+    counts = [count for _, count in (pairs.items() if isinstance(pairs, dict) else pairs)]
+    found: list[int] = np.cumsum(counts[:size]).tolist()
+    return found
 
 
 def read_levels(bins: CategoricalBins, counted: pa.Table) -> ColumnProfile:

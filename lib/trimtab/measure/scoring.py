@@ -124,7 +124,8 @@ def output_values(outputs: Outputs) -> dict[str, np.ndarray[Any, Any]]:
     """What of a model's outputs is watched: scores and predicted classes, or predicted numbers."""
     if not outputs.labels:
         return {"prediction": outputs.predicted}
-    values: dict[str, np.ndarray[Any, Any]] = {"prediction": np.asarray(outputs.labels, dtype=object)[outputs.predicted]}
+    names = np.asarray(outputs.labels, dtype=object)
+    values: dict[str, np.ndarray[Any, Any]] = {"prediction": names[outputs.predicted]}
     if outputs.scores is None:
         return values
     if outputs.positive is not None:
@@ -133,10 +134,12 @@ def output_values(outputs: Outputs) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def profile_values(values: dict[str, np.ndarray[Any, Any]], bins: dict[str, Bins] | None = None) -> Profile:
-    """Profile arrays in memory; without `bins`, freeze them on these values."""
+    """Profile arrays in memory, those that have bins; without `bins`, freeze them on these values."""
     frozen = bins or {name: _freeze(array) for name, array in values.items()}
-    columns: dict[str, ColumnProfile] = {name: profile_array(values[name], frozen[name]) for name in frozen}
-    return Profile(columns, len(next(iter(values.values()))))
+    columns: dict[str, ColumnProfile] = {
+        name: profile_array(array, frozen[name]) for name, array in values.items() if name in frozen
+    }
+    return Profile(columns, max((len(array) for array in values.values()), default=0))
 
 
 def _freeze(values: np.ndarray[Any, Any]) -> Bins:

@@ -1,0 +1,184 @@
+"""Drift: undrifted windows raise few alarms at any size, real shifts are found, and the odd columns are explained."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trimtab.measure.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.drift import SMALLEST_SAMPLE, ColumnDrift, Drift, compare
+from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.profiling import profile_array
+
+RNG = np.random.default_rng
+BINS = freeze_numeric(stats.norm.ppf((np.arange(2000) + 0.5) / 2000))
+LEVELS = freeze_categorical([f"l{i}" for i in range(30)])
+ZIPF = 1 / np.arange(1, 32)    # thirty levels that the reference has, and a share that it does not
+MISSING = 0.02
+
+
+def reference_and_masses(rng: np.random.Generator, n: int, kind: str) -> tuple[ColumnProfile, Any]:
+    """Counts of n reference records, and the true shares of its bins.
+
+    Numeric bins are cut at the reference's own quantiles: their counts are equal, and their true shares are spacings of
+    order statistics, which have a Dirichlet distribution.
+    """
+    missing = int(rng.binomial(n, MISSING))
+    if kind == "numeric":
+        counts = np.diff(np.arange(BINS.size + 1) * (n - missing) // BINS.size)
+        return ColumnProfile(BINS, tuple(counts.tolist()), nulls=missing), rng.dirichlet(counts)
+    shares = ZIPF / ZIPF.sum()
+    drawn = rng.multinomial(n - missing, shares)
+    return ColumnProfile(LEVELS, tuple(drawn[:-1].tolist()), nulls=missing, unseen=int(drawn[-1])), shares
+
+
+def draw(rng: np.random.Generator, like: ColumnProfile, masses: Any, m: int) -> ColumnProfile:
+    missing = int(rng.binomial(m, MISSING))
+    drawn = rng.multinomial(m - missing, masses)
+    size = like.bins.size
+    return ColumnProfile(like.bins, tuple(drawn[:size].tolist()), nulls=missing, unseen=int(drawn[size:].sum()))
+
+
+def undrifted(rng: np.random.Generator, n: int, m: int, *, columns: int = 50) -> tuple[Profile, Profile]:
+    made = [reference_and_masses(rng, n, "categorical" if i % 5 == 4 else "numeric") for i in range(columns)]
+    before = Profile({str(i): profile for i, (profile, _) in enumerate(made)}, n)
+    return before, Profile({str(i): draw(rng, p, masses, m) for i, (p, masses) in enumerate(made)}, m)
+
+
+def alarm_rate(n: int, m: int, repetitions: int, *, psi: float = 0.10) -> float:
+    rng = RNG([n, m])
+    return sum(bool(compare(*undrifted(rng, n, m)).drifted(psi=psi)) for _ in range(repetitions)) / repetitions
+
+
+@pytest.mark.parametrize("rows", [50, 500, 5000])
+def test_undrifted_windows_of_any_size_seldom_raise_an_alarm(rows: int) -> None:
+    """Over all of fifty columns together. At a rate of 5 %, 60 checks have more than 8 alarms once in 500 times."""
+    assert alarm_rate(10_000, rows, 60) <= 8 / 60
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_half_a_standard_deviation_is_found_in_a_thousand_rows(seed: int) -> None:
+    rng = RNG(seed)
+    reference = rng.normal(size=(10_000, 50))
+    current = rng.normal(size=(1000, 50))
+    current[:, 7] += 0.5
+    bins = [freeze_numeric(column) for column in reference.T]
+    before, after = (
+        Profile({str(i): profile_array(c, b) for i, (c, b) in enumerate(zip(side.T, bins, strict=True))}, len(side))
+        for side in (reference, current)
+    )
+    assert [column.name for column in compare(before, after).drifted()] == ["7"]
+
+
+def test_a_significant_shift_that_is_small_is_no_news() -> None:
+    """0.02 standard deviations in two million rows: certain, and a PSI of 0.0004."""
+    edges = np.array([-np.inf, *BINS.edges, np.inf])
+    counts = [np.round(2e6 * np.diff(stats.norm.cdf(edges - shift))).astype(int) for shift in (0.0, 0.02)]
+    before, after = (Profile({"x": ColumnProfile(BINS, tuple(c.tolist()))}, int(c.sum())) for c in counts)
+    drift = compare(before, after)
+    assert drift["x"].q_value < 1e-6
+    assert drift.drifted() == ()
+
+
+def test_a_large_psi_between_fifty_rows_and_fifty_rows_is_no_news() -> None:
+    rng = RNG(3)
+    values = rng.normal(size=(2, 50))
+    bins = freeze_numeric(values[0])
+    before, after = (Profile({"x": profile_array(v, bins)}, 50) for v in values)
+    drift = compare(before, after)
+    assert drift["x"].psi > 0.10
+    assert drift.drifted() == ()
+
+
+def one(reference: ColumnProfile, current: ColumnProfile) -> ColumnDrift:
+    return compare(Profile({"x": reference}, reference.rows), Profile({"x": current}, current.rows))["x"]
+
+
+def categorical(*counts: int, **more: int) -> ColumnProfile:
+    return ColumnProfile(freeze_categorical([chr(97 + i) for i in range(len(counts))]), counts, **more)
+
+
+def test_a_column_that_goes_missing_has_drifted() -> None:
+    found = one(categorical(500, 500), categorical(250, 250, nulls=500))
+    assert found.psi > 0.25
+    assert found.q_value < 1e-6
+    assert (found.missing_reference, found.missing_current) == (0.0, 0.5)
+    assert found.js == 0.0    # of the values that are present
+
+
+def test_a_column_without_gaps_is_tested_once() -> None:
+    whole = one(categorical(500, 500), categorical(540, 460))
+    assert whole.p_value == pytest.approx(whole.chi2_p)
+
+
+def test_a_column_with_gaps_is_tested_twice_and_pays_for_it() -> None:
+    found = one(categorical(500, 500, nulls=10), categorical(560, 440, nulls=10))
+    assert found.p_value == pytest.approx(2 * found.chi2_p)
+
+
+@pytest.mark.parametrize(("rows", "tested"), [(SMALLEST_SAMPLE - 1, False), (SMALLEST_SAMPLE, True)])
+def test_fewer_than_thirty_records_are_not_tested(rows: int, tested: bool) -> None:
+    found = one(categorical(1000, 0), categorical(0, rows))
+    assert math.isnan(found.q_value) is not tested
+    assert ("too few records" in found.note) is not tested
+
+
+def test_constant_and_empty_columns_are_named_as_such() -> None:
+    constant, nothing = freeze_numeric([3.0] * 100), freeze_numeric([])
+    same = one(profile_array(np.full(100, 3.0), constant), profile_array(np.full(50, 3.0), constant))
+    assert same.note == "constant in the reference; constant now"
+    assert same.psi == 0.0
+    empty = one(ColumnProfile(nothing, (0,), nulls=100), ColumnProfile(nothing, (0,), nulls=50))
+    assert empty.note == "no values in the reference; no values now"
+    assert math.isnan(empty.q_value)    # nothing was tested
+    moved = one(profile_array(np.full(100, 3.0), constant), profile_array(np.full(50, 4.0), constant))
+    assert moved.ks == 1.0
+    assert moved.outside == 1.0
+
+
+def test_new_levels_are_counted_and_named() -> None:
+    found = one(categorical(500, 500), categorical(300, 300, unseen=400))
+    assert found.note == "400 records with new levels"
+    assert found.unseen == 0.4
+    assert found.q_value < 1e-6
+
+
+def test_outliers_are_tested_by_their_own_share() -> None:
+    """The tails hold too little for a test of the whole distribution to see."""
+    counts = tuple([10] * BINS.size)
+    found = one(ColumnProfile(BINS, counts, outliers=5), ColumnProfile(BINS, counts, outliers=60))
+    assert found.ks_p == 1.0
+    assert found.outliers_p < 1e-6
+    assert math.isnan(one(categorical(50, 50), categorical(50, 50)).outliers_p)
+
+
+def test_columns_are_listed_from_the_most_to_the_least_moved_and_corrected_together() -> None:
+    columns = {"still": (500, 500), "moved": (900, 100), "some": (600, 400)}
+    before = Profile({name: categorical(500, 500) for name in columns}, 1000)
+    after = Profile({name: categorical(*counts) for name, counts in columns.items()}, 1000)
+    drift = compare(before, after)
+    assert [column.name for column in drift.columns] == ["moved", "some", "still"]
+    expected = stats.false_discovery_control([column.p_value for column in drift.columns])
+    assert [column.q_value for column in drift.columns] == pytest.approx(list(expected))
+    assert drift.to_frame().index.tolist() == ["moved", "some", "still"]
+
+
+def test_what_is_exactly_at_the_thresholds_has_drifted() -> None:
+    found = one(categorical(500, 500), categorical(900, 100))
+    drift = Drift((found,), 1000, 1000)
+    assert drift.drifted(alpha=found.q_value, psi=found.excess) == (found,)
+    assert drift.drifted(alpha=found.q_value, psi=np.nextafter(found.excess, 9)) == ()
+    assert drift.drifted(alpha=np.nextafter(found.q_value, 0), psi=found.excess) == ()
+
+
+def test_profiles_of_other_columns_or_bins_are_not_compared() -> None:
+    with pytest.raises(ValueError, match="different columns cannot be compared: y"):
+        compare(Profile({"x": categorical(1)}, 1), Profile({"x": categorical(1), "y": categorical(1)}, 1))
+    with pytest.raises(ValueError, match="'x': the profiles have different bins"):
+        compare(Profile({"x": categorical(1)}, 1), Profile({"x": categorical(1, 1)}, 2))
+    with pytest.raises(KeyError, match="z"):
+        compare(Profile({"x": categorical(1)}, 1), Profile({"x": categorical(1)}, 1))["z"]

@@ -1,0 +1,184 @@
+"""The gate: each kind of bound passes, fails, stays undecided or cannot be evaluated; a missing answer is no yes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trimtab.decide.promotion import judge
+from trimtab.measure.intervals import Interval, Measure, PairedDifference
+from trimtab.measure.metrics import Outputs
+from trimtab.measure.performance import Evaluation, Performance, evaluate_pair
+from trimtab.settings import Criterion
+
+
+def at(value: float, half: float = 0.01) -> Interval:
+    return Interval(value, value - half, value + half, 0.95, half / 2)
+
+
+def contest(
+    *, champion: float = 0.8, gain: float = 0.0, half: float = 0.01, metric: str = "accuracy", support: int = 500,
+    measure: Measure | None = None, labels: tuple[str, ...] = (), segments: tuple[str, ...] = (), alone: bool = False,
+) -> Evaluation:
+    """One measure, with the difference's interval as wide as asked for."""
+    one = measure or Measure(metric)
+    pair = PairedDifference(
+        at(champion), at(champion + gain, half), at(gain, half), at(gain / champion if champion else math.nan, half)
+    )
+    performance = Performance(support, {one: pair.challenger}, {one: support})
+    return Evaluation(support, performance, {} if alone else {one: pair}, labels, segments)
+
+
+def finding(evaluation: Evaluation, metric: str = "accuracy", **bound: Any) -> str:
+    (row,) = judge([Criterion(metric=metric, **bound)], evaluation).rows
+    return row.finding
+
+
+@pytest.mark.parametrize(("bound", "gain", "expected"), [
+    ({"max_drop": 0.02}, 0.0, "passed"), ({"max_drop": 0.02}, -0.015, "undecided"),
+    ({"max_drop": 0.02}, -0.03, "failed"),
+    ({"min_gain": 0.0}, 0.02, "passed"), ({"min_gain": 0.0}, 0.005, "undecided"), ({"min_gain": 0.0}, -0.01, "failed"),
+    ({"min_relative_gain": 0.05}, 0.08, "passed"), ({"min_relative_gain": 0.05}, 0.044, "undecided"),
+    ({"min_relative_gain": 0.05}, 0.01, "failed"),
+    ({"floor": 0.7}, 0.0, "passed"), ({"floor": 0.795}, 0.0, "undecided"), ({"floor": 0.9}, 0.0, "failed"),
+])
+def test_each_bound_passes_stays_undecided_or_fails(bound: dict[str, float], gain: float, expected: str) -> None:
+    assert finding(contest(gain=gain), **bound) == expected
+
+
+@pytest.mark.parametrize(("bound", "gain", "expected"), [
+    ({"max_drop": 0.02}, 0.0, "passed"), ({"max_drop": 0.02}, 0.03, "failed"), ({"max_drop": 0.02}, 0.015, "undecided"),
+    ({"min_gain": 0.0}, -0.02, "passed"), ({"min_gain": 0.0}, 0.02, "failed"),
+    ({"min_relative_gain": 0.05}, -0.08, "passed"), ({"min_relative_gain": 0.05}, 0.08, "failed"),
+    ({"floor": 0.9}, 0.0, "passed"), ({"floor": 0.805}, 0.0, "undecided"), ({"floor": 0.7}, 0.0, "failed"),
+])
+def test_bounds_are_turned_round_where_less_is_better(bound: dict[str, float], gain: float, expected: str) -> None:
+    assert finding(contest(gain=gain, metric="mae"), metric="mae", **bound) == expected
+
+
+def test_a_floor_may_be_touched_and_equal_models_gain_nothing() -> None:
+    assert finding(contest(half=0.01), floor=0.79) == "passed"
+    assert finding(contest(half=0.0), max_drop=0.0) == "undecided"
+    assert finding(contest(half=0.0), min_gain=0.0) == "undecided"
+
+
+@pytest.mark.parametrize("bound", [{"max_drop": 0.01}, {"min_gain": -0.01}])
+def test_a_point_estimate_at_its_bound_passes_in_spite_of_rounding(bound: dict[str, float]) -> None:
+    assert 0.79 - 0.80 < -0.01    # in floating point
+    assert finding(contest(gain=0.79 - 0.80, half=0.2), evidence="point", **bound) == "passed"
+    assert finding(contest(gain=-0.0101, half=0.2), evidence="point", **bound) == "failed"
+
+
+def test_a_missing_interval_is_no_yes_unless_points_are_asked_for() -> None:
+    assert finding(contest(half=math.nan), max_drop=0.02) == "not evaluable"
+    assert finding(contest(half=math.nan), max_drop=0.02, evidence="point") == "passed"
+    assert finding(contest(half=math.nan, gain=-0.1), max_drop=0.02) == "failed"
+
+
+@pytest.mark.parametrize(("support", "expected"), [(29, "not evaluable"), (30, "passed")])
+def test_too_few_records_are_no_evidence(support: int, expected: str) -> None:
+    assert finding(contest(support=support), max_drop=0.02) == expected
+
+
+def test_what_is_undefined_or_was_not_measured_is_not_evaluable() -> None:
+    assert finding(contest(gain=math.nan), max_drop=0.02) == "not evaluable"
+    assert finding(contest(champion=0.0, gain=0.5), min_relative_gain=0.1) == "not evaluable"
+    (row,) = judge([Criterion(metric="f1", max_drop=0.02)], contest()).rows
+    assert (row.finding, row.note) == ("not evaluable", "f1 cannot be computed for the challenger")
+
+
+@pytest.mark.parametrize("per", ["class", "segment"])
+@pytest.mark.parametrize("bound", [{"max_drop": 0.1}, {"floor": 0.1}])
+def test_a_criterion_per_group_without_groups_has_not_passed(per: Any, bound: dict[str, float]) -> None:
+    verdict = judge([Criterion(metric="accuracy", per=per, **bound)], contest())
+    assert verdict.outcome == "hold"
+    assert verdict.rows[0].note == f"there is no {per} to measure"
+
+
+def test_one_segment_that_misses_is_named_and_rejects() -> None:
+    measure = Measure("accuracy", segment="site = north")
+    verdict = judge(
+        [Criterion(metric="accuracy", per="segment", max_drop=0.02)],
+        contest(measure=measure, gain=-0.2, segments=("site = north",)),
+    )
+    assert verdict.outcome == "reject"
+    assert "for site = north: missed" in verdict.reasons[0]
+
+
+# -- the verdict -------------------------------------------------------------------------------------------------------
+
+PASSES = {"metric": "accuracy", "max_drop": 0.02}
+FAILS = {"metric": "accuracy", "min_gain": 0.5}
+UNSURE = {"metric": "accuracy", "min_gain": 0.0}
+APPROVE = {"otherwise": "approve"}
+
+
+@pytest.mark.parametrize(("criteria", "outcome"), [
+    ([PASSES], "promote"), ([PASSES, FAILS], "reject"), ([UNSURE], "hold"), ([UNSURE, FAILS], "reject"),
+    ([FAILS | APPROVE], "needs_approval"), ([UNSURE | APPROVE, PASSES], "needs_approval"),
+    ([FAILS | APPROVE, UNSURE], "hold"), ([FAILS | APPROVE, FAILS], "reject"), ([], "hold"),
+])
+def test_a_rejection_outweighs_a_hold_and_that_a_request_and_that_a_promotion(
+    criteria: list[Any], outcome: str
+) -> None:
+    verdict = judge([Criterion(**criterion) for criterion in criteria], contest())
+    assert verdict.outcome == outcome
+    assert verdict.reasons
+
+
+@pytest.mark.parametrize(("criteria", "outcome"), [
+    ([FAILS], "promote"), ([{"metric": "accuracy", "floor": 0.7}, FAILS], "promote"), ([], "promote"),
+    ([{"metric": "accuracy", "floor": 0.9}], "reject"), ([{"metric": "accuracy", "floor": 0.795}], "hold"),
+    ([{"metric": "f1", "floor": 0.1}], "hold"), ([FAILS | {"per": "segment"}], "promote"),
+])
+def test_without_a_champion_only_floors_apply(criteria: list[Any], outcome: str) -> None:
+    assert judge([Criterion(**criterion) for criterion in criteria], contest(alone=True)).outcome == outcome
+
+
+# -- with models -------------------------------------------------------------------------------------------------------
+
+
+def model(actual: Any, right: Any, *, scores: bool = True) -> Outputs:
+    said = np.where(right, actual, 1 - actual)
+    p = np.where(said == 1, 0.9, 0.1)
+    return Outputs(("common", "rare"), actual, said, np.column_stack([1 - p, p]) if scores else None, 1)
+
+
+ACTUAL = (np.arange(2000) % 10 == 0).astype(int)
+RANK = np.random.default_rng(0).permutation(2000) / 2000
+
+
+def test_challenger_worse_on_a_minority_class_is_rejected() -> None:
+    champion = model(ACTUAL, np.where(ACTUAL == 1, RANK < 0.9, RANK < 0.8))
+    challenger = model(ACTUAL, np.where(ACTUAL == 1, RANK < 0.6, RANK < 0.95))
+    per_class = Criterion(metric="recall", per="class", max_drop=0.05)
+    found = evaluate_pair(challenger, champion, per_class=["recall"])
+    assert judge([Criterion(metric="accuracy", min_gain=0.0)], found).outcome == "promote"
+    verdict = judge([Criterion(metric="accuracy", min_gain=0.0), per_class], found)
+    assert verdict.outcome == "reject"
+    found_per_class = {row.group: row.finding for row in verdict.rows[1:]}
+    assert found_per_class == {"class common": "passed", "class rare": "failed"}
+
+
+def test_a_champion_without_probabilities_makes_its_comparison_not_evaluable_but_floors_hold() -> None:
+    challenger, champion = model(ACTUAL, RANK < 0.95), model(ACTUAL, RANK < 0.8, scores=False)
+    found = evaluate_pair(challenger, champion, metrics=["roc_auc"])
+    verdict = judge([Criterion(metric="roc_auc", max_drop=0.1), Criterion(metric="roc_auc", floor=0.8)], found)
+    assert [row.finding for row in verdict.rows] == ["not evaluable", "passed"]
+    assert verdict.rows[0].note == "roc_auc cannot be computed for the champion"
+    assert verdict.outcome == "hold"
+
+
+def test_a_challenger_without_probabilities_cannot_pass_a_gate_that_needs_them() -> None:
+    challenger, champion = model(ACTUAL, RANK < 0.95, scores=False), model(ACTUAL, RANK < 0.8)
+    for rival in (champion, None):
+        found = evaluate_pair(challenger, rival, metrics=["roc_auc"])
+        assert judge([Criterion(metric="roc_auc", floor=0.1)], found).outcome == "hold"
+
+
+def test_a_metric_of_another_task_is_an_error_not_a_verdict() -> None:
+    with pytest.raises(ValueError, match="mae is not defined for binary"):
+        evaluate_pair(model(ACTUAL, RANK < 2), None, metrics=["mae"])

@@ -1,0 +1,250 @@
+"""Signals and the decision: thresholds are inclusive, chance is never graded, user's rules replace defaults."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from trimtab.decide import signals
+from trimtab.decide.decision import decide
+from trimtab.decide.severity import LEVELS, rank, worst
+from trimtab.decide.signals import Measurement, Signal, default_triggers, grade, triggers_for
+from trimtab.errors import ParamsError
+from trimtab.measure.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.drift import Drift, compare
+from trimtab.measure.intervals import Interval
+from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.settings import DriftSettings, Params, Severity, Trigger
+
+DEFAULTS = default_triggers(DriftSettings())
+
+
+def params(min_severity: str = "high") -> Params:
+    return Params.model_validate({
+        "model": "m", "task": "regression", "data": {"table": "t", "time": "at", "numeric": ["x"]},
+        "estimator": {"class": "sklearn.linear_model.Ridge"}, "guardrails": {"min_severity": min_severity},
+    })
+
+
+def signal(severity: Severity, *, value: float = 1.0, p: float = math.nan, columns: tuple[str, ...] = ()) -> Signal:
+    return Signal("feature_drift", value, 0.1, p, severity, columns, f"It is {severity}.")
+
+
+# -- grading -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "severity"), [(0.0999, "none"), (0.1, "medium"), (0.2499, "medium"), (0.25, "high")])
+def test_a_threshold_that_is_just_reached_is_passed(value: float, severity: str) -> None:
+    assert grade(Measurement("feature_drift", value, "."), DEFAULTS).severity == severity
+
+
+def test_what_could_be_chance_is_never_graded_however_large() -> None:
+    found = grade(Measurement("feature_drift", 99.0, ".", significant=False), DEFAULTS)
+    assert (found.severity, found.threshold) == ("none", 0.1)
+
+
+def test_what_could_not_be_measured_is_not_graded() -> None:
+    assert grade(Measurement("feature_drift", math.nan, "."), DEFAULTS).severity == "none"
+
+
+def test_the_threshold_shown_is_the_highest_that_was_passed() -> None:
+    assert grade(Measurement("performance_drop", 0.15, "."), DEFAULTS).threshold == 0.10
+
+
+def test_a_signal_without_any_rule_has_no_threshold() -> None:
+    assert math.isnan(grade(Measurement("model_age", 9.0, "."), ()).threshold)
+
+
+def test_own_rules_replace_the_defaults_of_that_signal_only() -> None:
+    own = Trigger(signal="model_age", at_least=7, severity="high")
+    rules = triggers_for(DriftSettings(), [own])
+    assert [t for t in rules if t.signal == "model_age"] == [own]
+    assert {t for t in rules if t.signal != "model_age"} == {t for t in DEFAULTS if t.signal != "model_age"}
+
+
+def test_a_rule_for_a_signal_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ParamsError, match="no signal 'modelage'; known: feature_drift"):
+        triggers_for(DriftSettings(), [Trigger(signal="modelage", at_least=1, severity="low")])
+
+
+def test_every_signal_has_a_default_rule() -> None:
+    assert {t.signal for t in DEFAULTS} == set(signals.SIGNALS)
+
+
+def test_severities_are_ordered() -> None:
+    assert LEVELS == ("none", "low", "medium", "high", "critical")
+    assert [rank(level) for level in LEVELS] == [0, 1, 2, 3, 4]
+    assert worst(["low", "critical", "medium"]) == "critical"
+    assert worst([]) == "none"
+
+
+# -- measurements ------------------------------------------------------------------------------------------------------
+
+
+def drift(**current: tuple[int, int]) -> Drift:
+    """Columns of two levels, 1000 records of each in the reference."""
+    bins = freeze_categorical(["a", "b"])
+    before = Profile({name: ColumnProfile(bins, (1000, 1000)) for name in current}, 2000)
+    return compare(before, Profile({n: ColumnProfile(bins, c) for n, c in current.items()}, 1000))
+
+
+def test_feature_drift_names_the_columns_from_the_worst() -> None:
+    found = signals.feature_drift(drift(still=(500, 500), moved=(900, 100), some=(700, 300)), DriftSettings())
+    assert found.columns == ("moved", "some")
+    assert found.significant
+    assert found.message.startswith("2 of 3 input columns drifted: moved (PSI")
+
+
+def test_a_rule_may_ask_for_less_than_the_warning() -> None:
+    moved = drift(x=(600, 400))
+    measured = signals.feature_drift(moved, DriftSettings())
+    assert 0.03 < measured.value < 0.10
+    assert grade(measured, DEFAULTS).severity == "none"
+    own = Trigger(signal="feature_drift", at_least=0.03, severity="low")
+    found = grade(measured, [own])
+    assert (found.severity, found.columns) == ("low", ("x",))
+
+
+def test_a_large_shift_by_chance_does_not_hide_a_smaller_certain_one() -> None:
+    bins = freeze_categorical(["a", "b"])
+    before = Profile({n: ColumnProfile(bins, (1000, 1000)) for n in ("rare", "sure")}, 2000)
+    after = Profile({
+        "rare": ColumnProfile(bins, (20, 9)), "sure": ColumnProfile(bins, (600, 400)),
+    }, 1000)
+    found = signals.feature_drift(compare(before, after), DriftSettings(psi_warn=0.03))
+    assert found.columns == ("sure",)
+
+
+def test_drift_without_anything_tested_is_nan() -> None:
+    found = signals.prediction_drift(drift(x=(5, 5)), DriftSettings())
+    assert math.isnan(found.value)
+    assert found.message == "None of the outputs of the champion could be tested."
+
+
+NUMBERS = freeze_numeric([float(i) for i in range(100)])
+
+
+def tails(**shares: tuple[int, int]) -> Drift:
+    """Numeric columns of 1000 records with so many outliers in the reference and now."""
+    whole = tuple([1000] + [0] * (NUMBERS.size - 1))
+    sides = [{n: ColumnProfile(NUMBERS, whole, outliers=pair[i]) for n, pair in shares.items()} for i in (0, 1)]
+    return compare(Profile(sides[0], 1000), Profile(sides[1], 1000))
+
+
+def test_outliers_that_the_reference_had_too_are_no_news() -> None:
+    found = signals.outliers(tails(heavy=(70, 75)))
+    assert (found.value, found.significant) == (0.075, False)
+    assert grade(found, DEFAULTS).severity == "none"
+
+
+def test_new_outliers_are_seen_beside_a_column_that_always_had_more() -> None:
+    found = signals.outliers(tails(heavy=(70, 75), fresh=(2, 60)))
+    assert found.columns == ("fresh",)
+    assert grade(found, DEFAULTS).severity == "medium"
+
+
+def test_outliers_need_a_numeric_column() -> None:
+    assert math.isnan(signals.outliers(drift(x=(500, 500))).value)
+
+
+def near(value: float, below: float = 0.02, above: float = 0.02) -> Interval:
+    return Interval(value, value - below, value + above, 0.95, 0.01)
+
+
+@pytest.mark.parametrize(("metric", "now", "greater"), [("accuracy", 0.72, True), ("mae", 0.88, False)])
+def test_a_loss_beyond_both_intervals_is_significant(metric: str, now: float, greater: bool) -> None:
+    found = signals.performance_drop(metric, near(0.8), near(now), greater_is_better=greater)
+    assert found.value == pytest.approx(0.1)
+    assert found.significant
+    assert found.p_value < 0.01
+    assert found.message.endswith("lost 0.080 (10.0% of the baseline).")
+
+
+def test_the_bound_of_significance_is_where_the_interval_of_the_difference_touches_zero() -> None:
+    """Half-widths of 0.03 and 0.04 make 0.05, at which the p-value is one minus the confidence."""
+    at = {lost: signals.performance_drop(
+        "accuracy", near(0.8, 0.03, 0.03), near(0.8 - lost, 0.04, 0.04), greater_is_better=True
+    ) for lost in (0.0499, 0.05, 0.0501)}
+    assert [m.significant for lost, m in at.items() if lost != 0.05] == [False, True]
+    assert at[0.05].p_value == pytest.approx(0.05)
+    assert "within what chance explains" in at[0.0499].message
+
+
+def test_only_the_sides_that_face_each_other_count() -> None:
+    baseline, current = near(0.8, below=0.01, above=0.3), near(0.75, below=0.3, above=0.01)
+    assert signals.performance_drop("accuracy", baseline, current, greater_is_better=True).significant
+    baseline, current = near(0.8, below=0.3, above=0.01), near(0.75, below=0.01, above=0.3)
+    assert not signals.performance_drop("accuracy", baseline, current, greater_is_better=True).significant
+
+
+def test_a_certain_gain_is_not_called_chance_and_is_graded_none() -> None:
+    found = signals.performance_drop("accuracy", near(0.7), near(0.9), greater_is_better=True)
+    assert "gained 0.200" in found.message
+    assert "chance" not in found.message
+    assert grade(found, DEFAULTS).severity == "none"
+
+
+def test_a_loss_without_an_interval_is_not_significant_and_says_so() -> None:
+    current = Interval(0.5, math.nan, math.nan, 0.95, math.nan)
+    found = signals.performance_drop("accuracy", near(0.8), current, greater_is_better=True)
+    assert not found.significant
+    assert math.isnan(found.p_value)
+    assert "too few records" in found.message
+
+
+@pytest.mark.parametrize("pair", [(0.0, 0.5), (math.nan, 0.5), (0.5, math.nan)])
+def test_a_loss_of_nothing_or_from_nothing_cannot_be_computed(pair: tuple[float, float]) -> None:
+    found = signals.performance_drop("r2", near(pair[0]), near(pair[1]), greater_is_better=True)
+    assert math.isnan(found.value)
+
+
+def test_labels_that_are_not_due_are_not_missing() -> None:
+    assert math.isnan(signals.label_completeness(0, 0).value)
+    assert signals.label_completeness(100, 50).value == 0.5
+    assert grade(signals.label_completeness(100, 50), DEFAULTS).severity == "medium"
+    assert grade(signals.label_completeness(100, 51), DEFAULTS).severity == "none"
+
+
+# -- deciding ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("severity", "asks"), [("low", False), ("medium", False), ("high", True), ("critical", True)])
+def test_high_and_critical_signals_ask_for_retraining(severity: Any, asks: bool) -> None:
+    assert decide([signal(severity)], params()).needs_retrain is asks
+
+
+@pytest.mark.parametrize(("lowest", "severity", "asks"), [
+    ("medium", "medium", True), ("medium", "low", False), ("low", "low", True), ("none", "low", True),
+    ("none", "none", False), ("critical", "high", True),
+])
+def test_a_lower_min_severity_widens_what_asks_and_a_higher_one_is_left_to_the_guardrail(
+    lowest: str, severity: Any, asks: bool
+) -> None:
+    assert decide([signal(severity)], params(lowest)).needs_retrain is asks
+
+
+def test_confidence_is_that_of_the_most_certain_signal_that_asks() -> None:
+    found = [signal("high", p=0.03), signal("high", p=0.01), signal("low", p=0.0001)]
+    assert decide(found, params()).confidence == 0.99
+    assert decide([*found, signal("critical")], params()).confidence == 1.0    # no test is needed
+
+
+def test_confidence_without_need_is_the_share_that_could_be_measured() -> None:
+    found = [signal("none"), signal("none", value=math.nan), signal("low"), signal("none")]
+    assert decide(found, params()).confidence == 0.75
+
+
+def test_no_signals_decide_nothing_with_no_confidence() -> None:
+    found = decide([], params())
+    assert (found.needs_retrain, found.severity, found.confidence, found.root_causes) == (False, "none", 0.0, ())
+    assert found.reasons == ("No signal passed its threshold.",)
+
+
+def test_reasons_and_causes_come_from_the_most_serious_first_and_once() -> None:
+    found = decide([signal("low", columns=("x", "y")), signal("none", columns=("z",)), signal("high", columns=("y",))],
+                   params())
+    assert found.reasons == ("It is high.", "It is low.")
+    assert found.root_causes == ("y", "x")
+    assert 0 <= found.confidence <= 1
