@@ -32,7 +32,7 @@ _tallies_of: WeakKeyDictionary[Outputs, Callable[[Array], _Tallies]] = WeakKeyDi
 
 
 def _tally(outputs: Outputs) -> Callable[[Array], _Tallies]:
-    """The counting that all metrics of the same outputs share: each block of weights is counted once for all of them."""
+    """The counting that all metrics of the same outputs share: a block of weights is counted once for all of them."""
     if outputs not in _tallies_of:
         _tallies_of[outputs] = _remembering(_count(outputs))
     return _tallies_of[outputs]
