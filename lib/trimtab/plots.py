@@ -2,165 +2,353 @@
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.dates as mdates
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+from PIL import Image
 
 from trimtab.measure.bins import NumericBins
+from trimtab.measure.drift import compare_column
+from trimtab.measure.intervals import Measure
+from trimtab.measure.metrics import METRICS
 from trimtab.settings import DriftSettings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from trimtab.decide.promotion import Verdict
-    from trimtab.measure.drift import Drift
+    from trimtab.decide.promotion import Row, Verdict
+    from trimtab.measure.drift import ColumnDrift, Drift
     from trimtab.measure.performance import Performance
     from trimtab.measure.profile import ColumnProfile, Profile
     from trimtab.run.checking import Scored
 
 DARK, LIGHT, ALARM = "#1f3b57", "#b9c6d3", "#c8553d"
+_DOTS_PER_INCH = 100
 _MOST_LEVELS = 10
+_MOST_CRITERIA = 15
 
 
-def drift_overview(drift: Drift, settings: DriftSettings | None = None) -> Figure:
+class Picture(Figure):
+    """A figure that shows itself in any notebook, whatever the backend; its title is its alternative text."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
+        """Twice the pixels that it is shown with, to be sharp in print, in few colours, to be small."""
+        buffer = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)    # a letter that the font lacks is drawn as a box: no news
+            self.savefig(buffer, format="png", dpi=2 * _DOTS_PER_INCH)
+        picture = Image.open(buffer).convert("RGB").quantize(48)
+        picture.save(buffer := io.BytesIO(), format="png", optimize=True)
+        width, height = (int(inches * _DOTS_PER_INCH) for inches in self.get_size_inches())
+        return buffer.getvalue(), {"width": width, "height": height, "alt": self.answer}
+
+    @property
+    def answer(self) -> str:
+        """Its title as plain text."""
+        title = self.get_suptitle() or next((axes.get_title(loc="left") for axes in self.axes), "")
+        return title.replace(r"\$", "$")
+
+
+def drift_overview(drift: Drift, settings: DriftSettings | None = None) -> Picture:
     """Which columns moved, and how far? PSI beyond chance per column on a logarithmic axis, thresholds drawn."""
     chosen = settings or DriftSettings()
-    shown = drift.columns[: chosen.max_columns_reported][::-1]
-    moved = {c.name for c in drift.drifted(alpha=chosen.alpha, psi=chosen.psi_warn)}
-    figure, axes = _figure(8, 1.2 + 0.28 * len(shown))
-    smallest = chosen.psi_warn / 100
-    sizes = [max(np.nan_to_num(c.excess), smallest) for c in shown]
-    axes.barh([_short(c.name) for c in shown], sizes, color=[ALARM if c.name in moved else LIGHT for c in shown])
-    axes.set_xscale("log")
-    axes.set_xlim(left=smallest)
-    for value, name in ((chosen.psi_warn, "warn"), (chosen.psi_alert, "alert")):
-        axes.axvline(value, color=DARK, linestyle="--" if name == "warn" else "-", linewidth=1)
-        axes.text(value, len(shown) - 0.3, f" {name} {value:g}", color=DARK, fontsize=8, va="bottom")
-    axes.set_xlabel("PSI beyond what chance explains (log scale)")
-    answer = f"{len(moved)} of {len(drift.columns)} columns drifted"
-    axes.set_title(answer if moved else "No column drifted", loc="left", pad=16)
+    shown = drift.columns[: chosen.max_columns_reported]
+    figure, axes = _figure(9, 1.3 + 0.27 * max(len(shown), 1))
+    _draw_drift(axes, shown, _moved(drift, chosen), chosen)
+    more = len(drift.columns) - len(shown)
+    _title(axes, _drift_answer(drift, chosen, "column") + (f" ({more} small ones not drawn)" if more > 0 else ""))
     return figure
 
 
 def distributions(
-    reference: Profile, current: Profile, columns: Sequence[str], *, title: str = "Reference against current"
-) -> Figure:
+    reference: Profile, current: Profile, columns: Sequence[str], *, title: str = "Where the current records lie"
+) -> Picture:
     """How did these columns change? Shares per tenth of the reference, or per level, side by side."""
-    names = [name for name in columns if name in reference.columns]
-    rows = max(math.ceil(len(names) / 2), 1)
-    figure = Figure(figsize=(10, 2.9 * rows), layout="constrained")
+    names = [name for name in columns if name in reference.columns and name in current.columns]
+    if not names:
+        return _nothing("There is no column to show")
+    rows, across = math.ceil(len(names) / 2), min(len(names), 2)
+    figure = Picture(figsize=(9, 2.9 * rows), layout="constrained")
     for position, name in enumerate(names, 1):
-        axes = figure.add_subplot(rows, 2, position)
-        _shares(axes, reference.columns[name], current.columns[name])
-        axes.set_title(_short(name), loc="left", fontsize=10)
+        axes = figure.add_subplot(rows, across, position)
+        before, after = reference.columns[name], current.columns[name]
+        _shares(axes, before, after)
+        psi = compare_column(name, before, after).psi
+        _title(axes, _short(name) + ("" if math.isnan(psi) else f": PSI {psi:.2f}"), size=10)
         _tidy(axes)
-    if names:
-        figure.axes[0].legend(frameon=False, fontsize=8)
-    figure.suptitle(title if names else "Nothing to show", x=0.01, ha="left", fontsize=12)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+    figure.suptitle(_safe(title), x=0.01, ha="left", fontsize=12)
     return figure
 
 
-def performance(current: Performance, baseline: Performance | None = None, *, metrics: Sequence[str] = ()) -> Figure:
-    """Is the model as good as it was? Each metric now, with its interval, beside the baseline."""
-    from trimtab.measure.intervals import Measure
+def most_moved(drift: Drift, reference: Profile, current: Profile, *, most: int = 4) -> Picture:
+    """How did the most moved columns change?"""
+    names = [column.name for column in drift.columns[:most]]
+    return distributions(reference, current, names, title=f"The {len(names)} columns that moved most")
 
-    chosen = list(metrics) or list(current.overall())
-    figure, axes = _figure(8, 1.1 + 0.42 * len(chosen))
-    for row, name in enumerate(reversed(chosen)):
-        pairs = [(current, DARK, 0.12, "current")]
-        pairs += [(baseline, ALARM, -0.12, "baseline on its own holdout")] if baseline else []
-        for source, color, shift, label in pairs:
-            found = source.values.get(Measure(name))
-            if found is None or math.isnan(found.value):
-                continue
-            axes.plot([found.low, found.high], [row + shift] * 2, color=color, linewidth=2)
-            axes.plot(found.value, row + shift, "o", color=color, label=label if row == 0 else None)
-    axes.set_yticks(range(len(chosen)), list(reversed(chosen)))
-    axes.set_xlabel("value, with its interval")
-    axes.set_title(f"Performance on {current.rows:,} records with known labels", loc="left")
+
+def performance(current: Performance, baseline: Performance | None = None, *, title: str = "") -> Picture:
+    """Is the model as good as it was? Each metric now, with its interval, beside the baseline.
+
+    Metrics of one range share an axis that shows all of it, so a small difference looks small.
+    """
+    found = {m.metric: i for m, i in current.values.items() if m.label is None and m.segment is None}
+    known = {name: interval for name, interval in found.items() if not math.isnan(interval.value)}
+    if not known:
+        return _nothing("No metric can be computed")
+    old = {name: baseline.values.get(Measure(name)) if baseline else None for name in known}
+    spans = {name: _span(name, (known[name], old[name])) for name in known}
+    parts = [(span, list(names)) for span, names in groupby(sorted(known, key=lambda n: str(spans[n])), spans.get)]
+    parts.sort(key=lambda part: -len(part[1]))
+    height = 0.9 + sum(0.34 * len(names) + 0.35 for _, names in parts)
+    figure = Picture(figsize=(9, height), layout="constrained")
+    grid = figure.add_gridspec(len(parts), 1, height_ratios=[len(names) + 0.8 for _, names in parts])
+    for place, (span, names) in enumerate(parts):
+        axes = figure.add_subplot(grid[place])
+        for row, name in enumerate(reversed(names)):
+            _draw_metric(axes, row, known[name], old[name])
+        axes.set_yticks(range(len(names)), [_short(name) for name in reversed(names)])
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        if span is not None:
+            axes.set_xlim(*span)
+        _tidy(axes)
+    figure.axes[-1].set_xlabel("value of the metric; the bar is its interval" + _less_is_better(known))
     if baseline:
-        axes.legend(frameon=False, fontsize=8, loc="best")
+        keys = [Line2D([], [], marker="o", color=DARK, markerfacecolor=color, label=label)
+                for label, color in (("on its own holdout", "white"), ("now", DARK))]
+        figure.legend(handles=keys, loc="outside upper right", ncols=2, frameon=False)
+    figure.suptitle(_safe(title or f"Measured on {current.rows:,} records"), x=0.01, ha="left", fontsize=12)
     return figure
 
 
-def outputs(scored: Scored) -> Figure:
+def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
     """Does the model say something else than on its holdout?"""
+    chosen = settings or DriftSettings()
     if scored.reference is None or scored.profile is None or scored.drift is None:
         return _nothing("The outputs on the holdout are not known")
-    moved = scored.drift.drifted()
-    answer = f"What the model says has moved ({', '.join(c.name for c in moved)})" if moved else "The model says the same"
+    moved = [_short(c.name) for c in scored.drift.drifted(alpha=chosen.alpha, psi=chosen.psi_warn)]
+    answer = f"What the model says has moved: {', '.join(moved)}" if moved else "The model says much the same as before"
     return distributions(scored.reference, scored.profile, list(scored.reference.columns), title=answer)
 
 
-def realised(scored: Scored) -> Figure:
-    """Is the model as good as on its own holdout?"""
+def realised(scored: Scored, metric: str = "") -> Picture:
+    """Is the model as good as on its own holdout? The metric that speaks for it is named in the title."""
     if scored.performance is None:
         return _nothing("No label of the current window is known yet")
-    return performance(scored.performance, scored.baseline)
+    title = _metric_answer(scored, metric) or f"Measured on {scored.performance.rows:,} records with known labels"
+    return performance(scored.performance, scored.baseline, title=title)
 
 
-def _nothing(reason: str) -> Figure:
-    """An empty figure that says why."""
-    figure, axes = _figure(8, 0.8)
-    axes.set_axis_off()
-    axes.set_title(reason, loc="left")
+def matter(drift: Drift, scored: Scored, metric: str, settings: DriftSettings | None = None) -> Picture:
+    """Did the drift matter? The most moved inputs on the left, what became of the metric on the right."""
+    chosen = settings or DriftSettings()
+    figure = Picture(figsize=(9, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    _tidy(left)
+    _tidy(right)
+    _draw_drift(left, drift.columns[:6], _moved(drift, chosen), chosen)
+    _title(left, "inputs", size=10)
+    now, before = (p.values.get(Measure(metric)) if p else None for p in (scored.performance, scored.baseline))
+    _title(right, _short(metric) + _less_is_better([metric]), size=10)
+    if now is None or math.isnan(now.value):
+        right.set_axis_off()
+        right.text(0.5, 0.5, "no label is known yet", ha="center", transform=right.transAxes)
+    else:
+        for row, (interval, color) in enumerate(((now, DARK), (before, "white"))):
+            if interval is not None and not math.isnan(interval.value):
+                _dot(right, row, interval, color)
+                right.text(interval.value, row + 0.17, f"{interval.value:.3f}", ha="center", va="bottom", fontsize=9)
+        right.set_yticks([0, 1], ["now", "on its own\nholdout"])
+        right.set_ylim(-0.6, 1.7)
+        right.set_xlim(*(_span(metric, (now, before)) or right.get_xlim()))
+        right.set_xlabel("value, with its interval")
+    answers = _drift_answer(drift, chosen, "input"), _metric_answer(scored, metric)
+    figure.suptitle(_safe("; ".join(filter(None, answers))), x=0.01, ha="left", fontsize=12)
     return figure
 
 
-def criteria(verdict: Verdict) -> Figure:
-    """Which criteria hold? What was measured, with its interval, against the bound that it must clear."""
-    shown = [row for row in verdict.rows if not math.isnan(row.difference)][::-1]
-    figure, axes = _figure(8, 1.3 + 0.42 * max(len(shown), 1))
-    for position, row in enumerate(shown):
-        color = DARK if row.passed else ALARM
-        axes.plot([row.low, row.high], [position] * 2, color=color, linewidth=2)
-        axes.plot(row.difference, position, "o" if row.passed else "X", color=color)
-        axes.plot([row.bound] * 2, [position - 0.35, position + 0.35], color="black", linewidth=1.2)
-    labels = [f"{row.criterion}" + ("" if row.group == "all" else f" ({row.group})") for row in shown]
-    axes.set_yticks(range(len(shown)), [_short(label, 56) for label in labels])
-    axes.axvline(0, color=LIGHT, linewidth=1, zorder=0)
-    axes.set_ylim(-0.6, len(shown) - 0.4)
-    axes.set_xlabel("measured, with its interval (the upright stroke is the bound to clear)")
+def criteria(verdict: Verdict) -> Picture:
+    """Which criteria hold? What was measured, with its interval, against the bound that it must clear.
+
+    Every criterion has an axis of its own, for they are in units of their own; those that were missed come first.
+    """
+    evaluated = [row for row in verdict.rows if not math.isnan(row.difference)]
+    ordered = sorted(evaluated, key=lambda row: row.passed)
+    shown = ordered[:_MOST_CRITERIA]
     missed = sum(not row.passed for row in verdict.rows)
-    answer = f"{missed} of {len(verdict.rows)} criteria missed" if missed else "All criteria hold"
-    axes.set_title(f"{verdict.outcome}: {answer}", loc="left")
+    answer = f"{missed} of {len(verdict.rows)} criteria missed" if missed else "all criteria that apply hold"
+    answer = f"Verdict {verdict.outcome}: {answer if verdict.rows else 'no criteria are set'}"
+    if len(ordered) > len(shown):
+        answer += f" ({len(ordered) - len(shown)} that passed or were missed like these are in the table)"
+    if not shown:
+        return _nothing(answer)
+    figure = Picture(figsize=(9, 0.9 + 0.72 * len(shown)), layout="constrained")
+    for axes, row in zip(np.atleast_1d(figure.subplots(len(shown), 1)), shown, strict=True):
+        _draw_criterion(axes, row)
+    figure.axes[-1].set_xlabel("dot: measured; bar: its interval; line: the bound; shaded: where none of it may lie")
+    figure.suptitle(_safe(answer), x=0.01, ha="left", fontsize=12)
     return figure
 
 
-def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Figure:
+def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Picture:
     """What served when? One line per version over the time that the runs stood at."""
-    done = [c for c in changes if c["state"] == "done" and c["to_version"] is not None]
+    done = [c for c in changes if c["state"] == "done"]
     times = [c["as_of"] or c["created_at"] for c in done]
-    versions = sorted({c["to_version"] for c in done})
-    figure, axes = _figure(8, 1.2 + 0.4 * max(len(versions), 1))
-    for change, start, end in zip(done, times, [*times[1:], max([as_of, *times])], strict=True):
+    versions = sorted({c["to_version"] for c in done if c["to_version"] is not None})
+    if not versions:
+        return _nothing("Nothing has served yet")
+    figure, axes = _figure(9, 1.3 + 0.5 * len(versions))
+    last = max([as_of, *times])
+    for change, start, end in zip(done, times, [*times[1:], last], strict=True):
+        if change["to_version"] is None:
+            continue
         height = versions.index(change["to_version"])
-        axes.plot([start, end], [height] * 2, color=DARK, linewidth=6, solid_capstyle="butt")
-        axes.annotate(change["kind"], (start, height), xytext=(2, 7), textcoords="offset points", fontsize=8)
+        axes.plot([start, max(start, end)], [height] * 2, color=DARK, linewidth=5, solid_capstyle="butt")
+        axes.plot(start, height, "o", color=DARK, markersize=8)
+        late = last > min(times) and (start - min(times)) / (last - min(times)) > 0.8
+        axes.annotate(_safe(str(change["kind"])), (start, height), xytext=(4 if late else -4, 8),
+                      textcoords="offset points", fontsize=9, ha="right" if late else "left")
     axes.set_yticks(range(len(versions)), [f"version {v}" for v in versions])
-    axes.set_ylim(-0.6, len(versions) - 0.2)
+    axes.set_ylim(-0.5, len(versions) - 0.2)
+    axes.margins(x=0.06)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    last = f"Version {done[-1]['to_version']} serves" if done else "Nothing has served yet"
-    axes.set_title(last, loc="left")
+    axes.set_xlabel("time that the runs stood at (UTC)")
+    now = done[-1]["to_version"]
+    _title(axes, "Nothing serves" if now is None else f"Version {now} serves")
     return figure
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def _figure(width: float, height: float) -> tuple[Picture, Axes]:
     """A figure that belongs to no global list, so that it is shown once: by the cell that returns it."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Picture(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     _tidy(axes)
     return figure, axes
 
 
+def _nothing(reason: str) -> Picture:
+    """An empty figure that says why."""
+    figure, axes = _figure(9, 0.7)
+    axes.set_axis_off()
+    _title(axes, reason)
+    return figure
+
+
 def _tidy(axes: Axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _title(axes: Axes, text: str, size: int = 12) -> None:
+    axes.set_title(_safe(text), loc="left", fontsize=size)
+
+
+def _moved(drift: Drift, settings: DriftSettings) -> set[str]:
+    return {c.name for c in drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)}
+
+
+def _drift_answer(drift: Drift, settings: DriftSettings, thing: str) -> str:
+    moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
+    if not moved:
+        return f"None of {len(drift.columns)} {thing}s drifted"
+    worst = f"{_short(moved[0].name)} the most (PSI {moved[0].psi:.2f})"
+    return f"{len(moved)} of {len(drift.columns)} {thing}s drifted, {worst}"
+
+
+def _metric_answer(scored: Scored, metric: str) -> str:
+    """What became of a metric, in a few words; empty where it is not known."""
+    now, before = (p.values.get(Measure(metric)) if p else None for p in (scored.performance, scored.baseline))
+    if now is None or math.isnan(now.value):
+        return ""
+    if before is None or math.isnan(before.value):
+        return f"{metric} is {now.value:.3f}"
+    return f"{metric} went from {before.value:.3f} to {now.value:.3f}"
+
+
+def _draw_drift(axes: Axes, columns: Sequence[ColumnDrift], moved: set[str], settings: DriftSettings) -> None:
+    """Dots on a logarithmic axis: sizes of drift span orders of magnitude, and all of them are asked for."""
+    smallest = settings.psi_warn / 100
+    for row, column in enumerate(reversed(columns)):
+        size = max(float(np.nan_to_num(column.excess)), smallest)
+        drifted = column.name in moved
+        axes.plot([smallest, size], [row, row], color=LIGHT, linewidth=1, zorder=1)
+        axes.plot(size, row, "o", color=ALARM if drifted else "white", markeredgecolor=ALARM if drifted else DARK,
+                  markersize=7, zorder=3, clip_on=False)
+        if drifted:
+            axes.annotate(f"{column.excess:.2f}", (size, row), xytext=(7, 0), textcoords="offset points", fontsize=8,
+                          va="center")
+    axes.set_xscale("log")
+    axes.set_xlim(smallest, max([2 * settings.psi_alert, *(2 * np.nan_to_num(c.excess) for c in columns)]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_yticks(range(len(columns)), [_short(c.name) for c in reversed(columns)])
+    axes.set_ylim(-0.6, max(len(columns), 1) + 0.1)
+    for value, name, side in ((settings.psi_warn, "warn", "right"), (settings.psi_alert, "alert", "left")):
+        axes.axvline(value, color=DARK, linestyle="--" if name == "warn" else "-", linewidth=1, zorder=2)
+        axes.text(value, len(columns) - 0.35, f" {name} {value:g} ", color=DARK, fontsize=8, ha=side, va="bottom")
+    axes.set_xlabel("PSI beyond chance, log scale (filled: drifted)")
+
+
+def _dot(axes: Axes, height: float, interval: Any, color: str) -> None:
+    axes.plot([interval.low, interval.high], [height] * 2, color=DARK, linewidth=2.2, zorder=2)
+    axes.plot(interval.value, height, "o", color=color, markeredgecolor=DARK, markersize=7, zorder=3)
+
+
+def _draw_metric(axes: Axes, row: int, now: Any, before: Any) -> None:
+    told = f"{now.value:.3f}"
+    if before is not None and not math.isnan(before.value):
+        _dot(axes, row + 0.16, before, "white")
+        told = f"{before.value:.3f} → {told}"
+    _dot(axes, row - (0.16 if before is not None else 0), now, DARK)
+    axes.annotate(told, (1, row), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
+                  fontsize=9, va="center")
+
+
+def _span(name: str, intervals: Sequence[Any]) -> tuple[float, float] | None:
+    """The whole range of a metric, as far as it is bounded; None where that is nothing to draw."""
+    known = METRICS.get(name)
+    ends = [v for i in intervals if i is not None for v in (i.value, i.low, i.high) if not math.isnan(v)]
+    low, high = (known.low, known.high) if known else (-math.inf, math.inf)
+    low = low if math.isfinite(low) else min(0.0, *ends) * 1.1
+    high = high if math.isfinite(high) else max(0.0, *ends) * 1.1
+    return (low, high) if low < high else None
+
+
+def _less_is_better(names: Sequence[str] | Mapping[str, Any]) -> str:
+    less = [name for name in names if name in METRICS and not METRICS[name].greater_is_better]
+    return f" (less is better for {', '.join(less)})" if less else ""
+
+
+def _draw_criterion(axes: Axes, row: Row) -> None:
+    """One criterion on its own axis; the side of the bound where the interval must not reach is shaded."""
+    ends = [v for v in (row.low, row.high, row.difference, row.bound) if math.isfinite(v)]
+    reach = max(ends) - min(ends) or abs(row.bound) or 1.0
+    left, right = min(ends) - 0.15 * reach, max(ends) + 0.15 * reach
+    ceiling = ": at most" in row.criterion    # only a ceiling must be stayed below; all else is turned to be cleared
+    axes.axvspan(*((row.bound, right) if ceiling else (left, row.bound)), color=LIGHT, alpha=0.45, linewidth=0)
+    axes.axvline(row.bound, color="black", linewidth=1.6)
+    color = DARK if row.passed else ALARM
+    axes.plot([row.low, row.high], [0, 0], color=color, linewidth=2.5)
+    axes.plot(row.difference, 0, "o" if row.passed else "X", color=color, markersize=10, markeredgecolor="white")
+    axes.set_xlim(left, right)
+    axes.set_ylim(-1, 1)
+    group = "" if row.group == "all" else f"\n{_short(row.group, 40)}"
+    axes.set_yticks([0], [_short(row.criterion, 40) + group], fontsize=9)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.locator_params(axis="x", nbins=6)
+    axes.annotate(row.finding, (1, 0), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
+                  fontsize=9, va="center", color=color, fontweight="normal" if row.passed else "bold")
+    _tidy(axes)
+    axes.spines["left"].set_visible(False)
 
 
 def _shares(axes: Axes, reference: ColumnProfile, current: ColumnProfile) -> None:
@@ -178,8 +366,9 @@ def _shares(axes: Axes, reference: ColumnProfile, current: ColumnProfile) -> Non
         axes.bar(len(keep) + 0.2, current.missing / max(current.rows, 1), 0.4, color=DARK)
         names.append("missing")
     rotate = max(map(len, names), default=0) > 5
-    axes.set_xticks(range(len(names)), names, fontsize=7, rotation=45 if rotate else 0, ha="right" if rotate else "center")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if rotate else {}
+    axes.set_xticks(range(len(names)), names, fontsize=8, **turned)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
     axes.set_ylabel("share of records", fontsize=8)
 
 
@@ -189,10 +378,20 @@ def _bin_labels(profile: ColumnProfile) -> list[str]:
     edges = [profile.bins.edges[i] for i in profile.bins.groups]
     if not edges:
         return ["all"]
-    return [f"≤ {edge:.4g}" for edge in edges] + [f"> {edges[-1]:.4g}"]
+    below = np.nextafter(edges, -math.inf)    # a frequent value has a bin that starts a hair below it
+    labels = [f"≤ {edge:.4g}" for edge in edges]
+    for place, edge in enumerate(edges[1:], 1):
+        if edges[place - 1] == below[place]:
+            labels[place - 1 : place + 1] = [f"< {edge:.4g}", f"{edge:.4g}"]
+    return [*labels, f"> {edges[-1]:.4g}"]
 
 
 def _short(text: str, most: int = 28) -> str:
-    """Text for an axis: not too long, and no dollar signs, which matplotlib would read as mathematics."""
-    clean = " ".join(str(text).split()).replace("$", r"\$")
-    return clean if len(clean) <= most else clean[: most - 1] + "…"
+    """Text for an axis: one line, not too long, and safe."""
+    clean = " ".join(str(text).split())
+    return _safe(clean if len(clean) <= most else clean[: most - 1] + "…")
+
+
+def _safe(text: str) -> str:
+    """Text without dollar signs that matplotlib would read as mathematics; already safe text stays as it is."""
+    return text.replace(r"\$", "$").replace("$", r"\$")

@@ -1,12 +1,33 @@
-"""What does a result look like as a table? One function per kind of value; all text in them is shown as text."""
+"""What does a result look like as a table? One function per kind of value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from trimtab.cells import (
+    MOST_GROUPS,
+    Format,
+    count,
+    facts,
+    grouped,
+    listed,
+    moment,
+    nothing,
+    number,
+    p_value,
+    percent,
+    sentence,
+    signed,
+    span,
+    table,
+)
+from trimtab.decide.severity import rank
+from trimtab.measure.intervals import Interval
+from trimtab.measure.metrics import METRICS
+from trimtab.measure.performance import group_name
+from trimtab.settings import DriftSettings
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -22,91 +43,17 @@ if TYPE_CHECKING:
     from trimtab.run.checking import Scored
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
     from trimtab.run.session import Session
-    from trimtab.settings import DriftSettings
 
-Format = Callable[[Any], str]
-_MARKS = {
-    "bad": "background-color: #f8d7da; color: #58151c; font-weight: 600",
-    "warn": "background-color: #fff3cd; color: #664d03",
-    "good": "color: #0a5c2b",
-}
+__all__ = ["facts", "sentence", "table"]    # for notebooks, beside everything below
+
 _SEVERITIES = {"critical": "bad", "high": "bad", "medium": "warn"}
-_STYLES = [
-    {"selector": "caption", "props": "caption-side: top; text-align: left; font-weight: 600; padding: 0.4em 0"},
-    {"selector": "th", "props": "text-align: left; vertical-align: top"},
-    {"selector": "td", "props": "text-align: left; vertical-align: top; max-width: 48em; overflow-wrap: anywhere"},
-]
-
-
-def number(value: Any) -> str:
-    """Three significant decimals, a dash for nothing.
-
-    Examples
-    --------
-    >>> number(0.12345), number(float("nan")), number(12345.6)
-    ('0.123', '–', '12,346')
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
-
-
-def percent(value: Any) -> str:
-    """A share in percent, a dash for nothing."""
-    return "–" if value is None or math.isnan(value) else f"{value:.1%}"
-
-
-def p_value(value: Any) -> str:
-    """A p-value; tiny ones as a bound.
-
-    Examples
-    --------
-    >>> p_value(1e-9), p_value(0.0312)
-    ('< 0.0001', '0.0312')
-    """
-    if value is None or math.isnan(value):
-        return "–"
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
-
-
-def count(value: Any) -> str:
-    """A whole number with separators, a dash for nothing."""
-    return "–" if value is None or (isinstance(value, float) and math.isnan(value)) else f"{int(value):,}"
-
-
-def moment(value: Any) -> str:
-    """A time to the minute, a dash for nothing."""
-    return "–" if value is None or value is pd.NaT else f"{pd.Timestamp(value):%Y-%m-%d %H:%M}"
-
-
-def table(
-    rows: Iterable[Mapping[str, Any]] | pd.DataFrame,
-    *,
-    caption: str = "",
-    formats: Mapping[str, Format] | None = None,
-    marks: Mapping[str, Mapping[str, str]] | None = None,
-) -> Styler:
-    """A table as a notebook shows it.
-
-    Parameters
-    ----------
-    rows : mappings or DataFrame
-    formats : mapping, optional
-        How a column's values are written.
-    marks : mapping, optional
-        By column, which of its values is marked good, warn or bad.
-    """
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    style = frame.style.hide(axis="index").set_caption(caption).set_table_styles(_STYLES)
-    for name, write in (formats or {}).items():
-        if name in frame.columns:
-            style = style.format(write, subset=[name])
-    plain = [name for name in frame.columns if name not in (formats or {})]
-    style = style.format(escape="html", na_rep="–", subset=plain).format_index(escape="html", axis=1)
-    for name, by_value in (marks or {}).items():
-        if name in frame.columns:
-            style = style.map(lambda value, m=by_value: _MARKS.get(m.get(str(value), ""), ""), subset=[name])
-    return style
+_MOVED = {"drifted": {"yes": "warn"}}
+_FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}
+_UNITS: Mapping[str, Format] = {
+    **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance"), lambda v: f"PSI {v:.2f}"),
+    **dict.fromkeys(("performance_drop", "outliers", "label_completeness"), percent),
+    "new_records": count, "model_age": lambda v: f"{number(v)} days",
+}
 
 
 def windows(*shown: Window) -> Styler:
@@ -132,8 +79,6 @@ def contract(seen: Contract) -> Styler:
 
 def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
     """The columns ranked by drift."""
-    from trimtab.settings import DriftSettings
-
     chosen = settings or DriftSettings()
     moved = {c.name for c in result.drifted(alpha=chosen.alpha, psi=chosen.psi_warn)}
     rows = [
@@ -141,7 +86,9 @@ def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
             "column": c.name, "drifted": "yes" if c.name in moved else "no",
             "PSI": c.psi, "by chance": c.psi_by_chance, "JS": c.js, "KS": c.ks, "χ²": c.chi2,
             "p": c.p_value, "q": c.q_value,
-            "missing": f"{percent(c.missing_reference)} → {percent(c.missing_current)}", "note": c.note,
+            "missing": "" if c.missing_reference == c.missing_current == 0 else
+            f"{percent(c.missing_reference)} → {percent(c.missing_current)}",
+            "note": c.note,
         }
         for c in result.columns[: chosen.max_columns_reported]
     ]
@@ -150,80 +97,116 @@ def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
         f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:g} and PSI beyond chance "
         f"≥ {chosen.psi_warn:g} ({result.reference_rows:,} against {result.current_rows:,} records)"
     ) + (f"; {more} columns below these are not shown" if more > 0 else "")
-    numbers: dict[str, Format] = dict.fromkeys(("PSI", "by chance", "JS", "KS", "χ²"), number)
-    return table(
-        rows, caption=caption, formats=numbers | {"p": p_value, "q": p_value}, marks={"drifted": {"yes": "warn"}}
-    )
+    formats = {**dict.fromkeys(("PSI", "by chance", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
+    return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("KS", "missing", "note"))
 
 
 def performance(result: Performance | None, baseline: Performance | None = None) -> Styler:
-    """Metrics with their intervals, beside the baseline where there is one."""
-    from trimtab.measure.performance import group_name
-
-    rows = [
-        {
-            "group": group_name(measure), "metric": measure.metric, "records": result.support[measure],
-            "value": interval.value, "interval": _interval(interval.low, interval.high),
-            **({"baseline": before.value if (before := baseline.values.get(measure)) else None} if baseline else {}),
+    """Metrics over all records with their intervals, beside the baseline where there is one."""
+    measured = {m: i for m, i in result.values.items() if m.label is None and m.segment is None} if result else {}
+    if result is None or not measured:
+        return sentence("No label of this window is known yet, so nothing can be said about performance.")
+    rows = []
+    for measure, interval in measured.items():
+        before = baseline.values.get(measure) if baseline else None
+        row: dict[str, Any] = {
+            "metric": measure.metric, "better is": _direction(measure.metric),
+            "value": interval.value, "interval": span(interval.low, interval.high),
         }
-        for measure, interval in (result.values.items() if result else ())
-    ]
-    if not rows:
-        return table([{"": "No label of this window is known yet."}], caption="Realised performance")
-    return table(rows, caption="Performance", formats={"value": number, "baseline": number, "records": count})
+        if before is not None:
+            row |= {
+                "on its own holdout": before.value, "interval there": span(before.low, before.high),
+                "change": interval.value - before.value, "it is": _changed(measure.metric, interval, before),
+            }
+        rows.append(row)
+    return table(
+        rows, caption=f"All {result.rows:,} records with a known label",
+        formats={"value": number, "on its own holdout": number, "change": signed},
+        marks={"it is": {"worse": "bad", "better": "good"}},
+    )
+
+
+def groups(result: Performance | None, baseline: Performance | None = None) -> Styler:
+    """The same metrics per class and per segment, one line each; in brackets the baseline."""
+    found: dict[str, dict[str, Any]] = {}
+    for measure, interval in result.values.items() if result else ():
+        if measure.label is None and measure.segment is None:
+            continue
+        assert result is not None, "there is something in it"
+        row = found.setdefault(group_name(measure), {"group": group_name(measure), "records": result.support[measure]})
+        before = baseline.values.get(measure) if baseline else None
+        row[measure.metric] = number(interval.value) + (f" ({number(before.value)})" if before else "")
+    words = "; in brackets: on the champion's own holdout" if baseline else ""
+    return grouped(list(found.values()), f"Per class and per segment{words}")
+
+
+def _direction(metric: str) -> str:
+    return "–" if metric not in METRICS else "higher" if METRICS[metric].greater_is_better else "lower"
+
+
+def _changed(metric: str, now: Interval, before: Interval) -> str:
+    """Better or worse only where the two intervals are apart: independent samples, so a cautious test."""
+    if any(map(nothing, (now.low, now.high, before.low, before.high))) or metric not in METRICS:
+        return "not known"
+    if now.low > before.high:
+        return "better" if METRICS[metric].greater_is_better else "worse"
+    if now.high < before.low:
+        return "worse" if METRICS[metric].greater_is_better else "better"
+    return "not told apart"
 
 
 def signals(found: Sequence[Signal]) -> Styler:
-    """All signals of a check."""
+    """All signals of a check, the most serious first."""
     rows = [
-        {"signal": s.name, "severity": s.severity, "value": s.value, "threshold": s.threshold, "p": s.p_value,
-         "in words": s.message}
-        for s in found
+        {
+            "signal": s.name, "severity": s.severity, "value": _with_unit(s.name, s.value),
+            "threshold": _with_unit(s.name, s.threshold), "p": s.p_value, "in words": s.message,
+        }
+        for s in sorted(found, key=lambda s: -rank(s.severity))
     ]
+    passed = sum(s.severity != "none" for s in found)
     return table(
-        rows, caption="Signals", formats={"value": number, "threshold": number, "p": p_value},
-        marks={"severity": _SEVERITIES},
+        rows or [{"": "nothing was measured"}], caption=f"{passed} of {len(found)} signals passed a threshold",
+        formats={"p": p_value}, marks={"severity": _SEVERITIES},
     )
+
+
+def _with_unit(name: str, value: float) -> str:
+    return "–" if nothing(value) else _UNITS.get(name, number)(value)
 
 
 def decision(made: Decision) -> Styler:
     """A decision with its reasons."""
-    answer = "Retraining is needed" if made.needs_retrain else "Retraining is not needed"
-    rows = [{"reasons": reason} for reason in made.reasons]
-    causes = f"; columns concerned: {', '.join(made.root_causes[:8])}" if made.root_causes else ""
-    return table(rows, caption=_escape(
-        f"{answer} (severity {made.severity}, confidence {made.confidence:.2f}){causes}"
-    ))
+    answer = "Retraining is asked for" if made.needs_retrain else "Retraining is not asked for"
+    rows = [{"reasons": reason} for reason in made.reasons] or [{"reasons": "No signal passed its threshold."}]
+    causes = f"; columns concerned: {listed(made.root_causes)}" if made.root_causes else ""
+    return table(rows, caption=f"{answer} (severity {made.severity}, confidence {made.confidence:.2f}){causes}")
 
 
 def guard(checked: Guard) -> Styler:
     """Every safeguard with its evidence."""
-    rows = [{"safeguard": c.name, "passed": "yes" if c.passed else "no", "evidence": c.evidence} for c in checked.checks]
+    rows = [
+        {"safeguard": c.name, "passed": "yes" if c.passed else "no", "evidence": c.evidence} for c in checked.checks
+    ]
     words = "Retraining is allowed" if checked.allowed else f"Retraining is blocked by {', '.join(checked.blocked_by)}"
     return table(rows, caption=words, marks={"passed": {"yes": "good", "no": "bad"}})
 
 
 def verdict(given: Verdict) -> Styler:
-    """The criteria table: what was required, what was measured, and how sure that is."""
+    """The criteria table: what was required, what was measured, and how sure that is; what was missed comes first."""
     rows = [
         {
-            "required": r.criterion, "for": r.group, "records": r.support, "champion": r.champion,
-            "challenger": r.challenger, "measured": r.difference, "interval": _interval(r.low, r.high),
-            "must clear": r.bound, "finding": r.finding, "note": r.note,
+            "finding": r.finding, "required": r.criterion, "for": r.group, "records": r.support, "champion": r.champion,
+            "challenger": r.challenger, "measured": r.difference, "interval": span(r.low, r.high),
+            "must clear": r.bound, "note": r.note,
         }
-        for r in given.rows
+        for r in sorted(given.rows, key=lambda r: r.passed)
     ] or [{"required": "no criteria are set"}]
-    formats: dict[str, Format] = dict.fromkeys(("champion", "challenger", "measured", "must clear"), number)
-    return table(
-        rows, caption=f"Verdict: {given.outcome}", formats=formats | {"records": count},
-        marks={"finding": {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}},
-    )
-
-
-def facts(values: Mapping[str, Any], caption: str = "") -> Styler:
-    """Names and values, one pair a line."""
-    rows = [{"": name, " ": str(value)} for name, value in values.items()]
-    return table(rows, caption=_escape(caption))
+    missed = sum(not r.passed for r in given.rows)
+    words = f"{missed} of {len(given.rows)} criteria missed" if missed else " ".join(given.reasons)
+    formats = {**dict.fromkeys(("champion", "challenger", "measured", "must clear"), number), "records": count}
+    caption, marks = f"Verdict: {given.outcome}. {words}", {"finding": _FINDINGS}
+    return table(rows, caption=caption, formats=formats, marks=marks, optional=("champion", "note"), longest=80)
 
 
 def changes(rows: Sequence[Mapping[str, Any]]) -> Styler:
@@ -238,7 +221,7 @@ def changes(rows: Sequence[Mapping[str, Any]]) -> Styler:
     ]
     return table(
         shown or [{"": "nothing has served yet"}], caption="What served when",
-        formats={"recorded": moment, "from": count, "to": count},
+        formats={"recorded": moment, "from": count, "to": count}, marks={"state": {"intent": "warn", "undone": "warn"}},
     )
 
 
@@ -247,14 +230,13 @@ def session(opened: Session) -> Styler:
     from trimtab.records import describe
 
     params = opened.params
-    serving = opened.serving
     reference = params.windows.reference
     return facts({
         "model": opened.registry.name,
         "as of": moment(opened.as_of),
         "records": params.data.table,
         "task": params.task,
-        "champion": "none yet" if serving is None else f"version {serving}",
+        "champion": _version(opened.serving),
         "reference window": "what the champion learned from" if reference == "training" else describe(reference),
         "current window": describe(params.windows.current),
         "training window": f"{describe(params.windows.training)}, the newest {params.windows.holdout:.0%} held out",
@@ -263,18 +245,12 @@ def session(opened: Session) -> Styler:
     })
 
 
-def sentence(text: str) -> Styler:
-    """One sentence, set apart."""
-    return table([{"": text}])
-
-
 def appointment(made: Appointment) -> Styler:
     """Who served, who serves, and why."""
     before, after = (_version(v) for v in (made.champion_before, made.champion_after))
-    return facts({
-        "verdict": made.verdict.outcome, "champion before": before, "champion now": after,
-        "why": " ".join(made.verdict.reasons),
-    }, "The champion changed" if made.change else "The champion is as it was")
+    rows = [("verdict", made.verdict.outcome), ("champion before", before), ("champion now", after)]
+    rows += [("why" if place == 0 else "", reason) for place, reason in enumerate(made.verdict.reasons)]
+    return facts(rows, "The champion changed" if made.change else "The champion is as it was")
 
 
 def profile(seen: Profile) -> Styler:
@@ -285,11 +261,11 @@ def profile(seen: Profile) -> Styler:
     for name, column in seen.columns.items():
         bins = column.bins
         if isinstance(bins, NumericBins):
-            kind, span = "numeric", f"{number(bins.minimum)} to {number(bins.maximum)}"
+            kind, told = "numeric", span(bins.minimum, bins.maximum)
         else:
-            kind, span = "categorical", f"{len(bins.levels)} levels: " + ", ".join(bins.levels[:8])
+            kind, told = "categorical", f"{len(bins.levels)} levels: {listed(bins.levels)}"
         rows.append({
-            "column": name, "kind": kind, "range or levels": span,
+            "column": name, "kind": kind, "range or levels": told,
             "missing": column.missing / column.rows if column.rows else math.nan,
         })
     return table(rows, caption=f"Reference profile of {seen.rows:,} records", formats={"missing": percent})
@@ -305,16 +281,20 @@ def outputs(scored: Scored, settings: DriftSettings) -> Styler:
 def classes(opened: Session, *shown: Window) -> Styler:
     """Shares of the labels per window, or the outcome's spread for regression."""
     label = opened.params.data.label or ""
-    rows = []
+    columns: dict[str, Any] = {}
     for window in shown:
         values = opened.records.frame(window, [label])[label]
         if opened.params.task == "regression":
-            described = {f"{q:.0%} quantile": number(float(values.quantile(q))) for q in (0.1, 0.5, 0.9)}
-            rows.append({"window": window.name, "mean": number(float(values.mean())), **described})
+            spread = {f"{q:.0%} quantile": float(values.quantile(q)) for q in (0.1, 0.5, 0.9)}
+            columns[window.name] = {"mean": float(values.mean())} | spread
         else:
-            shares = values.astype(str).value_counts(normalize=True)
-            rows.append({"window": window.name, **{str(k): percent(v) for k, v in shares.head(12).items()}})
-    return table(rows, caption=f"Shares of {label}" if opened.params.task != "regression" else f"Spread of {label}")
+            columns[window.name] = values.astype(str).value_counts(normalize=True).to_dict()
+    names = list(dict.fromkeys(name for told in columns.values() for name in told))
+    write, kind = (number, "") if opened.params.task == "regression" else (percent, "class")
+    rows = [{kind: name} | {w: told.get(name, 0.0) for w, told in columns.items()} for name in names[:MOST_GROUPS]]
+    more = f"; {len(names) - len(rows)} rarer classes are not shown" if len(names) > len(rows) else ""
+    caption = ("Shares of the classes of" if kind else "Spread of") + f" {label}, by window{more}"
+    return table(rows, caption=caption, formats=dict.fromkeys(columns, write))
 
 
 def lineage(made: Challenger) -> Styler:
@@ -347,35 +327,48 @@ def contest(held: Contest) -> Styler:
         }
         for role, model in models
     ]
-    caption = f"Both predict the same {held.window.rows:,} records from {moment(held.window.start)} to " \
-              f"{moment(held.window.end)}; neither learned from any of them"
+    who = "Both predict the same" if rival else "There is no champion; the challenger alone predicts"
+    caption = f"{who} {held.window.rows:,} records from {moment(held.window.start)} to {moment(held.window.end)}, " \
+              "from which no model here has learned"
     return table(rows, caption=caption, formats={"records learned from": count})
 
 
 def comparison(held: Contest) -> Styler:
-    """Every metric of both models with the paired difference."""
-    from trimtab.measure.metrics import METRICS
-    from trimtab.measure.performance import group_name
-
-    rows = []
-    for measure, pair in held.evaluation.differences.items():
-        if measure.label is not None and measure.segment is not None:
-            continue
-        sign = 1 if METRICS[measure.metric].greater_is_better else -1
-        low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))
-        rows.append({
-            "group": group_name(measure), "metric": measure.metric,
-            "champion": pair.champion.value, "challenger": pair.challenger.value,
-            "difference": pair.difference.value, "interval": _interval(pair.difference.low, pair.difference.high),
-            "challenger is": "better" if low > 0 else "worse" if high < 0 else "not told apart",
-        })
+    """Every metric of both models over all records, with the paired difference."""
+    rows = [
+        {
+            "metric": measure.metric, "better is": _direction(measure.metric),
+            "champion": pair.champion.value, "challenger": pair.challenger.value, "difference": pair.difference.value,
+            "interval": span(pair.difference.low, pair.difference.high, signed),
+            "challenger is": _told_apart(measure.metric, pair.difference),
+        }
+        for measure, pair in held.evaluation.differences.items() if measure.label is None and measure.segment is None
+    ]
     if not rows:
         return sentence("There is no champion to compare with.")
-    return table(
-        rows, caption="Challenger minus champion on the same records",
-        formats=dict.fromkeys(("champion", "challenger", "difference"), number),
-        marks={"challenger is": {"better": "good", "worse": "bad"}},
-    )
+    caption = f"Challenger minus champion on the same {held.window.rows:,} records"
+    formats = {"champion": number, "challenger": number, "difference": signed}
+    return table(rows, caption=caption, formats=formats, marks={"challenger is": {"better": "good", "worse": "bad"}})
+
+
+def comparison_by_group(held: Contest) -> Styler:
+    """The differences per class and per segment, one line each; ▲ and ▼ where chance does not explain them."""
+    signs = {"better": " ▲", "worse": " ▼", "not told apart": ""}
+    found: dict[str, dict[str, Any]] = {}
+    for measure, pair in held.evaluation.differences.items():
+        if (measure.label is None) == (measure.segment is None):
+            continue
+        name = group_name(measure)
+        row = found.setdefault(name, {"group": name, "records": held.evaluation.challenger.support[measure]})
+        row[measure.metric] = signed(pair.difference.value) + signs[_told_apart(measure.metric, pair.difference)]
+    caption = "Challenger minus champion; ▲: the challenger is better, ▼: worse, otherwise not told apart"
+    return grouped(list(found.values()), caption)
+
+
+def _told_apart(metric: str, difference: Interval) -> str:
+    sign = 1 if METRICS[metric].greater_is_better else -1
+    low, high = sorted((sign * difference.low, sign * difference.high))
+    return "better" if low > 0 else "worse" if high < 0 else "not told apart"
 
 
 def version(opened: Session, target: int) -> Styler:
@@ -393,22 +386,13 @@ def version(opened: Session, target: int) -> Styler:
 
 def proof(made: Proof) -> Styler:
     """Evidence that a version can serve."""
-    return facts({
+    told = {
         "file": "as registered, only reviewed types", "loads": f"in {made.load_seconds:.2f} s",
         "predicts": f"{made.rows:,} recent records in {made.predict_seconds:.2f} s",
-        "mean score": number(made.mean_score), "agreement with the champion": percent(made.agreement),
-    }, f"Version {made.version} can serve")
+        "mean score": number(made.mean_score), "agreement with the champion (1: the same)": number(made.agreement),
+    }
+    return facts({name: text for name, text in told.items() if text != "–"}, f"Version {made.version} can serve")
 
 
 def _version(number_: int | None) -> str:
-    return "none" if number_ is None else f"version {number_}"
-
-
-def _interval(low: float, high: float) -> str:
-    return f"{number(low)} to {number(high)}"
-
-
-def _escape(text: str) -> str:
-    import html
-
-    return html.escape(text)
+    return "none yet" if number_ is None else f"version {number_}"

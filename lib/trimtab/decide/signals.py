@@ -155,7 +155,7 @@ def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
     words = "differ from" if significant and column.excess >= settings.psi_warn else "are close to"
     return Measurement(
         "class_balance", column.excess, significant=significant, p_value=column.q_value, columns=(column.name,),
-        message=f"The shares of the classes {words} those at training (PSI {column.psi:.2f}).",
+        message=f"The shares of the classes {words} those at training (PSI {column.excess:.2f}).",
     )
 
 
@@ -244,7 +244,7 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     significant = [c for c in tested if c.q_value <= settings.alpha]
     worst = max(significant or tested, key=lambda c: c.excess)
     message = f"{len(moved)} of {len(drift.columns)} {words} drifted"
-    message += f": {_listed(moved)}." if moved else f"; the largest shift is {worst.name} (PSI {worst.psi:.2f})."
+    message += f": {_listed(moved)}." if moved else f"; the largest shift is {worst.name} (PSI {worst.excess:.2f})."
     concerned = moved or ((worst,) if significant else ())
     return Measurement(
         name, worst.excess, message, significant=bool(significant), p_value=worst.q_value,
@@ -253,5 +253,5 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
 
 
 def _listed(columns: Sequence[ColumnDrift], most: int = 3) -> str:
-    shown = ", ".join(f"{c.name} (PSI {c.psi:.2f})" for c in columns[:most])
+    shown = ", ".join(f"{c.name} (PSI {c.excess:.2f})" for c in columns[:most])
     return shown + (f" and {len(columns) - most} more" if len(columns) > most else "")

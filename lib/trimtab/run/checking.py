@@ -14,7 +14,7 @@ from trimtab.decide import signals as rules
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.signals import Measurement, Signal
-from trimtab.errors import UsageError
+from trimtab.errors import DataError, UsageError
 from trimtab.measure import scoring
 from trimtab.measure.drift import Drift, compare
 from trimtab.measure.intervals import Interval, Measure
@@ -77,7 +77,10 @@ def primary_metric(params: Params) -> str:
 
 def score(session: Session, window: Window) -> Scored:
     """Score a window with the champion, or read the logged predictions, and compare with the champion's baseline."""
+    session.refuse_future(session.champion)
     frame = session.frame(window, labelled=False)
+    if session.params.data.prediction is not None:
+        frame = _logged(session, frame)
     label = session.params.data.label
     known = frame[label].notna().to_numpy() if label else np.zeros(len(frame), dtype=bool)
     every, labelled, source = _outputs(session, frame, known)
@@ -103,25 +106,43 @@ def score(session: Session, window: Window) -> Scored:
     )
 
 
+def _logged(session: Session, frame: pd.DataFrame) -> pd.DataFrame:
+    """The records whose prediction was logged, with its score where scores are logged."""
+    from pandas import to_numeric
+
+    data, source = session.params.data, session.records.source
+    asked = [name for name in (data.prediction, data.score) if name is not None]
+    logged = frame[frame[asked].notna().all(axis=1)]
+    if logged.empty:
+        raise DataError(f"{source}: column {asked[0]!r} (data.prediction) holds no logged prediction in the window")
+    numbers = [data.score] if session.params.task == "classification" else [data.prediction]
+    for name in numbers:
+        if name is None:
+            continue
+        values = to_numeric(logged[name], errors="coerce").to_numpy(dtype=float)
+        if not np.isfinite(values).all():
+            raise DataError(f"{source}: column {name!r} holds values that are no finite numbers")
+        if name == data.score and not ((values >= 0) & (values <= 1)).all():
+            raise DataError(f"{source}: column {name!r} (data.score) holds values outside 0 to 1, so no probabilities")
+    return logged
+
+
 def _outputs(
     session: Session, frame: pd.DataFrame, known: np.ndarray[Any, Any]
 ) -> tuple[Outputs, Outputs | None, str]:
     """Outputs for all records and for the labelled ones, from the log where predictions are logged."""
     data, champion = session.params.data, session.champion
     actual = frame.loc[known, data.label].tolist() if data.label else []
-    labels = session.labels([champion], actual)
+    said = frame[data.prediction].tolist() if data.prediction else []
+    labels = session.labels([champion], [*actual, *said])
     positive = session.positive(champion, labels)
     if data.prediction is None:
+        session.require_features(champion)
         features = frame[list(data.features)]
         every = scoring.model_outputs(champion.estimator, features, None, labels=labels, positive=positive)
         source = f"version {champion.version} scored the window now"
     else:
-        log = frame[frame[data.prediction].notna()]
-        known = known[frame[data.prediction].notna().to_numpy()]
-        actual = log.loc[known, data.label].tolist() if data.label else []
-        said = log[data.prediction].tolist()
-        score = log[data.score].tolist() if data.score else None
-        labels = (*labels, *sorted(set(scoring.label_array(said)) - set(labels))) if labels else ()
+        score = frame[data.score].tolist() if data.score else None
         every = scoring.logged_outputs(said, said, score, labels=labels, positive=positive)
         source = f"logged in {data.prediction!r}"
     if not known.any():
@@ -163,7 +184,7 @@ def performance_from_json(rows: list[dict[str, Any]]) -> Performance:
 def signals(session: Session, drift: Drift, scored: Scored, window: Window) -> list[Signal]:
     """Every measurement of the check, held against its triggers."""
     settings = session.params.drift
-    measured = [rules.feature_drift(drift, settings), rules.outliers(drift)]
+    measured = [rules.feature_drift(drift, settings), rules.outliers(drift, alpha=settings.alpha)]
     if scored.drift is not None:
         measured.append(rules.prediction_drift(scored.drift, settings))
     if scored.label_drift is not None and session.params.task == "classification":
@@ -211,7 +232,7 @@ def guard(session: Session, decision: Decision) -> Guard:
         session.params.guardrails,
         training_records=training.rows,
         as_of=session.as_of,
-        last_retrain=session.ledger.last_retrain(session.run_id),
+        last_retrain=session.ledger.last_retrain(session.run_id, session.as_of),
     )
 
 
@@ -250,7 +271,7 @@ def reading(session: Session, drift: Drift, scored: Scored) -> str:
     settings = session.params.drift
     moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
     inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
-    inputs += f", {moved[0].name} the most (PSI {moved[0].psi:.2f})" if moved else ""
+    inputs += f", {moved[0].name} the most (PSI {moved[0].excess:.2f})" if moved else ""
     loss = _performance(session, scored)[0]
     if math.isnan(loss.value):
         return f"{inputs}. {loss.message} Whether the drift does any harm is not known yet."

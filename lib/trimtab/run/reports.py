@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from trimtab.plain import plain, write_atomically
+from trimtab.plain import plain, to_text, write_atomically
 from trimtab.run.manifest import FILE, Manifest
 
 TITLES = {
@@ -19,6 +19,7 @@ TITLES = {
     "04_evaluate_and_promote": "Evaluation and promotion",
     "05_rollback": "Rollback",
 }
+ERROR_ANCHOR = "papermill-error-cell"
 
 
 @cache
@@ -31,6 +32,7 @@ def _templates() -> jinja2.Environment:
     environment.globals["titles"] = TITLES
     environment.filters["moment"] = lambda text: (text or "")[:16].replace("T", " ")
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4f}"
+    environment.filters["json"] = to_text
     return environment
 
 
@@ -44,51 +46,117 @@ def notebook_html(folder: Path, file: str) -> str | None:
     book = nbformat.read(str(source), as_version=4)
     for cell in book.cells:
         cell["outputs"] = [o for o in cell.get("outputs", []) if "scrapbook" not in o.get("metadata", {})]
-    body, _ = _exporter().from_notebook_node(book, {"metadata": {"name": TITLES.get(source.stem, source.stem)}})
+    body, _ = _exporter().from_notebook_node(book)
+    page = _templates().get_template("page_of_notebook.html")
     target = source.with_suffix(".html")
-    write_atomically(target, body)
+    title = TITLES.get(source.stem, source.stem)
+    write_atomically(target, page.render(title=title, file=file, run=folder.name, body=body, colors=_colors()))
     return target.name
 
 
 def prepare() -> None:
     """Load what reports need, in the background while the first notebook runs."""
     _exporter()
+    _colors()
     _templates()
 
 
 @cache
 def _exporter() -> Any:
-    """nbconvert without anything that a page would have to fetch from elsewhere."""
+    """nbconvert's plainest template: no scripts, no fonts, nothing that a page would have to fetch from elsewhere.
+
+    Pictures of ours are data already; `embed_images` would make nbconvert itself fetch those that an output names.
+    """
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(template_name="lab", embed_images=True)
-    exporter.require_js_url = exporter.mathjax_url = exporter.mermaid_js_url = exporter.jquery_url = ""
-    exporter.widget_renderer_url = ""
+    loader = jinja2.PackageLoader("trimtab.run")
+    exporter = HTMLExporter(template_name="basic")
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
+    exporter.raw_template = loader.get_source(jinja2.Environment(autoescape=True), "notebook.html")[0]
     return exporter
+
+
+@cache
+def _colors() -> str:
+    """The style sheet of highlighted code."""
+    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]  # ships no stubs
+
+    found: str = HtmlFormatter(style="default").get_style_defs(".highlight")
+    return found
 
 
 def run_report(folder: Path, manifest: Manifest) -> Path:
     """Write a run's `report.html`: what came of it, and a link to every notebook."""
+    run = plain(manifest)
+    for step in run["steps"]:
+        step["came_of_it"] = _came_of_it(step["notebook"], step["scraps"])
+        step["link"] = _link(folder, step)
     target = folder / "report.html"
-    write_atomically(target, _templates().get_template("report.html").render(run=plain(manifest)))
+    write_atomically(target, _templates().get_template("report.html").render(run=run))
     return target
+
+
+def _link(folder: Path, step: dict[str, Any]) -> str | None:
+    """Where a reader should land: at the failing cell where there is one."""
+    html: str | None = step["html"]
+    if html is None or step["status"] == "succeeded":
+        return html
+    marked = f'id="{ERROR_ANCHOR}"' in (folder / html).read_text(encoding="utf-8")
+    return f"{html}#{ERROR_ANCHOR}" if marked else html
+
+
+def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
+    """One sentence about a step, for readers who open none of the notebooks; empty when it handed nothing on."""
+    if not scraps:
+        return ""
+    serving = "nobody serves" if scraps.get("champion_after") is None else f"version {scraps['champion_after']} serves"
+    changed = scraps.get("champion_before") != scraps.get("champion_after")
+    if notebook == "01_baseline":
+        first = changed and scraps["champion_before"] is None
+        how = ", accepted without comparison" if first else ""
+        return f"{scraps['rows']:,} records were checked; {serving}{how}."
+    if notebook == "02_drift_analysis":
+        asked = "retraining is asked for" if scraps["needs_retrain"] else "retraining is not asked for"
+        if scraps["needs_retrain"]:
+            asked += " and allowed" if scraps["allowed"] else f", but blocked by {', '.join(scraps['blocked_by'])}"
+        return f"{scraps['rows']:,} current records: severity {scraps['severity']}, {asked}."
+    if notebook == "03_retrain":
+        return (
+            f"Version {scraps['challenger']} learned from {scraps['train_records']:,} records in "
+            f"{scraps['fit_seconds']:.1f} s and serves nobody yet; {scraps['holdout_records']:,} were held out."
+        )
+    if notebook == "04_evaluate_and_promote":
+        return f"Version {scraps['challenger']}: {scraps['verdict']}; {serving}{'' if changed else ', as before'}."
+    if notebook == "05_rollback":
+        return f"Proven on {scraps['proof_rows']:,} recent records; {serving} instead of {scraps['champion_before']}."
+    return ""
 
 
 def index(runs: Path) -> Path:
-    """Write `runs/index.html` over all runs, newest first."""
-    found = [(path, _manifest(path)) for path in runs.glob(f"*/*/{FILE}")]
-    rows = [{"run": run, "folder": path.parent.relative_to(runs).as_posix()} for path, run in found if run]
-    rows.sort(key=lambda row: str(row["run"]["started_at"]), reverse=True)
+    """Write `runs/index.html` over all runs, newest first; those with a damaged manifest are only counted."""
+    found = [_row(path, runs) for path in sorted(runs.glob(f"*/*/{FILE}"))]
+    rows = sorted(filter(None, found), key=lambda row: str(row["started_at"]), reverse=True)
     target = runs / "index.html"
-    write_atomically(target, _templates().get_template("index.html").render(rows=rows))
+    page = _templates().get_template("index.html")
+    write_atomically(target, page.render(rows=rows, damaged=len(found) - len(rows)))
     return target
 
 
-def _manifest(path: Path) -> dict[str, Any] | None:
-    """A manifest, or None for one that somebody damaged: the others are still worth listing."""
+def _row(path: Path, runs: Path) -> dict[str, Any] | None:
+    """What the index says of a run; None for a manifest that somebody damaged: the others are still worth listing."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        result = run["result"] or {}
+        decision = result.get("decision") or {}
+        row = {name: str(run[name] or "") for name in ("started_at", "model", "tenant", "pipeline", "as_of", "status")}
+        asked = "retrain" if decision.get("needs_retrain") else "leave"
+        return row | {
+            "dry_run": bool(run["dry_run"]),
+            "decision": f"{asked} ({decision['severity']})" if decision else "",
+            "verdict": str(result.get("verdict") or ""),
+            "known": bool(result), "before": result.get("champion_before"), "after": result.get("champion_after"),
+            "link": f"{path.parent.relative_to(runs).as_posix()}/report.html"
+            if path.with_name("report.html").is_file() else None,
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return found if isinstance(found, dict) and "started_at" in found else None

@@ -1,0 +1,266 @@
+"""Tables: all text stays text, nothing is a dash, the caption is the answer; also on empty and undefined input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trimtab import cells, tables
+from trimtab.decide.decision import Decision
+from trimtab.decide.guardrails import Check, Guard
+from trimtab.decide.promotion import Row, Verdict
+from trimtab.decide.signals import Signal
+from trimtab.measure.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.drift import Drift, compare
+from trimtab.measure.intervals import Interval, Measure, PairedDifference
+from trimtab.measure.performance import Evaluation, Performance
+from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.records import Column, Contract, Window
+from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
+from trimtab.settings import DriftSettings
+
+NASTY = "<script>alert(1)</script> & \"q\" 'a'\nsecond line " + "x" * 2000
+NAN = math.nan
+START, END = datetime(2024, 1, 1), datetime(2024, 2, 1)
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.add(tag)
+
+
+def _shown(style: Any) -> str:
+    """A table's HTML, which holds nothing but a table and its style."""
+    html: str = style.to_html()
+    parser = _Tags()
+    parser.feed(html)
+    assert parser.tags <= {"style", "table", "caption", "thead", "tbody", "tr", "th", "td"}
+    return html
+
+
+def _interval(value: float, width: float = 0.02) -> Interval:
+    return Interval(value, value - width, value + width, 0.95, width / 2)
+
+
+def _performance(value: float = 0.7, width: float = 0.02) -> Performance:
+    found = [Measure("roc_auc"), Measure("log_loss"), Measure("recall", NASTY), Measure("accuracy", segment=NASTY)]
+    return Performance(1234, {m: _interval(value, width) for m in found}, dict.fromkeys(found, 1234))
+
+
+def _profiles() -> tuple[Profile, Profile]:
+    numbers, levels = freeze_numeric(np.arange(1000)), freeze_categorical([NASTY, "b"])
+    counts = np.full(numbers.size, 5)
+    moved = np.zeros_like(counts)
+    moved[-1] = counts.sum()
+    rows = int(counts.sum())
+    kind = ColumnProfile(levels, (500, rows - 500))
+    return (
+        Profile({NASTY: ColumnProfile(numbers, tuple(counts.tolist())), "kind": kind}, rows),
+        Profile({NASTY: ColumnProfile(numbers, tuple(moved.tolist())), "kind": kind}, rows),
+    )
+
+
+def _signal(name: str, value: float, severity: Any) -> Signal:
+    return Signal(name, value, 0.1, NAN, severity, (NASTY,), f"In words: {NASTY}")
+
+
+def _row(finding: Any, difference: float = 0.1) -> Row:
+    return Row("roc_auc: gain more than 0", NASTY, 100, NAN, 0.7, difference, NAN, NAN, 0.0, finding, NASTY)
+
+
+def _contest(*, champion: bool = True) -> Contest:
+    performance = _performance()
+    pair = PairedDifference(_interval(0.6), _interval(0.7), _interval(0.1), _interval(0.15))
+    differences = dict.fromkeys(performance.values, pair) if champion else {}
+    lineage = {"class": NASTY, "trained_until": "2024-01-01T00:00:00", "train_records": 100}
+    model: Any = SimpleNamespace(version=2, lineage=lineage)
+    rival: Any = SimpleNamespace(version=1, lineage={}) if champion else None
+    evaluation = Evaluation(1234, performance, differences, ("a",), ("b",))
+    return Contest(evaluation, _window(), model, rival, outputs=None)  # type: ignore[arg-type]
+
+
+def _window(name: str = NASTY) -> Window:
+    return Window(name, START, END, rows=1234, labelled=0, table=None)  # type: ignore[arg-type]
+
+
+def _session(task: str = "classification", values: Any = ()) -> Any:
+    params = SimpleNamespace(task=task, data=SimpleNamespace(label=NASTY))
+    records = SimpleNamespace(frame=lambda window, names: pd.DataFrame({names[0]: list(values)}))
+    return SimpleNamespace(params=params, records=records, ledger=SimpleNamespace(version=lambda target: None))
+
+
+def _change(**changes: Any) -> dict[str, Any]:
+    return {"as_of": None, "created_at": START, "kind": "promotion", "from_version": None, "to_version": 1,
+            "state": "done", "by": NASTY, "why": NASTY} | changes
+
+
+LINEAGE = {
+    "train_records": 10, "trained_from": START, "trained_until": END, "holdout_records": 5, "holdout_from": START,
+    "holdout_until": END, "fingerprint": {"sha256": "ab" * 32}, "positive": NASTY, "run_id": "run",
+    "code": {"trimtab": "1", "commit": None},
+}
+TABLES: dict[str, Callable[[], Any]] = {
+    "windows": lambda: tables.windows(_window()),
+    "no windows": tables.windows,
+    "contract": lambda: tables.contract(
+        Contract(10, START, END, 5, (Column(NASTY, "numeric", "float64", 2, 0, 3),))),
+    "drift": lambda: tables.drift(compare(*_profiles())),
+    "drift of nothing": lambda: tables.drift(Drift((), 0, 0)),
+    "performance": lambda: tables.performance(_performance(), _performance(0.8)),
+    "no performance": lambda: tables.performance(None, _performance()),
+    "undefined performance": lambda: tables.performance(_performance(NAN), _performance(NAN)),
+    "groups": lambda: tables.groups(_performance(), _performance()),
+    "no groups": lambda: tables.groups(None),
+    "signals": lambda: tables.signals([_signal("feature_drift", NAN, "none"), _signal(NASTY, 1.0, "high")]),
+    "no signals": lambda: tables.signals([]),
+    "decision": lambda: tables.decision(Decision(True, "high", 0.5, (NASTY,), (NASTY,) * 20)),
+    "quiet decision": lambda: tables.decision(Decision(False, "none", 1.0, (), ())),
+    "guard": lambda: tables.guard(Guard((Check(NASTY, False, NASTY),))),
+    "verdict": lambda: tables.verdict(Verdict("reject", (NASTY,), (_row("failed"), _row("not evaluable", NAN)))),
+    "verdict without criteria": lambda: tables.verdict(Verdict("hold", (NASTY,), ())),
+    "changes": lambda: tables.changes([_change(), _change(state="intent", to_version=None)]),
+    "no changes": lambda: tables.changes([]),
+    "appointment": lambda: tables.appointment(Appointment(Verdict("hold", (NASTY, NASTY), ()), None, None, None)),
+    "profile": lambda: tables.profile(_profiles()[0]),
+    "profile of nothing": lambda: tables.profile(Profile({}, 0)),
+    "profile of empty columns": lambda: tables.profile(Profile({"x": ColumnProfile(freeze_numeric([]), (0,))}, 0)),
+    "outputs": lambda: tables.outputs(SimpleNamespace(drift=compare(*_profiles())), DriftSettings()),  # type: ignore[arg-type]
+    "unknown outputs": lambda: tables.outputs(SimpleNamespace(drift=None), DriftSettings()),  # type: ignore[arg-type]
+    "classes": lambda: tables.classes(_session(values=[NASTY, "a", "a"]), _window()),
+    "classes of nothing": lambda: tables.classes(_session(), _window()),
+    "spread": lambda: tables.classes(_session("regression", [1.0, 2.0]), _window()),
+    "lineage": lambda: tables.lineage(Challenger(2, NASTY, NASTY, LINEAGE, 1.0, {NASTY: NAN})),
+    "contest": lambda: tables.contest(_contest()),
+    "contest without champion": lambda: tables.contest(_contest(champion=False)),
+    "comparison": lambda: tables.comparison(_contest()),
+    "no comparison": lambda: tables.comparison(_contest(champion=False)),
+    "comparison by group": lambda: tables.comparison_by_group(_contest()),
+    "no comparison by group": lambda: tables.comparison_by_group(_contest(champion=False)),
+    "version": lambda: tables.version(_session(), 7),
+    "proof": lambda: tables.proof(Proof(1, 100, 0.1, 0.1, NAN, NAN)),
+    "facts": lambda: tables.facts({NASTY: NASTY}, NASTY),
+    "sentence": lambda: tables.sentence(NASTY),
+    "nothing at all": lambda: tables.table([], caption=NASTY),
+    "header": lambda: tables.table(pd.DataFrame({NASTY: [NASTY]})),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_shows_text_as_text(name: str) -> None:
+    html = _shown(TABLES[name]())
+    assert "alert(1)" not in html or "&lt;script&gt;" in html
+    assert "nan" not in html.lower().replace("second", "")
+    assert ">None<" not in html
+    assert "x" * 2000 not in html, "very long text is cut"
+
+
+def test_every_public_table_is_tried_above() -> None:
+    public = {name for name, value in vars(tables).items() if callable(value) and value.__module__ == "trimtab.tables"}
+    needs_a_session = {"session"}    # the notebooks' own tests show it
+    tried = " ".join(TABLES)
+    for name in public - needs_a_session:
+        if not name.startswith("_"):
+            assert name.replace("_", " ") in tried, name
+
+
+def test_drift_is_captioned_with_how_many_columns_drifted() -> None:
+    html = _shown(tables.drift(compare(*_profiles())))
+    assert "1 of 2 columns drifted" in html
+    assert "1 columns below these are not shown" in _shown(
+        tables.drift(compare(*_profiles()), DriftSettings(max_columns_reported=1)))
+
+
+def test_columns_without_anything_in_them_are_left_out() -> None:
+    html = _shown(tables.table([{"a": 1, "note": ""}, {"a": 2, "note": ""}], optional=("note", "absent")))
+    assert "note" not in html
+    assert "note" in _shown(tables.table([{"a": 1, "note": "x"}], optional=("note",)))
+
+
+@pytest.mark.parametrize(
+    ("now", "metric", "words"),
+    [
+        (0.9, "roc_auc", "better"), (0.5, "roc_auc", "worse"), (0.71, "roc_auc", "not told apart"),
+        (0.9, "log_loss", "worse"), (0.5, "log_loss", "better"), (NAN, "roc_auc", "not known"),
+    ],
+)
+def test_change_is_called_by_its_direction_only_where_intervals_are_apart(now: float, metric: str, words: str) -> None:
+    measure = Measure(metric)
+    current = Performance(10, {measure: _interval(now)}, {measure: 10})
+    before = Performance(10, {measure: _interval(0.7)}, {measure: 10})
+    assert f">{words}<" in _shown(tables.performance(current, before))
+
+
+def test_comparison_turns_losses_round() -> None:
+    html = _shown(tables.comparison(_contest()))
+    assert html.count(">better<") == 1    # ROC AUC rose by 0.1
+    assert html.count(">worse<") == 1     # and so did log loss
+    assert "+0.080 to +0.120".replace(" ", "\N{NO-BREAK SPACE}") in html
+
+
+def test_groups_beyond_what_a_person_reads_are_counted() -> None:
+    found = [Measure("recall", str(label)) for label in range(50)]
+    many = Performance(10, dict.fromkeys(found, _interval(0.5)), dict.fromkeys(found, 10))
+    html = _shown(tables.groups(many))
+    assert "20 more groups are not shown" in html
+    assert html.count("<tr>") == cells.MOST_GROUPS + 1
+
+
+def test_most_serious_signal_comes_first_with_its_unit() -> None:
+    graded = [("outliers", 0.93, "medium"), ("model_age", 91.0, "none"), ("feature_drift", 9.394, "high")]
+    shown = [_signal(*one) for one in graded]
+    html = _shown(tables.signals(shown))
+    assert html.index("PSI 9.39") < html.index("93.0%") < html.index("91 days")
+    assert "2 of 3 signals passed a threshold" in html
+
+
+def test_missed_criterion_comes_first_and_the_caption_counts_it() -> None:
+    rows = (replace(_row("passed"), group="good"), replace(_row("failed"), group="bad"))
+    html = _shown(tables.verdict(Verdict("reject", (), rows)))
+    assert "Verdict: reject. 1 of 2 criteria missed" in html
+    assert html.index(">bad<") < html.index(">good<")
+
+
+def test_first_model_is_said_to_be_alone() -> None:
+    assert "There is no champion" in _shown(tables.contest(_contest(champion=False)))
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "text"),
+    [
+        (cells.number, None, "–"),
+        (cells.number, -0.0, "-0.000"),
+        (cells.number, math.inf, "∞"),
+        (cells.number, 99.95, "100.0"),
+        (cells.number, 1e6, "1,000,000"),
+        (cells.number, np.float64(0.5), "0.500"),
+        (cells.signed, 0.0, "+0.000"),
+        (cells.percent, None, "–"),
+        (cells.percent, NAN, "–"),
+        (cells.p_value, 0.0001, "0.0001"),
+        (cells.p_value, None, "–"),
+        (cells.count, NAN, "–"),
+        (cells.count, 1234.0, "1,234"),
+        (cells.moment, pd.NaT, "–"),
+        (cells.moment, START, "2024-01-01 00:00"),
+    ],
+)
+def test_values_are_written_so_that_a_person_can_read_them(write: Callable[[Any], str], value: Any, text: str) -> None:
+    assert write(value) == text
+
+
+def test_interval_without_bounds_is_a_dash() -> None:
+    assert cells.span(NAN, 1.0) == "–"
+    assert cells.span(0.1, 0.2) == "0.100\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}0.200"
