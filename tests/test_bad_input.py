@@ -1,0 +1,213 @@
+"""Bad input ends with exit 2 and one clear sentence that names file, key or column, before anything is changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import BINARY, binary_table, merged
+
+from trimtab.errors import TrimtabError
+from trimtab.run.runner import Request, run
+
+TRIMTAB = Path(sys.executable).parent / "trimtab"
+TABLE = binary_table(800)
+NO_LABELS = pd.Series([None] * len(TABLE), dtype="boolean")
+PARTLY_INFINITE = TABLE["x"].where(TABLE.index != 5, np.inf)
+
+
+def _state(home: Path) -> dict[str, bytes]:
+    """Every file of the home's state, but for those that a database keeps beside itself."""
+    return {
+        str(path.relative_to(home)): path.read_bytes()
+        for folder in (home / "runs", home / ".trimtab") for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith(("-wal", "-shm", ".lock"))
+    }
+
+
+def _refused(params: Path, home: Path, pipeline: str = "baseline", **settings: Any) -> str:
+    """The sentence with which a run is refused, having made sure that nothing changed."""
+    before = _state(home)
+    with pytest.raises(TrimtabError) as refusal:
+        run(Request(pipeline=pipeline, params=params, progress=False, **({"as_of": "2024-04-15"} | settings)))
+    assert refusal.value.exit_code == 2
+    assert _state(home) == before
+    assert not list((home / "runs").glob("*/*"))
+    sentence = str(refusal.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model: [\n", ["demo.yaml", "line 2", "YAML"]),
+        ("just text", ["demo.yaml", "mapping"]),
+        (yaml.safe_dump(merged(BINARY, drift={"psi_alrt": 1})), ["demo.yaml", "drift.psi_alrt", "psi_alert"]),
+        (yaml.safe_dump(merged(BINARY, drift={"psi_alert": "high"})), ["demo.yaml", "drift.psi_alert", "'high'"]),
+        (yaml.safe_dump(merged(BINARY, drift={"psi_alert": -1})), ["drift.psi_alert"]),
+        (yaml.safe_dump(merged(BINARY, windows={"current": {"last": "soon"}})), ["windows.current", "soon"]),
+        (yaml.safe_dump(merged(BINARY, store={"ledger": "${NOPE}"})), ["demo.yaml", "store.ledger", "NOPE"]),
+        (yaml.safe_dump(merged(BINARY, model="Not A Name")), ["model"]),
+        (yaml.safe_dump(merged(BINARY, data={"numeric": ["x", "y"]})), ["data", "'y'"]),
+        (yaml.safe_dump(merged(BINARY, promotion={"criteria": [{"metric": "nope", "floor": 1}]})), ["nope", "roc_auc"]),
+        (yaml.safe_dump(merged(BINARY, promotion={"criteria": [{"metric": "mae", "floor": 1}]})), ["mae", "task"]),
+        (yaml.safe_dump(merged(BINARY, promotion={"criteria": [{"metric": "f1"}]})), ["criteria", "exactly one"]),
+        (yaml.safe_dump(merged(BINARY, triggers=[{"signal": "nope", "at_least": 1, "severity": "low"}])), ["nope"]),
+    ],
+)
+def test_wrong_params_file_is_refused(home: Path, text: str, words: list[str]) -> None:
+    TABLE.to_parquet(home / "records.parquet")
+    (home / "demo.yaml").write_text(text)
+    sentence = _refused(home / "demo.yaml", home)
+    assert all(word in sentence for word in words), sentence
+
+
+def test_missing_params_file_is_refused(home: Path) -> None:
+    assert "nowhere.yaml" in _refused(home / "nowhere.yaml", home)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (None, ["records.parquet", "no such file"]),
+        ({"rows": 0}, ["records.parquet", "empty"]),
+        ({"drop": "x"}, ["records.parquet", "'x'", "numeric"]),
+        ({"x": "a"}, ["'x'", "numbers"]),
+        ({"at": "foo"}, ["'at'", "data.time"]),
+        ({"at": pd.Series([pd.NaT] * len(TABLE))}, ["'at'", "data.time"]),
+        ({"at": 17}, ["'at'", "not times"]),
+        ({"y": NO_LABELS}, ["'y'", "no known label"]),
+        ({"y": True}, ["'y'", "only one class"]),
+        ({"x": PARTLY_INFINITE}, ["'x'", "infinite"]),
+    ],
+    ids=["missing", "empty", "missing column", "text for a number", "time unparsable", "time null", "time a number",
+         "no labels", "one class", "infinite"],
+)
+def test_wrong_table_is_refused(
+    project: Callable[..., Path], home: Path, changes: dict[str, Any] | None, words: list[str]
+) -> None:
+    table = None
+    if changes is not None:
+        rest = {name: value for name, value in changes.items() if name not in {"rows", "drop"}}
+        table = TABLE.assign(**rest).drop(columns=changes.get("drop", [])).head(changes.get("rows", len(TABLE)))
+    sentence = _refused(project(BINARY, table), home)
+    assert all(word in sentence for word in words), sentence
+
+
+def test_duplicate_ids_are_refused(project: Callable[..., Path], home: Path) -> None:
+    sentence = _refused(project(merged(BINARY, data={"id": "id"}), TABLE.assign(id=7)), home)
+    assert "'id'" in sentence
+    assert "not unique" in sentence
+
+
+def test_corrupt_parquet_is_refused(project: Callable[..., Path], home: Path) -> None:
+    params = project(BINARY)
+    (home / "records.parquet").write_bytes(b"PAR1 and nothing else")
+    assert "records.parquet" in _refused(params, home)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"as_of": "yesterday"}, ["as_of", "yesterday"]),
+        ({"as_of": "2020-01-01"}, ["2020-01-01"]),
+        ({"overrides": ("drift",)}, ["--set drift", "key=value"]),
+        ({"overrides": ("drift.psi=1",)}, ["--set drift.psi", "unknown key"]),
+        ({"pipeline": "drift", "overrides": ("windows.current.last=1s",)}, ["current window", "no records"]),
+        ({"pipeline": "drift", "overrides": ("windows.reference={from: 2001-01-01, to: 2002-01-01}",)}, ["reference"]),
+    ],
+)
+def test_wrong_request_is_refused(
+    project: Callable[..., Path], home: Path, settings: dict[str, Any], words: list[str]
+) -> None:
+    sentence = _refused(project(BINARY, TABLE), home, **settings)
+    assert all(word in sentence for word in words), sentence
+
+
+def test_home_that_cannot_be_written_is_refused(
+    project: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = project(BINARY, TABLE)
+    (home / "file").write_text("in the way")
+    monkeypatch.setenv("TRIMTAB_HOME", str(home / "file" / "below"))
+    assert str(home / "file") in _refused(params, home)
+
+
+def test_full_disk_is_one_sentence_and_leaves_no_half_written_state(project: Callable[..., Path], home: Path) -> None:
+    """A limit on the size of files stands in for the full disk: every write beyond it fails."""
+    params = project(BINARY, TABLE)
+    limited = f"ulimit -f 8; exec {TRIMTAB} run baseline -p {params} --as-of 2024-04-15 --json"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, cwd=home, check=False)
+    assert done.returncode in {2, 4}, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "trimtab:" in done.stderr
+    again = subprocess.run(
+        [TRIMTAB, "run", "baseline", "-p", params, "--as-of", "2024-04-15"],
+        capture_output=True, text=True, cwd=home, check=False,
+    )
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "note"),
+    [("noise", 1.0, "constant"), ("noise", np.nan, "no values"), ("kind", None, "no values")],
+)
+def test_constant_and_empty_columns_are_reported_and_do_not_stop_a_run(
+    project: Callable[..., Path], column: str, value: object, note: str
+) -> None:
+    import trimtab as tt
+
+    params = project(BINARY, TABLE.assign(**{column: value}))
+    outcome = run(Request(pipeline="drift", params=params, as_of="2024-04-15", progress=False))
+    assert outcome.error is None
+    session = tt.open(params, as_of="2024-04-15")
+    reference, current = session.windows()
+    assert note in tt.compare(session.profile(reference), session.profile(current))[column].note
+
+
+def test_new_levels_are_reported_and_do_not_stop_a_run(project: Callable[..., Path]) -> None:
+    import trimtab as tt
+
+    late = TABLE["at"] > "2024-04-10"
+    params = project(BINARY, TABLE.assign(kind=TABLE["kind"].where(~late, "brand new")))
+    assert run(Request(pipeline="baseline", params=params, as_of="2024-04-01", progress=False)).error is None
+    session = tt.open(params, as_of="2024-04-25")
+    reference, current = session.windows()
+    column = tt.compare(session.profile(reference), session.profile(current))["kind"]
+    assert column.unseen > 0.5
+    assert "new levels" in column.note
+
+
+def _typed(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"TRIMTAB_HOME": str(home)}
+    return subprocess.run([TRIMTAB, *words], capture_output=True, text=True, cwd=home, env=environment, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "nonsense"], "nonsense"),
+        (["run"], "pipeline"),
+        (["run", "drift", "-p", "nope.yaml"], "nope.yaml"),
+        (["run", "drift", "--to", "3"], "rollback only"),
+        (["data", "nonsense"], "flights"),
+        (["history", "-p", "nope.yaml"], "nope.yaml"),
+    ],
+)
+def test_wrong_command_line_ends_with_exit_2_and_nothing_on_standard_output(
+    home: Path, words: list[str], said: str
+) -> None:
+    done = _typed(home, *words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
