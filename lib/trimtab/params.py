@@ -26,6 +26,17 @@ PREFIX = "TRIMTAB_"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^@\s]+)@")
 _SHORTEST_SECRET = 4    # shorter values are too common in ordinary text to be blanked out
+_UNION_STEP = re.compile(r"literal\[|function-|(WindowSpec|bool|int|float|str)$")    # of pydantic's, not of the file's
+_WANTED = {
+    "model_type": "should be a mapping of keys to values", "dict_type": "should be a mapping of keys to values",
+    "tuple_type": "should be a list", "string_type": "should be text",
+    "float_type": "should be a number", "float_parsing": "should be a number", "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number", "int_from_float": "should be a whole number",
+    "bool_type": "should be true or false", "bool_parsing": "should be true or false",
+    "string_pattern_mismatch": "should be lower-case letters and digits, with single hyphens between them",
+}
+
+_Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -91,16 +102,13 @@ def load(
     tree, origins = _read(file, ())
     for keys, value, origin in [*_from_environment(variables), *_from_overrides(overrides)]:
         _put(tree, keys, value)
-        origins[keys] = origin
+        _remember(origins, keys, origin)
     secrets: dict[str, str] = {}
     resolved = _resolve(tree, (), variables, secrets, origins, file)
     try:
         params = Params.model_validate(resolved)
     except ValidationError as error:
-        message = _explain(error, origins, file)
-        for secret, placeholder in secrets.items():
-            message = message.replace(secret, placeholder) if secret else message
-        raise ParamsError(message) from None
+        raise ParamsError(_explain(error, origins, file, secrets)) from None
     secrets |= dict.fromkeys(params.alerts.urls, "<alert url>")
     for text in _strings(resolved):
         secrets |= {match[2]: "***" for match in _PASSWORD.finditer(text)}
@@ -108,7 +116,7 @@ def load(
     return Loaded(params, _public(tree, params), file, known)
 
 
-def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[_Keys, str]]:
     """Read a file and those it extends into one tree, with the file that each key came from."""
     if file in trail:
         raise ParamsError(f"{file}: extends itself by way of {' -> '.join(p.name for p in (*trail, file))}")
@@ -122,20 +130,21 @@ def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[tup
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ParamsError(f"{file}{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise ParamsError(f"{file}{where}: not valid YAML: {problem}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{file}: a params file is a mapping of keys to values, and this is not")
     content = _string_keys(content)
     parent = content.pop("extends", None)
     tree: dict[str, Any] = {}
-    origins: dict[tuple[str, ...], str] = {}
+    origins: dict[_Keys, str] = {}
     if parent is not None:
         if not isinstance(parent, str):
             raise ParamsError(f"{file}: extends: must name one file")
         tree, origins = _read((file.parent / parent).resolve(), (*trail, file))
     for keys, value in _leaves(content, ()):
         _put(tree, keys, value)
-        origins[keys] = str(file)
+        _remember(origins, keys, str(file))
     return tree, origins
 
 
@@ -146,7 +155,7 @@ def _string_keys(value: Any) -> Any:
     return [_string_keys(item) for item in value] if isinstance(value, list) else value
 
 
-def _leaves(tree: Mapping[str, Any], before: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Any]]:
+def _leaves(tree: Mapping[str, Any], before: _Keys) -> Iterable[tuple[_Keys, Any]]:
     for key, value in tree.items():
         if isinstance(value, dict) and value:
             yield from _leaves(value, (*before, key))
@@ -154,7 +163,7 @@ def _leaves(tree: Mapping[str, Any], before: tuple[str, ...]) -> Iterable[tuple[
             yield (*before, key), value
 
 
-def _put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
+def _put(tree: dict[str, Any], keys: _Keys, value: Any) -> None:
     """Set one value, making the mappings on the way; a mapping of another shape gives way (last: 30d, then rows: 5)."""
     for key in keys[:-1]:
         if not isinstance(tree.get(key), dict):
@@ -163,7 +172,19 @@ def _put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> None:
     tree[keys[-1]] = value
 
 
-def _from_environment(variables: Mapping[str, str]) -> Iterable[tuple[tuple[str, ...], Any, str]]:
+def _remember(origins: dict[_Keys, str], keys: _Keys, origin: str) -> None:
+    """Note where a key was written; the last one noted comes last."""
+    origins.pop(keys, None)
+    origins[keys] = origin
+
+
+def _origin(origins: Mapping[_Keys, str], keys: _Keys, file: Path) -> str:
+    """Where a key, or what is in it, was written last."""
+    related = (o for k, o in reversed(list(origins.items())) if k[: len(keys)] == keys or k == keys[: len(k)])
+    return next(related, str(file)) if keys else str(file)
+
+
+def _from_environment(variables: Mapping[str, str]) -> Iterable[tuple[_Keys, Any, str]]:
     """Variables that name a key. One with `__` must: a misspelt override would otherwise pass unnoticed."""
     for name, text in sorted(variables.items()):
         keys = tuple(name[len(PREFIX):].lower().split("__")) if name.startswith(PREFIX) else ()
@@ -174,7 +195,7 @@ def _from_environment(variables: Mapping[str, str]) -> Iterable[tuple[tuple[str,
         yield keys, _value(text, f"environment variable {name}"), f"environment variable {name}"
 
 
-def _from_overrides(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[tuple[str, ...], Any, str]]:
+def _from_overrides(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[_Keys, Any, str]]:
     if isinstance(overrides, Mapping):
         for key, value in overrides.items():
             yield tuple(key.split(".")), value, f"override {key}"
@@ -195,10 +216,10 @@ def _value(text: str, origin: str) -> Any:
 
 def _resolve(
     value: Any,
-    keys: tuple[str, ...],
+    keys: _Keys,
     variables: Mapping[str, str],
     secrets: dict[str, str],
-    origins: Mapping[tuple[str, ...], str],
+    origins: Mapping[_Keys, str],
     file: Path,
 ) -> Any:
     """Put the environment's values in the place of `${NAME}`, remembering each as a secret."""
@@ -251,29 +272,53 @@ def _blank(value: Any) -> Any:
     return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
 
 
-def _explain(error: ValidationError, origins: Mapping[tuple[str, ...], str], file: Path) -> str:
+def _explain(
+    error: ValidationError, origins: Mapping[_Keys, str], file: Path, secrets: Mapping[str, str]
+) -> str:
     """One sentence for the first thing that is wrong: where it was written, which key, what to do."""
-    first, *more = error.errors(include_url=False)
-    keys = tuple(str(part) for part in first["loc"])
-    named = [key for key in keys if not re.match(r"literal\[|WindowSpec$|function-", key)]    # steps within a union
-    origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), str(file))
-    if first["type"] == "extra_forbidden":
-        known = _keys_of(Params, named[:-1])
-        close = difflib.get_close_matches(named[-1], known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
-        what = f"unknown key; {hint}"
-    elif first["type"] == "missing":
-        what = "this key is required"
-    else:
-        what = first["msg"].removeprefix("Value error, ")
-        if first["type"] != "value_error":
-            what += f" (it is {_shorten(first['input'])})"
-    others = f" ({len(more)} more after this)" if more else ""
-    return f"{origin}: {'.'.join(named)}: {what}{others}" if named else f"{origin}: {what}{others}"
+    told = [_Problem(detail, secrets) for detail in error.errors(include_url=False)]
+    # A misspelt key explains a missing one; and of the shapes that a value may have, a mere word says least.
+    first = min(told, key=lambda one: (one.kind != "extra_forbidden", one.kind == "literal_error"))
+    words = next((one.words for one in told if one.keys == first.keys and one.words), "")
+    also = f"; it may also be {words}" if words and not first.words else ""
+    more = len({one.keys for one in told if one.keys != first.keys[: len(one.keys)]})
+    others = f" ({more} more after this)" if more else ""
+    where = [_origin(origins, first.keys, file), ".".join(first.keys)]
+    return ": ".join([part for part in where if part] + [first.what() + also + others])
 
 
-def _shorten(value: object) -> str:
-    text = _PASSWORD.sub(r"\1:***@", repr(value))
+class _Problem:
+    """One complaint of pydantic's, in our words."""
+
+    def __init__(self, detail: Any, secrets: Mapping[str, str]) -> None:
+        self.kind: str = detail["type"]
+        self.keys: _Keys = tuple(str(s) for s in detail["loc"] if not _UNION_STEP.match(str(s)))
+        self.words: str = detail["ctx"]["expected"] if self.kind == "literal_error" else ""
+        self._message, self._value, self._secrets = detail["msg"], detail["input"], secrets
+
+    def what(self) -> str:
+        """What is wrong."""
+        if self.kind == "extra_forbidden":
+            known = _keys_of(Params, self.keys[:-1]) + (["extends"] if len(self.keys) == 1 else [])
+            close = difflib.get_close_matches(self.keys[-1], known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
+            return f"unknown key; {hint}"
+        if self.kind == "missing":
+            return "this key is required"
+        if self.kind == "value_error":
+            return self._hide(self._message.removeprefix("Value error, "))
+        wanted = _WANTED.get(self.kind) or re.sub(r"^(Input|String) ", "", self._message)
+        # The addresses that alerts go to are secrets, even where they are written out.
+        return wanted if self.keys[:1] == ("alerts",) else f"{wanted} (it is {_shorten(self._hide(repr(self._value)))})"
+
+    def _hide(self, text: str) -> str:
+        for secret, placeholder in self._secrets.items():
+            for form in (secret, repr(secret)[1:-1]):
+                text = text.replace(form, placeholder) if form else text
+        return _PASSWORD.sub(r"\1:***@", text)
+
+
+def _shorten(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -6,7 +6,6 @@ null, in one expression from which all windows are cut. Nothing else in Trimtab 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -19,23 +18,18 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.types as ir
 
+from trimtab import sources
 from trimtab.errors import DataError
 from trimtab.measure import profiling
 from trimtab.measure.bins import BinTable, CategoricalBins
 from trimtab.measure.profile import ColumnProfile, Profile
 from trimtab.measure.profiling import Watched
+from trimtab.measure.scoring import label_text
 from trimtab.settings import Data, WindowSpec, format_duration
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-_READERS = {
-    ".parquet": "read_parquet", ".pq": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv",
-    ".json": "read_json", ".jsonl": "read_json", ".ndjson": "read_json",
-}
-_COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
-
 
 @dataclass(frozen=True)
 class Window:
@@ -118,9 +112,7 @@ class Records:
         self.data = data
         self.source = source
         self._backend = backend
-        _check_columns(data, table, source)
-        self._table = table.select(*data.columns).mutate(**{data.time: _as_timestamp(table, data.time, source)})
-        self._check_times()
+        self._table = sources.checked(data, table, source, self.arrow)
         self.as_of = self._resolve(as_of)
         self.visible = self._visible()
 
@@ -133,7 +125,7 @@ class Records:
         DataError
             When the source is missing or unreadable, or a column is missing or of the wrong type.
         """
-        backend, table = _connect(data, folders)
+        backend, table = sources.connect(data, folders)
         return cls(data, table, backend, as_of, data.table)
 
     # -- running expressions -------------------------------------------------------------------------------------
@@ -143,7 +135,7 @@ class Records:
         try:
             return self._backend.to_pyarrow(expression)
         except Exception as error:
-            raise DataError(f"{self.source}: cannot be read: {_first_line(error)}") from error
+            raise DataError(f"{self.source}: cannot be read: {sources.first_line(error)}") from error
 
     def row(self, expression: ir.Table) -> dict[str, Any]:
         """Run an expression that gives one row."""
@@ -190,7 +182,7 @@ class Records:
         return Window(name, start, end, counts["rows"], counts["labelled"] or 0, table)
 
     def training(self, spec: WindowSpec, holdout: float) -> tuple[Window, Window]:
-        """Split the labelled training window by time: the oldest records to learn from, the newest `holdout` share kept.
+        """Split the labelled training window by time: the oldest records to learn from, the newest `holdout` share.
 
         Records of the same moment stay together, so that no record of the holdout is older than one trained on.
 
@@ -252,7 +244,7 @@ class Records:
         seen = self.row(table.aggregate(**measures))
         columns = tuple(
             Column(
-                name, _role(data, name), str(table[name].type()),
+                name, sources.role(data, name), str(table[name].type()),
                 seen[f"nulls{i}"] or 0, seen.get(f"infinite{i}") or 0, seen[f"distinct{i}"] or 0,
             )
             for i, name in enumerate(table.columns)
@@ -270,8 +262,9 @@ class Records:
         """
         contract = self.contract()
         for column in contract.columns:
-            if column.infinite and column.role == "numeric":
-                raise DataError(f"{self.source}: column {column.name!r} holds {column.infinite} infinite values")
+            if column.infinite:
+                told = f"column {column.name!r} ({column.role}) holds {column.infinite} infinite values"
+                raise DataError(f"{self.source}: {told}")
         if self.data.id:
             key = self.visible[self.data.id]
             counts = self.visible.group_by(key).aggregate(n=self.visible.count())
@@ -284,9 +277,12 @@ class Records:
     def classes(self, window: Window) -> dict[str, int]:
         """How often each label occurs in a window, most frequent first; unknown labels are left out."""
         table = window.table.filter(window.table[self._label].notnull())
-        counts = table.group_by(label=table[self._label].cast("string")).aggregate(n=table.count())
-        rows = self.arrow(counts.order_by([ibis.desc("n"), "label"])).to_pylist()
-        return {row["label"]: row["n"] for row in rows}
+        counts = table.group_by(label=table[self._label]).aggregate(n=table.count())
+        found: dict[str, int] = {}
+        for row in self.arrow(counts).to_pylist():
+            name = label_text(row["label"])
+            found[name] = found.get(name, 0) + row["n"]
+        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -303,14 +299,6 @@ class Records:
         if span["first"] is None:
             raise DataError(f"{self.source}: no record is older than {self.as_of:%Y-%m-%d %H:%M} (as_of)")
         return span
-
-    def _check_times(self) -> None:
-        table, time = self._table, self._table[self.data.time]
-        seen = self.row(table.aggregate(rows=table.count(), known=time.count()))
-        if not seen["rows"]:
-            raise DataError(f"{self.source}: the table is empty")
-        if not seen["known"]:
-            raise DataError(f"{self.source}: column {self.data.time!r} (data.time) holds no time that can be read")
 
     def _resolve(self, as_of: datetime | str) -> datetime:
         if isinstance(as_of, datetime):
@@ -329,7 +317,7 @@ class Records:
             return table
         known = table[data.time] <= ibis.literal(self.as_of - data.label_delay)
         if data.label_time is not None:
-            told = table[data.label_time].cast("timestamp")
+            told = table[data.label_time]
             known = known & (told.isnull() | (told <= now))
         label = table[data.label]
         present = label.notnull() & ~label.isnan() if label.type().is_floating() else label.notnull()
@@ -387,86 +375,3 @@ def describe(spec: WindowSpec) -> str:
     if spec.rows is not None:
         return f"the newest {spec.rows} records"
     return f"from {spec.from_ or 'the first record'} to {spec.to or 'the last record'}"
-
-
-def _connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
-    """Open the backend and the table, whichever way `connect` and `table` name them."""
-    try:
-        backend = ibis.connect(data.connect)
-    except ModuleNotFoundError as error:
-        raise DataError(f"data.connect: this backend needs a package that is not installed: {error.name}") from None
-    except Exception as error:
-        raise DataError(f"data.connect: cannot connect: {_first_line(error)}") from error
-    if backend.name == "duckdb":
-        backend.raw_sql("SET TimeZone = 'UTC'")
-        backend.raw_sql("SET disable_parquet_prefetching = true")    # it holds whole row groups, for remote files' sake
-    reader = _reader(data.table) if backend.name == "duckdb" else None
-    try:
-        if reader is None:
-            return backend, backend.table(data.table)
-        return backend, getattr(backend, reader)(_find(data.table, folders))
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"data.table: {data.table}: cannot be read: {_first_line(error)}") from error
-
-
-def _reader(table: str) -> str | None:
-    suffixes = [suffix.lower() for suffix in Path(table).suffixes if suffix.lower() not in _COMPRESSED]
-    return _READERS.get(suffixes[-1]) if suffixes else None
-
-
-def _find(table: str, folders: Sequence[Path]) -> str:
-    """The first folder in which the file, or a file that the glob matches, exists."""
-    if Path(table).is_absolute():
-        folders = [Path("/")]
-    for folder in folders:
-        relative = Path(table).relative_to("/") if Path(table).is_absolute() else Path(table)
-        if next(folder.glob(str(relative)), None) is not None:
-            return str(folder / relative)
-    looked = ", ".join(str(folder) for folder in folders)
-    raise DataError(f"data.table: {table}: there is no such file (looked in {looked})")
-
-
-def _check_columns(data: Data, table: ir.Table, source: str) -> None:
-    """Every named column exists, and is of a type that fits its role."""
-    schema = table.schema()
-    for name in data.columns:
-        if name not in schema:
-            close = difflib.get_close_matches(name, schema.names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(schema.names)[:30])}"
-            raise DataError(f"{source}: there is no column {name!r} ({_role(data, name)}); {hint}")
-    for name in (*data.numeric, *data.confidences):
-        if not (schema[name].is_numeric() or schema[name].is_boolean()):
-            raise DataError(f"{source}: column {name!r} ({_role(data, name)}) holds {schema[name]}, not numbers")
-    for name in data.text:
-        if not schema[name].is_string():
-            raise DataError(f"{source}: column {name!r} (text) holds {schema[name]}, not text")
-    for name in data.categorical + data.segments:
-        if schema[name].is_nested():
-            raise DataError(f"{source}: column {name!r} ({_role(data, name)}) holds {schema[name]}, not single values")
-
-
-def _as_timestamp(table: ir.Table, name: str, source: str) -> ir.TimestampValue:
-    """The time column as naive UTC."""
-    column = table[name]
-    if column.type().is_string():
-        return column.try_cast("timestamp")
-    if not (column.type().is_timestamp() or column.type().is_date()):
-        raise DataError(f"{source}: column {name!r} (data.time) holds {column.type()}, not times")
-    return column.cast("timestamp")
-
-
-def _role(data: Data, name: str) -> str:
-    for role in ("time", "id", "label", "label_time", "prediction", "score"):
-        if getattr(data, role) == name:
-            return role
-    for role in ("numeric", "categorical", "text", "segments", "rates", "confidences"):
-        if name in getattr(data, role):
-            return role
-    return "other"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

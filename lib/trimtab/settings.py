@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 Severity = Literal["none", "low", "medium", "high", "critical"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST = timedelta(days=365_000)    # so that counting back from any date of use ends in a year that dates can have
 
 
 def parse_duration(value: object) -> timedelta:
@@ -22,7 +23,7 @@ def parse_duration(value: object) -> timedelta:
     Raises
     ------
     ValueError
-        If it is anything else, or negative.
+        If it is anything else, negative, or longer than a thousand years.
 
     Examples
     --------
@@ -30,11 +31,19 @@ def parse_duration(value: object) -> timedelta:
     datetime.timedelta(days=1, seconds=43200)
     """
     if isinstance(value, timedelta):
+        if value < timedelta(0):
+            raise ValueError(f"{value} is negative")
         return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", str(value))
+    match = re.fullmatch(r"\s*([0-9]{1,12}(?:\.[0-9]+)?)\s*([smhdw])\s*", str(value))
     if not match:
         raise ValueError(f"{value!r} is no duration; write a number and s, m, h, d or w, such as 30d")
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    try:
+        duration = timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise ValueError(f"{value!r} is longer than a duration can be ({format_duration(_LONGEST)})")
+    return duration
 
 
 def format_duration(value: timedelta) -> str:
@@ -72,7 +81,10 @@ def parse_time(value: object) -> datetime:
             time = datetime.fromisoformat(str(value).strip())
         except ValueError:
             raise ValueError(f"{value!r} is no ISO date or time, such as 2013-07-01 or 2013-07-01T06:00:00") from None
-    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+    try:
+        return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+    except OverflowError:
+        raise ValueError(f"{value!r} is outside the years that dates can have") from None
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
@@ -149,6 +161,8 @@ class Data(Section):
             raise ValueError(f"column {twice[0]!r} is named twice among numeric, categorical and text")
         if self.label in self.features:
             raise ValueError(f"the label {self.label!r} is also a feature: the model would read the answer")
+        if self.label is not None and self.label in (self.time, self.id, self.label_time):
+            raise ValueError(f"the label {self.label!r} is also the time, the id or the label_time")
         return self
 
 

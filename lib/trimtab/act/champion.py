@@ -11,7 +11,7 @@ from datetime import datetime
 
 from trimtab.act.ledger import Ledger
 from trimtab.act.registry import ModelRegistry
-from trimtab.errors import ChampionError
+from trimtab.errors import ChampionError, TrimtabError
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,12 @@ def change(
     intent = ledger.begin_change(
         kind, from_version=expected, to_version=to_version, run_id=run_id, as_of=as_of, by=by, why=why
     )
-    registry.set_champion(to_version)
+    try:
+        registry.set_champion(to_version)
+    except TrimtabError:
+        # The flip may have happened all the same (a server that answered too late): the alias itself knows.
+        ledger.settle_change(intent, "done" if registry.champion() == to_version else "undone")
+        raise
     ledger.settle_change(intent, "done")
     return Change(kind, expected, to_version)
 

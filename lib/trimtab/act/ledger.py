@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from trimtab.act import tables
+from trimtab.act.database import reason
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
@@ -27,6 +27,7 @@ from trimtab.errors import BusyError, ChampionError, StateError
 from trimtab.plain import plain
 
 LEASE = timedelta(seconds=60)
+DIED = "its process died"
 
 
 @dataclass(frozen=True)
@@ -44,58 +45,13 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def connect(url: str) -> sa.Engine:
-    """Open the ledger, making its tables when they are missing.
-
-    Raises
-    ------
-    StateError
-        When the database cannot be opened or written.
-    """
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-    try:
-        tables.metadata.create_all(engine)
-    except SQLAlchemyError as error:
-        if "already exists" not in str(error):    # two first runs made the tables at once
-            raise StateError(f"store.ledger: cannot be opened: {_reason(error)}") from error
-        tables.metadata.create_all(engine)
-    return engine
-
-
-def copy(engine: sa.Engine, file: Path) -> sa.Engine:
-    """A copy of the ledger in a SQLite file, for a dry run; an existing one is used again by its later steps."""
-    fresh = not file.exists()
-    twin = connect(f"sqlite:///{file}")
-    if fresh:
-        with engine.connect() as source, twin.begin() as target:
-            for table in tables.metadata.sorted_tables:
-                rows = [dict(row) for row in source.execute(sa.select(table)).mappings()]
-                if rows:
-                    target.execute(table.insert(), rows)
-    return twin
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 30000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")    # a promotion must survive a power cut
-    cursor.close()
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
-
-
 class Ledger:
     """Rows of one model and tenant.
 
     Parameters
     ----------
     engine : sqlalchemy Engine
-        From `connect`.
+        From `database.connect`.
     model : str
     tenant : str, optional
     """
@@ -109,12 +65,17 @@ class Ledger:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
-            raise StateError(f"store.ledger: cannot be written: {_reason(error)}") from error
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            raise StateError(f"store.ledger: cannot be written: {reason(error)}") from error
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
-        with self.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
+        try:
+            with self.engine.connect() as connection:
+                return [dict(row) for row in connection.execute(query).mappings()]
+        except SQLAlchemyError as error:
+            raise StateError(f"store.ledger: cannot be read: {reason(error)}") from error
 
     def _select(self, table: sa.Table) -> sa.Select[Any]:
         return sa.select(table).where(*self._is_mine(table))
@@ -179,24 +140,27 @@ class Ledger:
                 )
             taken = connection.execute(
                 lease.update()
-                .where(*self._is_mine(lease), lease.c.run_id == held["run_id"], lease.c.expires_at == held["expires_at"])
+                .where(*self._is_mine(lease))
+                .where(lease.c.run_id == held["run_id"], lease.c.expires_at == held["expires_at"])
                 .values(**mine, expires_at=clock + LEASE)
             )
             if taken.rowcount != 1:
                 raise BusyError(f"another run of {self._mine['model']} started at the same moment")
             stale = (tables.runs.c.run_id == held["run_id"]) & (tables.runs.c.status == "running")
             connection.execute(
-                tables.runs.update().where(stale).values(status="interrupted", finished_at=clock, error="process died")
+                tables.runs.update().where(stale).values(status="interrupted", finished_at=clock, error=DIED)
             )
+            connection.execute(_closing(held["run_id"], DIED, clock))
             return str(held["run_id"])
 
-    def renew(self, run_id: str) -> None:
-        """Say that the run is still alive."""
+    def renew(self, run_id: str) -> bool:
+        """Say that the run is still alive; False when the lease is another run's by now."""
         lease = tables.leases
         with self._write() as connection:
-            connection.execute(
+            held = connection.execute(
                 lease.update().where(*self._is_mine(lease), lease.c.run_id == run_id).values(expires_at=now() + LEASE)
             )
+            return bool(held.rowcount)
 
     def release(self, run_id: str) -> None:
         """Give the lease back."""
@@ -261,16 +225,24 @@ class Ledger:
                 row = self._mine | {"run_id": run_id} | start | plain_json(table, values)
                 connection.execute(table.insert().values(**row))
 
+    def close_retrain(self, run_id: str, notes: str) -> None:
+        """End the retrain event of a run that did not come to its evaluation, if there is an open one."""
+        with self._write() as connection:
+            connection.execute(_closing(run_id, notes, now()))
+
     def retrain_events(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest retrain events, newest first."""
         table = tables.retrain_events
         return self._rows(self._select(table).order_by(table.c.triggered_at.desc()).limit(limit))
 
-    def last_retrain(self, before_run: str | None) -> datetime | None:
-        """`as_of` of the newest attempt to retrain, other than by this run."""
+    def last_retrain(self, before_run: str | None, as_of: datetime) -> datetime | None:
+        """`as_of` of the newest attempt to retrain up to a time, other than by this run.
+
+        Newest by the time that runs stood at, not by the clock: a replay may go back and forth.
+        """
         table = tables.retrain_events
-        query = self._select(table).where(table.c.retrain_attempted, table.c.run_id != (before_run or ""))
-        rows = self._rows(query.order_by(table.c.id.desc()).limit(1))
+        earlier = (table.c.retrain_attempted, table.c.run_id != (before_run or ""), table.c.as_of <= as_of)
+        rows = self._rows(self._select(table).where(*earlier).order_by(table.c.as_of.desc()).limit(1))
         return rows[0]["as_of"] if rows else None
 
     # -- versions and profiles -----------------------------------------------------------------------------------
@@ -334,13 +306,14 @@ class Ledger:
         table = tables.changes
         try:
             with self._write() as connection:
-                believed = self._champion(connection)
-                if believed != from_version:
-                    raise ChampionError(f"the champion is version {believed}, not {from_version} as expected")
                 made = connection.execute(table.insert().values(
                     **self._mine, kind=kind, from_version=from_version, to_version=to_version, run_id=run_id,
                     as_of=as_of, state="intent", by=by, why=why, created_at=now(),
                 ))
+                # Only now, for the open intent keeps all others out: what is read here cannot change any more.
+                believed = self._champion(connection)
+                if believed != from_version:
+                    raise ChampionError(f"the champion is version {believed}, not {from_version} as expected")
                 return int(made.inserted_primary_key[0])  # type: ignore[index]  # an insert of one row always has its key
         except IntegrityError:
             raise ChampionError("another change of this champion is under way") from None
@@ -379,8 +352,11 @@ class Ledger:
 
     def champion(self) -> int | None:
         """The champion, as far as the ledger knows."""
-        with self.engine.connect() as connection:
-            return self._champion(connection)
+        try:
+            with self.engine.connect() as connection:
+                return self._champion(connection)
+        except SQLAlchemyError as error:
+            raise StateError(f"store.ledger: cannot be read: {reason(error)}") from error
 
     def _champion(self, connection: sa.Connection) -> int | None:
         table = tables.changes
@@ -395,6 +371,13 @@ def plain_json(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:
         name: plain(value) if isinstance(value, float) or isinstance(table.c[name].type, sa.JSON) else value
         for name, value in values.items()
     }
+
+
+def _closing(run_id: str, notes: str, clock: datetime) -> sa.Update:
+    """End the retrain event of a run, if it is still open."""
+    table = tables.retrain_events
+    still_open = (table.c.run_id == run_id, table.c.finished_at.is_(None))
+    return table.update().where(*still_open).values(notes=notes, finished_at=clock, completed_at=clock)
 
 
 def _dead(lease: Mapping[str, Any], clock: datetime) -> bool:

@@ -15,44 +15,23 @@ from trimtab.errors import ModelFileError
 
 FILE = "model.skops"
 
-# Types beyond those that skops itself trusts, each looked at: plain data of scikit-learn's tree and boosting models.
+# Types beyond those that skops itself trusts, each looked at: plain data of fitted models, nothing that runs code.
 REVIEWED = frozenset({
     "numpy.dtype",
-    "numpy.random._mt19937.MT19937",
-    "numpy.random._pickle.__randomstate_ctor",
-    "numpy.random.mtrand.RandomState",
-    "sklearn._loss._loss.CyAbsoluteError",
-    "sklearn._loss._loss.CyExponentialLoss",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
-    "sklearn._loss._loss.CyHalfGammaLoss",
-    "sklearn._loss._loss.CyHalfMultinomialLoss",
-    "sklearn._loss._loss.CyHalfPoissonLoss",
-    "sklearn._loss._loss.CyHalfSquaredError",
-    "sklearn._loss._loss.CyHuberLoss",
-    "sklearn._loss._loss.CyPinballLoss",
-    "sklearn._loss.link.IdentityLink",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogLink",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.MultinomialLogit",
-    "sklearn._loss.loss.AbsoluteError",
-    "sklearn._loss.loss.ExponentialLoss",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss.loss.HalfGammaLoss",
-    "sklearn._loss.loss.HalfMultinomialLoss",
-    "sklearn._loss.loss.HalfPoissonLoss",
-    "sklearn._loss.loss.HalfSquaredError",
-    "sklearn._loss.loss.HuberLoss",
-    "sklearn._loss.loss.PinballLoss",
-    "sklearn.compose._column_transformer._RemainderColsList",
+    "sklearn._loss.loss.HalfTweedieLossIdentity",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
-    "sklearn.neighbors._kd_tree.KDTree",
-    "sklearn.neighbors._ball_tree.BallTree",
-    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.utils._bunch.Bunch",
 })
+# Packages whose types the list above settles: naming one of their estimators vouches for nothing else in them.
+_SETTLED = frozenset({"sklearn", "numpy", "scipy", "pandas", "builtins"})
 
 
 def digest(path: Path) -> str:
@@ -61,15 +40,22 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def untrusted(path: Path, packages: frozenset[str] = frozenset()) -> tuple[list[str], list[str]]:
-    """Types in a model file beyond those that skops trusts: (reviewed or of a named package, all others)."""
+def untrusted(content: bytes, package: str | None = None) -> tuple[list[str], list[str]]:
+    """Types in a model file beyond those that skops trusts: (reviewed or of the named package, all others).
+
+    Raises
+    ------
+    ModelFileError
+        When it is no model file.
+    """
     from skops.io import get_untrusted_types
 
     try:
-        names = get_untrusted_types(file=path)
+        names = get_untrusted_types(data=content)
     except Exception as error:
-        raise ModelFileError(f"{path}: not a readable model file: {_first_line(error)}") from error
-    fine = [name for name in names if name in REVIEWED or name.partition(".")[0] in packages]
+        raise ModelFileError(f"not a readable model file: {_first_line(error)}") from error
+    vouched = {package} - _SETTLED
+    fine = [name for name in names if name in REVIEWED or name.partition(".")[0] in vouched]
     return fine, [name for name in names if name not in fine]
 
 
@@ -91,14 +77,10 @@ def save(model: Any, folder: Path, *, package: str, requirements: list[str]) -> 
     ModelFileError
         When the model holds types that nobody reviewed.
     """
-    import tempfile
-
     import mlflow.sklearn
     import skops.io
 
-    with tempfile.NamedTemporaryFile(suffix=".skops") as probe:
-        skops.io.dump(model, probe.name)
-        fine, strange = untrusted(Path(probe.name), frozenset({package}))
+    fine, strange = untrusted(skops.io.dumps(model), package)
     if strange:
         raise ModelFileError(f"the fitted model holds types that are not reviewed: {', '.join(strange)}")
     mlflow.sklearn.save_model(
@@ -126,15 +108,22 @@ def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any
     import skops.io
 
     path = folder / FILE
-    if not path.is_file():
-        raise ModelFileError(f"{path}: the model file is missing")
-    if sha256 is not None and digest(path) != sha256:
+    try:
+        content = path.read_bytes()    # once: what is checked is what is loaded
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: the model file is missing") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise ModelFileError(f"{path}: the model file is not the one that was registered (SHA-256 differs)")
-    fine, strange = untrusted(path, frozenset({package}) if package else frozenset())
+    try:
+        fine, strange = untrusted(content, package)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
     if strange:
         raise ModelFileError(f"{path}: holds types that are not reviewed: {', '.join(strange)}")
     try:
-        return skops.io.load(path, trusted=fine)
+        return skops.io.loads(content, trusted=fine)
     except Exception as error:
         raise ModelFileError(f"{path}: cannot be loaded: {_first_line(error)}") from error
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ALIAS = "champion"
 EXPERIMENT = "trimtab"
+_THEIRS = {"mlflow", "sqlalchemy", "alembic"}    # whose errors a store may end in
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -81,7 +82,7 @@ def _told(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except Exception as error:
             # MLflow's class is looked up only now: importing it for a call that goes well may be all that call costs.
-            if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] != "mlflow":
+            if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _THEIRS:
                 raise
             first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
             raise StateError(f"store.registry: {first}") from error
@@ -124,12 +125,13 @@ class Registry:
     @cached_property
     def _experiment(self) -> str:
         """The experiment that new versions belong to; only training needs MLflow's tracking half."""
+        client = self._client    # before the lock, which it takes itself
         with self._alone():
-            known = self._client.get_experiment_by_name(EXPERIMENT)
+            known = client.get_experiment_by_name(EXPERIMENT)
             if known is not None:
                 return known.experiment_id
             place = self._folder.as_uri() if self.url.startswith("sqlite:") else None
-            return self._client.create_experiment(EXPERIMENT, artifact_location=place)
+            return client.create_experiment(EXPERIMENT, artifact_location=place)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -149,12 +151,17 @@ class Registry:
             return self._champion_by_client()
 
     @property
+    def made(self) -> bool:
+        """Whether there is a store yet; only a SQLite one is made by its first use."""
+        return not self.url.startswith("sqlite:") or Path(sa.make_url(self.url).database or "").exists()
+
+    @property
     def _client_is_open(self) -> bool:
         return "_client" in vars(self)
 
     def _champion_by_sql(self) -> int | None:
         """Read the alias from MLflow's table: importing MLflow for this one number would cost every run two seconds."""
-        if not Path(self.url.removeprefix("sqlite:///")).exists():
+        if not self.made:
             return None
         engine = sa.create_engine(self.url)
         query = sa.text("SELECT version FROM registered_model_aliases WHERE name = :name AND alias = :alias")
@@ -251,7 +258,7 @@ class DryRegistry:
         """Note that the alias would have moved."""
         write_atomically(self._notes, to_text(self._read() | {"champion": version}))
 
-    def register(self, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> int:
+    def register(self, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> int:  # noqa: ARG002
         """Keep a model folder as the version that would have come next."""
         version = max((v.version for v in self.versions()), default=0) + 1
         kept = self._folder / f"version-{version}"
@@ -265,7 +272,7 @@ class DryRegistry:
     def versions(self) -> list[Version]:
         """All versions, with those that would exist."""
         noted = [Version(int(v), source, False) for v, source in self._read()["versions"].items()]
-        return self._real.versions() + noted
+        return (self._real.versions() if self._real.made else []) + noted
 
     def fetch(self, version: int) -> Path:
         """A local folder with the version's files."""

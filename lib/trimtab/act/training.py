@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import resource
 import shutil
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -20,6 +23,9 @@ from trimtab.settings import Candidate, Data
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_GRACE = 60    # seconds of processor time beyond the limit, for importing, reading and writing
 
 
 @dataclass(frozen=True)
@@ -77,28 +83,45 @@ def train(
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_fit, args=(candidate, data, task, records, beside, sender), daemon=True)
+    work = (candidate, data, task, records, beside, sender, max_runtime)
+    process = context.Process(target=_fit, args=work, daemon=True)
     try:
-        process.start()
+        _start(process, candidate.class_)
         sender.close()
         told = _await(process, receiver, max_runtime, candidate.class_)
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         beside.rename(folder)
     finally:
-        process.kill()
-        process.join()
+        _end(process)
         receiver.close()
         shutil.rmtree(beside, ignore_errors=True)
     package = candidate.class_.partition(".")[0]
     return Trained(name, candidate.class_, folder, modelfile.digest(folder / modelfile.FILE), package, told)
 
 
+def _start(process: BaseProcess, name: str) -> None:
+    try:
+        process.start()
+    except (OSError, EOFError) as error:    # no memory to fork, or it died while the records were handed over
+        raise StepError(f"training {name} could not be started: {error!r}") from error
+
+
+def _end(process: BaseProcess) -> None:
+    """Kill the process with whatever an estimator started from it."""
+    if process.pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError):    # all gone, or it has not made its own group yet
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join()
+
+
 def _await(process: BaseProcess, receiver: Connection, max_runtime: timedelta, name: str) -> float:
     """Seconds of fitting, as the process tells them."""
     limit = max_runtime.total_seconds()
     if not receiver.poll(limit):
-        raise TimeLimitError(f"training {name} took longer than {limit:g} s (guardrails.max_runtime) and was stopped")
+        raise TimeLimitError(f"training {name} took longer than {limit:.3g} s (guardrails.max_runtime) and was stopped")
     try:
         told = receiver.recv()
     except EOFError:
@@ -111,9 +134,12 @@ def _await(process: BaseProcess, receiver: Connection, max_runtime: timedelta, n
 
 
 def _fit(
-    candidate: Candidate, data: Data, task: str, records: pd.DataFrame, folder: Path, sender: Connection
+    candidate: Candidate, data: Data, task: str, records: pd.DataFrame, folder: Path, sender: Connection,
+    max_runtime: timedelta,
 ) -> None:
     """In the process: fit, write, and tell the seconds or the error."""
+    os.setpgid(0, 0)    # so that what an estimator starts can be ended with it
+    _limit_processor_time(max_runtime)
     _end_with_parent()
     try:
         started = time.perf_counter()
@@ -136,9 +162,17 @@ def _end_with_parent() -> None:
     def wait() -> None:
         if parent is not None:
             parent.join()
-            os._exit(1)
+            os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def _limit_processor_time(max_runtime: timedelta) -> None:
+    """The last resort: native code that never lets another thread run is ended by the system itself."""
+    most = int(max_runtime.total_seconds() * (os.cpu_count() or 1)) + _GRACE
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
 
 
 def _requirements(package: str) -> list[str]:

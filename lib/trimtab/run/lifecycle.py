@@ -15,11 +15,11 @@ from trimtab.act import champion as champions
 from trimtab.act import ledger as ledger_module
 from trimtab.act import training as trainer
 from trimtab.act.champion import Change
-from trimtab.decide import promotion, rollback
+from trimtab.decide import promotion
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
-from trimtab.errors import ParamsError, StepError, TimeLimitError, UsageError
+from trimtab.errors import ParamsError, TimeLimitError, TrimtabError, UsageError
 from trimtab.measure import scoring
 from trimtab.measure.metrics import METRICS, evaluate
 from trimtab.measure.outputs import Outputs
@@ -28,10 +28,15 @@ from trimtab.plain import plain
 from trimtab.records import Window
 from trimtab.run.checking import baseline_to_json, primary_metric
 from trimtab.run.manifest import code_version
+from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
 from trimtab.run.session import Model, Session
 from trimtab.settings import Criterion, parse_time
 
-_PROOF_ROWS = 1000
+__all__ = [    # a notebook finds a model's whole life here
+    "Appointment", "Challenger", "Contest", "Proof", "appoint", "appointment_facts", "challenger", "challenger_facts",
+    "check_criteria", "evaluate_challenger", "evaluation_facts", "first_champion", "holdout", "judge", "prove",
+    "roll_back", "rollback_facts", "target_version", "train",
+]
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,6 @@ class Appointment:
     change: Change | None
 
 
-@dataclass(frozen=True)
-class Proof:
-    """Evidence that a version can serve: its file is the registered one, it loads and it predicts recent records."""
-
-    version: int
-    rows: int
-    load_seconds: float
-    predict_seconds: float
-    agreement: float
-    mean_score: float
-
-
 def train(session: Session, guard: Guard | None, *, trigger: Decision | None = None) -> Challenger:
     """Train every candidate in the shadow and register it; the best on the holdout goes forward.
 
@@ -106,8 +99,8 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
     try:
         trained = _train_all(session, older)
         made = [_register(session, one, older, newer) for one in trained]
-    except (TimeLimitError, StepError) as error:
-        event(notes=str(error), finished_at=ledger_module.now(), completed_at=ledger_module.now())
+    except TrimtabError as error:
+        session.ledger.close_retrain(session.run_id, session.loaded.redact(str(error)))
         raise
     best = _best(session, made, newer)
     event(retrain_successful=True, new_version=best.version, artifact_path=str(session.registry.fetch(best.version)))
@@ -138,19 +131,22 @@ def _train_all(session: Session, window: Window) -> list[trainer.Trained]:
     limit = params.guardrails.max_runtime
     until = time.monotonic() + limit.total_seconds()
     folder = session.home / ".trimtab" / "training" / session.run_id
-    return [
-        trainer.train(
-            name, candidate, params.data, params.task, frame,
-            folder=folder / name, max_runtime=timedelta(seconds=max(until - time.monotonic(), 0.0)),
-        )
-        for name, candidate in params.estimator.named().items()
-    ]
+    trained = []
+    for name, candidate in params.estimator.named().items():
+        left = timedelta(seconds=until - time.monotonic())
+        if left <= timedelta(0):
+            raise TimeLimitError(f"guardrails.max_runtime was used up before {name} could be trained")
+        trained.append(trainer.train(
+            name, candidate, params.data, params.task, frame, folder=folder / name, max_runtime=left
+        ))
+    return trained
 
 
 def _register(session: Session, trained: trainer.Trained, older: Window, newer: Window) -> Challenger:
     """Register a trained model with its lineage, and forget the folder that it came in."""
     lineage = _lineage(session, trained, older, newer)
-    tags = {"run_id": session.run_id, "as_of": session.as_of.isoformat(), "fingerprint": lineage["fingerprint"]["sha256"]}
+    tags = {"run_id": session.run_id, "as_of": session.as_of.isoformat()}
+    tags["fingerprint"] = lineage["fingerprint"]["sha256"]
     version = session.registry.register(trained.folder, tags=tags, metrics={"fit_seconds": trained.seconds})
     session.ledger.record_version(
         version, run_id=session.run_id, as_of=session.as_of, sha256=trained.sha256,
@@ -193,10 +189,15 @@ def _best(session: Session, made: Sequence[Challenger], holdout: Window) -> Chal
     name = primary_metric(session.params)
     models = [session.model(one.version) for one in made]
     outputs = session.outputs(models, session.frame(holdout, labelled=True))
-    values = {one.name: evaluate(name, o) for one, o in zip(made, outputs, strict=True)}
+    values = {one.name: _value(name, o) for one, o in zip(made, outputs, strict=True)}
     sign = 1.0 if METRICS[name].greater_is_better else -1.0
     best = max(made, key=lambda one: (sign * values[one.name]) if not math.isnan(values[one.name]) else -math.inf)
     return Challenger(best.version, best.name, best.estimator, best.lineage, best.seconds, values)
+
+
+def _value(name: str, outputs: Outputs) -> float:
+    """A metric, or nan where a model gives no probabilities that it could be computed from."""
+    return math.nan if METRICS[name].needs_scores and outputs.scores is None else evaluate(name, outputs)
 
 
 def challenger(session: Session) -> Model:
@@ -240,13 +241,22 @@ def holdout(session: Session, model: Model, other: Model | None = None) -> Windo
 
 @dataclass(frozen=True)
 class Contest:
-    """An evaluation with what is needed to act on it."""
+    """An evaluation with what is needed to act on it.
+
+    Attributes
+    ----------
+    champion : Model or None
+        The challenger's rival; None when nobody served, or the challenger itself.
+    serving : int or None
+        The version that served when the two were compared, which a promotion expects to find unchanged.
+    """
 
     evaluation: Evaluation
     window: Window
     challenger: Model
     champion: Model | None
     outputs: Outputs
+    serving: int | None = None
 
 
 def evaluate_challenger(session: Session, model: Model) -> Contest:
@@ -268,13 +278,13 @@ def evaluate_challenger(session: Session, model: Model) -> Contest:
         )
     except ValueError as error:
         raise ParamsError(f"promotion.criteria: {error}") from None
-    return Contest(found, window, model, rival, outputs[0])
+    return Contest(found, window, model, rival, outputs[0], serving)
 
 
 def judge(session: Session, contest: Contest) -> Verdict:
     """The verdict that the params file's criteria give; a version that serves already has nothing to earn."""
     verdict = promotion.judge(session.params.promotion.criteria, contest.evaluation)
-    if session.registry.champion() != contest.challenger.version:
+    if contest.serving != contest.challenger.version:
         return verdict
     again = f"Version {contest.challenger.version} serves already; it was measured again and left in place."
     return Verdict("hold", (again,), verdict.rows)
@@ -298,13 +308,13 @@ def check_criteria(criteria: Sequence[Criterion], task: str) -> None:
             raise ParamsError(f"promotion.criteria: {criterion.metric} is not defined for task: {task}")
         if criterion.per == "class" and known.prepare_per_class is None:
             per_class = ", ".join(name for name, one in METRICS.items() if one.prepare_per_class)
-            raise ParamsError(f"promotion.criteria: {criterion.metric} has no values per class; these have: {per_class}")
+            raise ParamsError(f"promotion.criteria: {criterion.metric} has no values per class; those do: {per_class}")
 
 
 def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment:
     """Carry out a verdict: promote by compare-and-swap, or leave the champion; record it either way."""
     ledger, model = session.ledger, contest.challenger
-    before = session.registry.champion() if contest.champion is None else contest.champion.version
+    before = contest.serving
     performance = contest.evaluation.challenger
     ledger.record_baseline(model.version, baseline_to_json(performance, contest.outputs))
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
@@ -314,7 +324,8 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
             ledger, session.registry, kind="promotion", expected=before, to_version=model.version,
             run_id=session.run_id, as_of=session.as_of, by="trimtab", why=" ".join(verdict.reasons),
         )
-    _complete_event(session, contest, verdict, promoted=change is not None)
+    if before != model.version:    # measuring the champion again is no part of the event that made it
+        _complete_event(session, contest, verdict, promoted=change is not None)
     return Appointment(verdict, before, session.registry.champion(), change)
 
 
@@ -360,14 +371,6 @@ def evaluation_facts(contest: Contest, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def rollback_facts(change: Change, proof: Proof) -> dict[str, Any]:
-    """What later steps need to know of a rollback."""
-    return {
-        "champion_before": change.from_version, "champion_after": change.to_version,
-        "proof_rows": proof.rows, "agreement": proof.agreement,
-    }
-
-
 def first_champion(session: Session) -> Contest:
     """The champion with its own holdout; where there is none yet, a model trained to become the first."""
     serving = session.registry.champion()
@@ -375,49 +378,5 @@ def first_champion(session: Session) -> Contest:
         return evaluate_challenger(session, session.model(train(session, None).version))
     model = session.model(serving)
     if not model.lineage:
-        raise UsageError(f"version {serving} serves but was not trained by Trimtab, so it has no holdout to measure it on")
+        raise UsageError(f"version {serving} serves but was not trained by Trimtab, so no holdout of it is known")
     return evaluate_challenger(session, model)
-
-
-def target_version(session: Session, to: int | None = None) -> int:
-    """The version to roll back to; see `decide.rollback.choose_target`."""
-    known = [version.version for version in session.registry.versions()]
-    return rollback.choose_target(session.ledger.served(), session.registry.champion(), known, to)
-
-
-def prove(session: Session, version: int) -> Proof:
-    """Prove that a version can serve before anything moves: load it from its checked file, predict recent records.
-
-    Raises
-    ------
-    ModelFileError
-        When its file is missing, altered, corrupt or not reviewed.
-    StepError
-        When it cannot predict.
-    """
-    started = time.perf_counter()
-    model = session.model(version)
-    loaded = time.perf_counter()
-    window = session.records.window("current", session.params.windows.current)
-    features = session.frame(window, labelled=False)[list(session.params.data.features)].tail(_PROOF_ROWS)
-    labels = session.labels([model], [])
-    positive = session.positive(model, labels)
-    try:
-        said = scoring.model_outputs(model.estimator, features, None, labels=labels, positive=positive)
-    except Exception as error:
-        raise StepError(f"version {version} loads but cannot predict: {type(error).__name__}: {error}") from error
-    done = time.perf_counter()
-    now = session.champion.estimator.predict(features)
-    then = model.estimator.predict(features)
-    values = next(iter(scoring.output_values(said).values()))
-    agreement = float(np.mean(now == then)) if labels else float(np.corrcoef(now, then)[0, 1])
-    mean = float(np.mean(values)) if values.dtype.kind == "f" else math.nan
-    return Proof(version, len(features), loaded - started, done - loaded, agreement, mean)
-
-
-def roll_back(session: Session, proof: Proof, *, by: str = "trimtab", why: str = "asked for by hand") -> Change:
-    """Make a proven version the champion again."""
-    return champions.change(
-        session.ledger, session.registry, kind="rollback", expected=session.registry.champion(),
-        to_version=proof.version, run_id=session.run_id, as_of=session.as_of, by=by, why=why,
-    )

@@ -142,6 +142,11 @@ def execute(
         raise StepError(f"{name}: a cell took too long") from error
     except NoSuchKernel as error:
         raise StepError(f"{name}: no ordinary Jupyter kernel is installed; run without --cold") from error
+    except (TrimtabError, OSError):
+        raise
+    except Exception as error:    # a kernel that dies while it starts shows as several kinds of error
+        mark(target, f"The kernel of {name} failed before the notebook was through.", redact)
+        raise StepError(redact(f"{name}: {type(error).__name__}: {error}")) from error
 
 
 def _translated(name: str, error: PapermillExecutionError, redact: Callable[[str], str]) -> TrimtabError:

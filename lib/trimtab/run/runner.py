@@ -19,7 +19,7 @@ from trimtab.act import alerts
 from trimtab.act import champion as champions
 from trimtab.act.ledger import LEASE, now
 from trimtab.decide import signals
-from trimtab.errors import Interrupted, StateError, StepError, TimeLimitError, TrimtabError
+from trimtab.errors import BusyError, Interrupted, StateError, StepError, TimeLimitError, TrimtabError
 from trimtab.params import Loaded
 from trimtab.plain import plain
 from trimtab.run import lifecycle, notebooks, reports
@@ -77,19 +77,29 @@ def run(request: Request) -> Outcome:
         When it could not even start: bad params or data, or another active run. Whatever goes wrong later is part of
         the outcome.
     """
-    loaded = params_module.load(request.params, overrides=request.overrides)
+    with _signals():
+        try:
+            return _run(request, params_module.load(request.params, overrides=request.overrides))
+        except KeyboardInterrupt as stop:
+            raise _interrupted(stop) from None
+
+
+def _run(request: Request, loaded: Loaded) -> Outcome:
+    session = None
     try:
-        session = Session(
-            loaded, as_of=request.as_of, run_id=new_run_id(request.pipeline), dry_run=request.dry_run
-        )
+        session = Session(loaded, as_of=request.as_of, run_id=new_run_id(request.pipeline), dry_run=request.dry_run)
         preflight(session, request)
         return Run(request, session).go()
     except TrimtabError as error:
         error.args = (loaded.redact(str(error)),)
         raise
     finally:
-        if request.dry_run and "session" in locals():
+        if session is not None and request.dry_run:
             shutil.rmtree(session.scratch, ignore_errors=True)
+
+
+def _interrupted(stop: KeyboardInterrupt) -> Interrupted:
+    return Interrupted(stop.args[0] if stop.args else signal.SIGINT)
 
 
 def preflight(session: Session, request: Request) -> None:
@@ -132,6 +142,7 @@ class Run:
         self.loaded: Loaded = session.loaded
         self.champion_before: int | None = None
         self.status = "succeeded"
+        self._lease_lost = False
         self.manifest = Manifest(
             run_id=session.run_id, model=session.params.model, tenant=session.params.tenant,
             pipeline=request.pipeline, status="running", as_of=session.as_of, started_at=now(),
@@ -141,32 +152,39 @@ class Run:
     def go(self) -> Outcome:
         """Take the lease, bring the state in order, execute the pipeline, and say how it went."""
         started = time.perf_counter()
-        session = self.session
+        ledger, run_id = self.session.ledger, self.session.run_id
         threading.Thread(target=reports.prepare, daemon=True).start()
-        taken_over = session.ledger.acquire(session.run_id)
-        error: TrimtabError | None = None
+        try:
+            error = self._execute(ledger.acquire(run_id))
+            with _undisturbed():
+                return self._finish(error, time.perf_counter() - started)
+        finally:
+            # Also when a signal came while the lease was being taken; another run's lease is not touched by this.
+            with _undisturbed(), contextlib.suppress(TrimtabError):
+                ledger.release(run_id)
+
+    def _execute(self, taken_over: str | None) -> TrimtabError | None:
+        """Carry the pipeline out; whatever ends it early becomes the status, and one of our errors."""
         try:
             self._prepare(taken_over)
-            with _heartbeat(session), _signals():
+            with self._heartbeat():
                 PIPELINES[self.request.pipeline](self)
         except KeyboardInterrupt as stop:
-            error = Interrupted(stop.args[0] if stop.args else signal.SIGINT)
             self.status = "interrupted"
+            return _interrupted(stop)
         except TimeLimitError as late:
-            error, self.status = late, "timed_out"
+            self.status = "timed_out"
+            return late
         except TrimtabError as failed:
-            error, self.status = failed, "failed"
+            self.status = "failed"
+            return failed
         except OSError as failed:
-            where = failed.filename or self.folder
-            error, self.status = StateError(f"{where}: {failed.strerror or failed}"), "failed"
+            self.status = "failed"
+            return StateError(f"{failed.filename or self.folder}: {failed.strerror or failed}")
         except Exception as failed:  # noqa: BLE001 -- whatever it is, the run must end in order and give its lease back
-            error, self.status = StepError(f"unexpected {type(failed).__name__}: {failed}"), "failed"
-        finally:
-            with _undisturbed():
-                outcome = self._finish(error, time.perf_counter() - started)
-                with contextlib.suppress(TrimtabError):
-                    session.ledger.release(session.run_id)
-        return outcome
+            self.status = "failed"
+            return StepError(f"unexpected {_sentence(failed)}")
+        return None
 
     def _prepare(self, taken_over: str | None) -> None:
         session = self.session
@@ -177,7 +195,10 @@ class Run:
         self.manifest.save(self.folder)
         if taken_over:
             self.manifest.notes.append(f"run {taken_over} had died; it was marked interrupted and its lease taken over")
-            self._close(self.folder.parent / taken_over)
+            try:
+                self._close(self.folder.parent / taken_over)
+            except Exception as error:  # noqa: BLE001 -- what a dead run left behind must not stop the next one
+                self.manifest.notes.append(f"run {taken_over} has no report: {_sentence(error)}")
         self.manifest.notes += champions.recover(session.ledger, session.registry)
         self.champion_before = session.registry.champion()
         session.ledger.start_run(session.run_id, pipeline=self.request.pipeline, run_dir=str(self.folder))
@@ -209,6 +230,8 @@ class Run:
 
     def step(self, notebook: str) -> Scraps:
         """Execute a notebook and return what it hands on."""
+        if self._lease_lost:
+            raise BusyError("another run of this model took the lease over while this one stood still; it gives way")
         source = notebooks.folder() / f"{notebook}.ipynb"
         target = self.folder / source.name
         step = Step(notebook, file=target.name)
@@ -228,10 +251,11 @@ class Run:
             notebooks.mark(target, f"The run was interrupted while {notebook} was executed.", self.loaded.redact)
             raise
         except TrimtabError as error:
-            step.status, step.error = ("timed_out" if isinstance(error, TimeLimitError) else "failed"), str(error)
+            step.status = "timed_out" if isinstance(error, TimeLimitError) else "failed"
+            step.error = self.loaded.redact(str(error))
             raise
         except Exception as error:
-            step.status, step.error = "failed", self.loaded.redact(f"{type(error).__name__}: {error}")
+            step.status, step.error = "failed", self.loaded.redact(_sentence(error))
             raise StepError(f"{notebook}: {step.error}") from error
         finally:
             step.seconds = round(time.perf_counter() - started, 3)
@@ -253,18 +277,22 @@ class Run:
         manifest.data = next((s.scraps["fingerprint"] for s in manifest.steps if "fingerprint" in s.scraps), None)
         report = None
         try:
-            for step in manifest.steps:
-                step.html = reports.notebook_html(self.folder, step.file) if step.file else None
+            # The state before the pages: a report that cannot be written must not hide how the run ended.
             manifest.save(self.folder)
             session.ledger.finish_run(
                 session.run_id, status=self.status, as_of=session.as_of, error=manifest.error, result=manifest.result
             )
+            session.ledger.close_retrain(session.run_id, manifest.error or "no verdict was reached")
+            for step in manifest.steps:
+                step.html = reports.notebook_html(self.folder, step.file) if step.file else None
+            manifest.save(self.folder)
             report = reports.run_report(self.folder, manifest)
             reports.index(session.home / "runs")
         except Exception as failed:  # noqa: BLE001 -- nbconvert and jinja raise what they like; the lease must go back
             error = error or StateError(f"the run is through, but its report could not be written: {failed}")
         self._tell(manifest)
-        return Outcome(manifest.result, error.exit_code if error else 0, str(error) if error else None, report)
+        told = self.loaded.redact(str(error)) if error else None
+        return Outcome(manifest.result, error.exit_code if error else 0, told, report)
 
     def _tell(self, manifest: Manifest) -> None:
         """Send a message about how the run ended; a failure of that is noted and changes nothing."""
@@ -286,24 +314,29 @@ class Run:
         """Who serves now: in a dry run still the one from before, whatever was decided."""
         return self.champion_before if self.request.dry_run else self.session.registry.champion()
 
+    @contextlib.contextmanager
+    def _heartbeat(self) -> Iterator[None]:
+        """Renew the lease in the background for as long as the run lives."""
+        stop, session = threading.Event(), self.session
 
-@contextlib.contextmanager
-def _heartbeat(session: Session) -> Iterator[None]:
-    """Renew the lease in the background for as long as the run lives."""
-    stop = threading.Event()
+        def beat() -> None:
+            while not stop.wait(LEASE.total_seconds() / 4):
+                with contextlib.suppress(TrimtabError):    # one missed beat is no harm; the next one may come through
+                    self._lease_lost = not session.ledger.renew(session.run_id)
 
-    def beat() -> None:
-        while not stop.wait(LEASE.total_seconds() / 4):
-            with contextlib.suppress(TrimtabError):    # one missed beat is no harm; the next one may come through
-                session.ledger.renew(session.run_id)
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(timeout=5)
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=5)
+
+def _sentence(error: Exception) -> str:
+    """An unexpected error in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 @contextlib.contextmanager

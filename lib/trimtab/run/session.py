@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trimtab import params as params_module
-from trimtab.act import ledger as ledger_module
-from trimtab.act import modelfile
+from trimtab.act import database, modelfile
 from trimtab.act.ledger import Ledger
 from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registered_name
 from trimtab.errors import DataError, ModelFileError, StateError, UsageError
@@ -139,10 +138,10 @@ class Session:
     def ledger(self) -> Ledger:
         """The ledger of this model; in a dry run a copy that is thrown away."""
         self._prepare_home()
-        engine = ledger_module.connect(absolute_url(self.params.store.ledger, self.home))
+        url = absolute_url(self.params.store.ledger, self.home)
         if self.dry_run:
             self.scratch.mkdir(parents=True, exist_ok=True)
-            engine = ledger_module.copy(engine, self.scratch / "ledger.db")
+        engine = database.copy(url, self.scratch / "ledger.db") if self.dry_run else database.connect(url)
         return Ledger(engine, self.params.model, self.params.tenant)
 
     @cached_property
@@ -184,6 +183,7 @@ class Session:
                     f"windows.reference: training: version {self.champion.version} was not trained by Trimtab, so its "
                     "training window is unknown; name a window such as {last: 60d, until: 30d}"
                 )
+            self.refuse_future(self.champion)
             spec = WindowSpec(from_=parse_time(lineage["trained_from"]), to=parse_time(lineage["holdout_until"]))
         return self.records.window("reference", spec)
 
@@ -264,6 +264,36 @@ class Session:
         except StateError as error:
             raise ModelFileError(f"version {version} cannot be fetched: {error}") from error
 
+    def refuse_future(self, model: Model) -> None:
+        """Refuse to measure a model on records that it may have learned from.
+
+        Raises
+        ------
+        UsageError
+            When the session stands before the end of the records that the model was made from.
+        """
+        until = model.lineage.get("holdout_until")
+        if until is not None and self.as_of < parse_time(until):
+            raise UsageError(
+                f"as_of {self.as_of:%Y-%m-%d %H:%M} is before version {model.version} was made (from records up to "
+                f"{parse_time(until):%Y-%m-%d %H:%M}); replay an earlier time in a TRIMTAB_HOME of its own"
+            )
+
+    def require_features(self, model: Model) -> None:
+        """Refuse a model that learned from columns which the params file does not name any more.
+
+        Raises
+        ------
+        UsageError
+            Naming the first of them.
+        """
+        gone = [name for name in model.lineage.get("features", ()) if name not in self.params.data.features]
+        if gone:
+            raise UsageError(
+                f"version {model.version} learned from column {gone[0]!r}, which is not named under data any more, so "
+                "it cannot be used; name it again, or start over under another model name"
+            )
+
     def labels(self, models: Sequence[Model], actual: Sequence[Any]) -> tuple[str, ...]:
         """Class names that occur in any of the models or the outcomes; empty for regression."""
         if self.params.task == "regression":
@@ -292,6 +322,8 @@ class Session:
     def outputs(self, models: Sequence[Model], frame: pd.DataFrame) -> list[Outputs]:
         """What each model says about labelled records; all share labels and order."""
         data = self.params.data
+        for model in models:
+            self.require_features(model)
         actual = frame[data.label].tolist()
         labels = self.labels(models, actual)
         positive = self.positive(models[0], labels)

@@ -1,0 +1,71 @@
+"""How is the ledger's database opened, and copied for a dry run?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from trimtab.act import tables
+from trimtab.errors import StateError
+
+
+def connect(url: str) -> sa.Engine:
+    """Open the ledger, making its tables when they are missing.
+
+    Raises
+    ------
+    StateError
+        When the database cannot be opened or written.
+    """
+    try:
+        engine = sa.create_engine(url)
+    except (SQLAlchemyError, ImportError) as error:    # no URL at all, or a driver that is not installed
+        raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    try:
+        tables.metadata.create_all(engine)
+    except SQLAlchemyError as error:
+        if "already exists" not in str(error):    # two first runs made the tables at once
+            raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
+        tables.metadata.create_all(engine)
+    return engine
+
+
+def copy(url: str, file: Path) -> sa.Engine:
+    """A copy of the ledger in a SQLite file, for a dry run; an existing one is used again by its later steps.
+
+    A SQLite ledger that does not exist yet is not made for it.
+    """
+    fresh = not file.exists()
+    twin = connect(f"sqlite:///{file}")
+    if fresh and not _missing(url):
+        engine = connect(url)
+        with engine.connect() as source, twin.begin() as target:
+            for table in tables.metadata.sorted_tables:
+                rows = [dict(row) for row in source.execute(sa.select(table)).mappings()]
+                if rows:
+                    target.execute(table.insert(), rows)
+        engine.dispose()
+    return twin
+
+
+def reason(error: Exception) -> str:
+    """The database's own words, without SQLAlchemy's around them."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _missing(url: str) -> bool:
+    return url.startswith("sqlite:") and not Path(sa.make_url(url).database or "").exists()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 30000")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")    # a promotion must survive a power cut
+    cursor.close()

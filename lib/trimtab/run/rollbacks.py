@@ -1,0 +1,110 @@
+"""How does an older version come back? A target, proof that it can serve, then the change; as notebook 05 calls it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trimtab.act import champion as champions
+from trimtab.act.champion import Change
+from trimtab.decide import rollback
+from trimtab.errors import StepError
+from trimtab.measure import scoring
+from trimtab.run.session import Session
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PROOF_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Evidence that a version can serve: its file is the registered one, it loads and it predicts recent records.
+
+    Attributes
+    ----------
+    rows : int
+        Recent records that it predicted.
+    agreement : float
+        With the champion on these: share of equal classes, or correlation of numbers; nan when the champion is broken.
+    mean_score : float
+        Of what it predicted, when those are numbers.
+    """
+
+    version: int
+    rows: int
+    load_seconds: float
+    predict_seconds: float
+    agreement: float
+    mean_score: float
+
+
+def target_version(session: Session, to: int | None = None) -> int:
+    """The version to roll back to; see `decide.rollback.choose_target`."""
+    known = [version.version for version in session.registry.versions()]
+    return rollback.choose_target(session.ledger.served(), session.registry.champion(), known, to)
+
+
+def prove(session: Session, version: int) -> Proof:
+    """Prove that a version can serve before anything moves: load it from its checked file, predict recent records.
+
+    Raises
+    ------
+    ModelFileError
+        When its file is missing, altered, corrupt or not reviewed.
+    StepError
+        When it cannot predict, or learned from columns that are not named any more.
+    """
+    started = time.perf_counter()
+    model = session.model(version)
+    session.require_features(model)
+    loaded = time.perf_counter()
+    window = session.records.window("current", session.params.windows.current)
+    features = session.frame(window, labelled=False)[list(session.params.data.features)].tail(_PROOF_ROWS)
+    labels = session.labels([model], [])
+    positive = session.positive(model, labels)
+    try:
+        said = scoring.model_outputs(model.estimator, features, None, labels=labels, positive=positive)
+    except Exception as error:
+        raise StepError(f"version {version} loads but cannot predict: {type(error).__name__}: {error}") from error
+    done = time.perf_counter()
+    values = next(iter(scoring.output_values(said).values()))
+    mean = float(np.mean(values)) if values.dtype.kind == "f" else math.nan
+    agreement = _agreement(session, features, model.estimator.predict(features))
+    return Proof(version, len(features), loaded - started, done - loaded, agreement, mean)
+
+
+def _agreement(session: Session, features: pd.DataFrame, then: np.ndarray[Any, Any]) -> float:
+    """How much the champion says the same; nan where it cannot say anything, for then the rollback is wanted most."""
+    try:
+        now = session.champion.estimator.predict(features)
+    except Exception:  # noqa: BLE001 -- a champion that is broken in whatever way must not stand in its own way out
+        return math.nan
+    if session.params.task == "classification":
+        return float(np.mean(scoring.label_array(now) == scoring.label_array(then)))
+    if np.array_equal(now, then):
+        return 1.0
+    if np.ptp(now) == 0 or np.ptp(then) == 0:    # a constant has no correlation with anything
+        return math.nan
+    return float(np.corrcoef(now, then)[0, 1])
+
+
+def roll_back(session: Session, proof: Proof, *, by: str = "trimtab", why: str = "asked for by hand") -> Change:
+    """Make a proven version the champion again."""
+    return champions.change(
+        session.ledger, session.registry, kind="rollback", expected=session.registry.champion(),
+        to_version=proof.version, run_id=session.run_id, as_of=session.as_of, by=by, why=why,
+    )
+
+
+def rollback_facts(change: Change, proof: Proof) -> dict[str, Any]:
+    """What later steps need to know of a rollback."""
+    return {
+        "champion_before": change.from_version, "champion_after": change.to_version,
+        "proof_rows": proof.rows, "agreement": proof.agreement,
+    }

@@ -1,0 +1,193 @@
+"""Where are the records, and does the table fit the params file? Columns come out with the types of their roles.
+
+Only what a table's schema and its times say is checked here; values are looked at as of a time, in `records.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+from ibis.common.exceptions import TableNotFound
+
+from trimtab.errors import DataError
+from trimtab.settings import Data
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_READERS = {
+    ".parquet": "read_parquet", ".pq": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv",
+    ".json": "read_json", ".jsonl": "read_json", ".ndjson": "read_json",
+}
+_COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
+
+
+def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
+    """Open the backend and the table, whichever way `connect` and `table` name them."""
+    try:
+        backend = ibis.connect(data.connect)
+    except ModuleNotFoundError as error:
+        raise DataError(f"data.connect: this backend needs a package that is not installed: {error.name}") from None
+    except Exception as error:
+        raise DataError(f"data.connect: cannot connect: {first_line(error)}") from error
+    if backend.name == "duckdb":
+        backend.raw_sql("SET TimeZone = 'UTC'")
+        backend.raw_sql("SET disable_parquet_prefetching = true")    # it holds whole row groups, for remote files' sake
+    reader = _reader(data.table) if backend.name == "duckdb" else None
+    try:
+        if reader is None:
+            return backend, backend.table(data.table)
+        return backend, getattr(backend, reader)(_find(data.table, folders))
+    except DataError:
+        raise
+    except TableNotFound:
+        told = "there is no such table (a file's name ends in .parquet, .csv or .jsonl)"
+        raise DataError(f"data.table: {data.table}: {told}") from None
+    except Exception as error:
+        raise DataError(f"data.table: {data.table}: cannot be read: {first_line(error)}") from error
+
+
+def _reader(table: str) -> str | None:
+    suffixes = [suffix.lower() for suffix in Path(table).suffixes if suffix.lower() not in _COMPRESSED]
+    return _READERS.get(suffixes[-1]) if suffixes else None
+
+
+def _find(table: str, folders: Sequence[Path]) -> str:
+    """The first folder in which the file, or a file that the glob matches, exists."""
+    if Path(table).is_absolute():
+        folders = [Path("/")]
+    for folder in folders:
+        relative = Path(table).relative_to("/") if Path(table).is_absolute() else Path(table)
+        if next(folder.glob(str(relative)), None) is not None:
+            return str(folder / relative)
+    looked = ", ".join(str(folder) for folder in folders)
+    raise DataError(f"data.table: {table}: there is no such file (looked in {looked})")
+
+
+def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
+    """The named columns, times as naive UTC; a column without any type, for it is all null, gets that of its role.
+
+    Parameters
+    ----------
+    data : Data
+        Columns and their roles.
+    table : ibis Table
+        The source.
+    source : str
+        How messages call it.
+    run : callable
+        Runs an expression.
+
+    Raises
+    ------
+    DataError
+        When a column is missing or of the wrong type, there are no records, or a time is none.
+    """
+    _check_names(data, table, source)
+    typed: dict[str, ir.Value] = {name: _as_timestamp(data, table, name, source) for name in _times(data)}
+    for name in data.columns:
+        if name not in typed and _untyped(table[name].type()):
+            numbers = (*data.numeric, *data.confidences, *data.rates, data.score)
+            typed[name] = ibis.null("float64" if name in numbers else "string")
+    found = table.select(*data.columns).mutate(**typed)
+    _check_times(data, table, found, source, run)
+    _check_types(data, found, source)
+    return found
+
+
+def _check_names(data: Data, table: ir.Table, source: str) -> None:
+    """Every named column exists."""
+    names = table.columns
+    for name in data.columns:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(names)[:30])}"
+            raise DataError(f"{source}: there is no column {name!r} ({role(data, name)}); {hint}")
+
+
+def _check_types(data: Data, table: ir.Table, source: str) -> None:
+    """Every column is of a type that fits its role."""
+    schema = table.schema()
+
+    def number(kind: dt.DataType) -> bool:
+        return bool(kind.is_numeric() or kind.is_boolean())
+
+    def single(kind: dt.DataType) -> bool:
+        return not kind.is_nested()
+
+    def label(kind: dt.DataType) -> bool:
+        return number(kind) or kind.is_string()
+
+    wanted: list[tuple[tuple[str | None, ...], Callable[[dt.DataType], bool], str]] = [
+        ((*data.numeric, *data.confidences, *data.rates, data.score), number, "numbers"),
+        (data.text, dt.DataType.is_string, "text"),
+        ((*data.categorical, *data.segments, data.id), single, "single values"),
+        ((data.label, data.prediction), label, "labels or numbers"),
+    ]
+    for names, fits, what in wanted:
+        for name in names:
+            if name is not None and not fits(schema[name]):
+                raise DataError(f"{source}: column {name!r} ({role(data, name)}) holds {schema[name]}, not {what}")
+
+
+def _times(data: Data) -> list[str]:
+    return [name for name in (data.time, data.label_time) if name is not None]
+
+
+def _untyped(kind: dt.DataType) -> bool:
+    return bool(kind.is_unknown() or kind.is_null())
+
+
+def _as_timestamp(data: Data, table: ir.Table, name: str, source: str) -> ir.TimestampValue:
+    """A column of times as naive UTC; text that is no time becomes null."""
+    column, kind = table[name], table[name].type()
+    if kind.is_string():
+        return column.try_cast("timestamp")
+    if _untyped(kind):
+        return ibis.null("timestamp")
+    if not (kind.is_timestamp() or kind.is_date()):
+        raise DataError(f"{source}: column {name!r} (data.{role(data, name)}) holds {kind}, not times")
+    return column.cast("timestamp")
+
+
+def _check_times(
+    data: Data, table: ir.Table, found: ir.Table, source: str, run: Callable[[ir.Table], pa.Table]
+) -> None:
+    """There are records, some of them have a time, and whatever stands in the place of a time is one."""
+    known = {f"known{i}": found[name].count() for i, name in enumerate(_times(data))}
+    seen = run(found.aggregate(rows=found.count(), **known)).to_pylist()[0]
+    if not seen["rows"]:
+        raise DataError(f"{source}: the table is empty")
+    if not seen["known0"]:
+        raise DataError(f"{source}: column {data.time!r} (data.time) holds no time that can be read")
+    for i, name in enumerate(_times(data)):
+        if seen[f"known{i}"] < seen["rows"] and table[name].type().is_string():
+            wrong = table[name].notnull() & _as_timestamp(data, table, name, source).isnull()
+            odd = run(table.filter(wrong).select(name).limit(1)).to_pylist()
+            if odd:
+                told = f"column {name!r} (data.{role(data, name)}) holds {odd[0][name]!r}, which is no time"
+                raise DataError(f"{source}: {told}")
+
+
+def role(data: Data, name: str) -> str:
+    """The part that a column plays; the first, when there are several."""
+    for role in ("time", "id", "label", "label_time", "prediction", "score"):
+        if getattr(data, role) == name:
+            return role
+    for role in ("numeric", "categorical", "text", "segments", "rates", "confidences"):
+        if name in getattr(data, role):
+            return role
+    return "other"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line of text."""
+    lines = str(error).strip().splitlines()
+    return re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "?", lines[0][:300]) if lines else type(error).__name__

@@ -1,0 +1,112 @@
+"""Whatever signal ends a run: the status is right, the lease free, the champion whole, and nothing runs on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import BINARY, binary_table, merged
+from test_training import _is_running, _wait_until
+
+from trimtab.run import notebooks
+from trimtab.run.runner import Request, run
+
+TRIMTAB = Path(sys.executable).with_name("trimtab")
+TESTS = Path(__file__).parent
+
+
+def _params(project: Callable[..., Path], home: Path) -> Path:
+    """A params file whose training never ends, and says when it has begun."""
+    tree: dict[str, Any] = merged(BINARY)
+    tree["estimator"] = {"class": "test_training.Misbehaving", "params": {"pid_file": str(home / "pids")}}
+    return project(tree, binary_table(800), name="endless.yaml")
+
+
+def _start(params: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [TRIMTAB, "run", "baseline", "-p", params, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(TESTS)}, start_new_session=True,
+    )
+
+
+def _manifest(home: Path) -> dict[str, Any]:
+    (path,) = home.glob("runs/demo/*/run.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def test_ctrl_c_in_the_middle_of_a_cell_ends_the_run_and_its_kernel(
+    project: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "books").mkdir()
+    shutil.copy(TESTS / "notebooks" / "sleeps.ipynb", home / "books" / "01_baseline.ipynb")
+    monkeypatch.setattr(notebooks, "folder", lambda: home / "books")
+    monkeypatch.setenv("SLEEPING", str(home / "sleeping"))
+
+    def press_when_it_sleeps() -> None:
+        _wait_until((home / "sleeping").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press_when_it_sleeps).start()
+    outcome = run(Request(pipeline="baseline", params=project(BINARY, binary_table(800)), progress=False))
+    assert (outcome.exit_code, outcome.result["status"]) == (130, "interrupted")
+    assert _manifest(home)["steps"][0]["status"] == "interrupted"
+    kernel = int((home / "sleeping").read_text())
+    _wait_until(lambda: not _is_running(kernel))
+
+
+def test_sigterm_during_training_ends_the_run_cleanly(project: Callable[..., Path], home: Path) -> None:
+    running = _start(_params(project, home))
+    _wait_until((home / "pids").exists)
+    running.terminate()
+    said, told = running.communicate(timeout=60)
+    assert running.returncode == 143, told
+    result = json.loads(said)
+    assert (result["status"], result["champion_after"]) == ("interrupted", None)
+    manifest = _manifest(home)
+    (step,) = manifest["steps"]
+    assert (manifest["status"], step["status"]) == ("interrupted", "interrupted")
+    assert "was interrupted while 01_baseline" in (Path(result["run_dir"]) / step["file"]).read_text()
+    assert (Path(result["run_dir"]) / "report.html").exists()
+    training = int((home / "pids").read_text().split()[0])
+    _wait_until(lambda: not _is_running(training))
+    again = subprocess.run([TRIMTAB, "history", "-p", home / "endless.yaml", "--json"], capture_output=True, text=True)
+    known = json.loads(again.stdout)
+    assert [run["status"] for run in known["runs"]] == ["interrupted"]
+    assert known["changes"] == []
+    assert known["retrain_events"][0]["finished_at"] is not None
+
+
+def test_killed_runner_is_succeeded_by_the_next_run_which_closes_it(project: Callable[..., Path], home: Path) -> None:
+    running = _start(_params(project, home))
+    _wait_until((home / "pids").exists)
+    busy = subprocess.run(
+        [TRIMTAB, "run", "baseline", "-p", project(BINARY)], capture_output=True, text=True, check=False
+    )
+    assert busy.returncode == 3
+    assert f"is active (process {running.pid} on " in busy.stderr
+    dead = _manifest(home)["run_id"]
+    running.kill()
+    running.communicate()
+    training = int((home / "pids").read_text().split()[0])
+    _wait_until(lambda: not _is_running(training))
+    done = subprocess.run(
+        [TRIMTAB, "run", "baseline", "-p", project(BINARY), "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["status"], result["champion_after"]) == ("succeeded", 1)
+    notes = json.loads((Path(result["run_dir"]) / "run.json").read_text())["notes"]
+    assert notes == [f"run {dead} had died; it was marked interrupted and its lease taken over"]
+    closed = json.loads((home / "runs" / "demo" / dead / "run.json").read_text())
+    assert closed["status"] == "interrupted"
+    assert closed["steps"][0]["status"] == "interrupted"
