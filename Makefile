@@ -43,7 +43,7 @@ lab: setup data/flights.parquet
 	$(BIN)/jupyter lab --notebook-dir . notebooks
 
 test: setup data/flights.parquet lint check-types
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 	$(MAKE) --no-print-directory nbval
 
 lint: setup

@@ -66,7 +66,9 @@ def binary_table(rows: int = 3000, *, seed: int = 0, days: int = 120, shift: flo
 def multiclass_table(rows: int = 3000, *, seed: int = 0, days: int = 120) -> pd.DataFrame:
     """Three classes that a text and an amount tell apart."""
     rng = np.random.default_rng(seed)
-    words = {"food": ["bread", "milk", "cheese"], "rent": ["flat", "lease", "deposit"], "fun": ["cinema", "game", "book"]}
+    words = {
+        "food": ["bread", "milk", "cheese"], "rent": ["flat", "lease", "deposit"], "fun": ["cinema", "game", "book"],
+    }
     label = rng.choice(list(words), rows, p=[0.5, 0.2, 0.3])
     text = [" ".join(rng.choice(words[c], 2)) + " " + rng.choice(["card", "cash"]) for c in label]
     amount = np.exp(rng.normal(size=rows)) * pd.Series(label).map({"food": 20, "rent": 900, "fun": 30}).to_numpy()

@@ -97,7 +97,8 @@ def check(reference: Any, current: Any, *, settings: DriftSettings | None = None
     before, after = (_window(backend, name, data) for name, data in (("reference", reference), ("current", current)))
     different = sorted(set(before.table.columns) ^ set(after.table.columns))
     if different:
-        raise DataError(f"the two tables differ in their columns: only one of them has {', '.join(map(repr, different))}")
+        names = ", ".join(map(repr, different))
+        raise DataError(f"the two tables differ in their columns: only one of them has {names}")
     watched, left_out = _watched(backend, before)
     profiles = [count_profile(backend, before, watched, None)]
     profiles.append(count_profile(backend, after, watched, profiles[0].bins))

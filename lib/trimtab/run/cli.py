@@ -35,7 +35,7 @@ def run(
     dry_run: Annotated[bool, typer.Option(help="Measure and decide everything, change nothing.")] = False,
     as_json: Json = False,
     cold: Annotated[bool, typer.Option("--cold", help="Use ordinary kernels instead of warm ones.")] = False,
-    to: Annotated[int | None, typer.Option(help="Rollback: the version to go back to; by default the previous.")] = None,
+    to: Annotated[int | None, typer.Option(help="Rollback: the version to go back to; else the previous.")] = None,
     by: Annotated[str | None, typer.Option(help="Rollback: who asks for it.")] = None,
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
 ) -> None:
@@ -153,7 +153,8 @@ def _tell(result: dict[str, Any], report: Path | None) -> None:
     """The outcome in a few lines for a person."""
     decision, guard = result["decision"], result["guard"]
     before, after = result["champion_before"], result["champion_after"]
-    print(f"{result['model']}: {result['pipeline']} as of {result['as_of']}: {result['status']} in {result['seconds']} s")
+    what = f"{result['model']}: {result['pipeline']} as of {result['as_of']}"
+    print(f"{what}: {result['status']} in {result['seconds']} s")
     if decision:
         asks = "retrain" if decision["needs_retrain"] else "no retraining needed"
         print(f"  decision: {asks} (severity {decision['severity']})")

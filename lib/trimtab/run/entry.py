@@ -10,7 +10,7 @@ import sys
 
 from trimtab.run import server
 
-_LAZY_COLLECTION = 200_000, 50, 50    # imports make much and drop little; looking for garbage takes a sixth of their time
+_LAZY_COLLECTION = 200_000, 50, 50    # imports drop little, and looking for garbage takes a sixth of their time
 _MLFLOW = ("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store")
 
 

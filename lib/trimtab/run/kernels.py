@@ -4,8 +4,8 @@ Importing scikit-learn, MLflow, Ibis and matplotlib takes longer than most noteb
 forkserver imports them once (`trimtab.run.preload`) and forks a kernel per notebook. Each kernel is a process of its
 own, in its own session; nothing that a notebook changes reaches the next one.
 
-`server.start()` early, then hand `WarmKernelManager` to papermill as ``kernel_manager_class``. Where `server.available()`
-says no, an ordinary kernel does the same work, only later.
+`server.start()` early, then hand `WarmKernelManager` to papermill as ``kernel_manager_class``. Where
+`server.available()` says no, an ordinary kernel does the same work, only later.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import threading
 import types
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -146,7 +147,7 @@ class KernelProcess:
 class ForkserverProvisioner(LocalProvisioner):
     """Jupyter kernel provisioner that forks the kernel from the warm server instead of starting a program."""
 
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:  # noqa: ARG002 -- the base class names it
         """Fork a kernel; `cmd` is ignored but for being there.
 
         Raises
@@ -157,7 +158,7 @@ class ForkserverProvisioner(LocalProvisioner):
         server.start()
         manager: Any = self.parent
         environment = kernel_environment(kwargs.get("env") or os.environ)
-        self.cwd = str(kwargs.get("cwd") or os.getcwd())
+        self.cwd = str(kwargs.get("cwd") or Path.cwd())
         try:
             # Blocks until the server has imported everything. A signal gets through; waiting in a thread would not
             # let it end the program.

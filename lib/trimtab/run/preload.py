@@ -46,8 +46,8 @@ MODULES = (
     "trimtab.tables",
 )
 """In the order of their import. `matplotlib_inline.backend_inline` is missing on purpose: its import hooks into the
-running shell, so it belongs to the kernel. MLflow is missing because a drift analysis never needs it, and would wait for
-it."""
+running shell, so it belongs to the kernel. MLflow is missing because a drift analysis never needs it, and would
+wait for it."""
 
 UNUSED = ("rfc3987_syntax", "pytest")
 """Costly modules (1.1 s and 0.3 s) that jsonschema and skops import when they can, and do not need."""
@@ -59,7 +59,7 @@ IMPORT_ENVIRONMENT = {
 
 
 def load(also: Sequence[str] = ()) -> None:
-    """Import `MODULES`, and those named besides, into this process so that it can be forked: one thread, quiet, deaf to the terminal."""
+    """Import `MODULES`, and those named besides, so that this process can be forked: one thread, quiet, deaf."""
     gc.disable()  # imports make little garbage, and looking for it takes a sixth of the time
     os.setsid()  # Ctrl-C goes to the terminal's process group: the runner alone decides what it stops
     os.dup2(2, 1)  # standard output carries the runner's JSON and nothing else

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import signal
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import params as params_module
-from trimtab.act import alerts
+from trimtab.act import alerts, estimators
 from trimtab.act import champion as champions
 from trimtab.act.ledger import LEASE, now
 from trimtab.decide import signals
-from trimtab.errors import BusyError, Interrupted, StateError, StepError, TimeLimitError, TrimtabError
+from trimtab.errors import BusyError, Interrupted, ParamsError, StateError, StepError, TimeLimitError, TrimtabError
+from trimtab.measure import scoring
 from trimtab.params import Loaded
 from trimtab.plain import plain
 from trimtab.run import lifecycle, notebooks, reports
@@ -107,7 +109,7 @@ def preflight(session: Session, request: Request) -> None:
 
     Raises
     ------
-    ParamsError, DataError, UsageError
+    ParamsError, DataError, UsageError, StateError
         For what the run could not go on with.
     """
     params = session.params
@@ -115,13 +117,37 @@ def preflight(session: Session, request: Request) -> None:
     signals.triggers_for(params.drift, params.triggers)
     for name in NOTEBOOKS[request.pipeline]:
         notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
+    _check_place(session.run_dir)
     session.check()
-    if request.pipeline in {"baseline", "retrain"}:
-        session.training_windows()
     if request.pipeline != "baseline":
         session.records.window("current", params.windows.current)
     if request.pipeline in {"drift", "retrain"} and params.windows.reference != "training":
         session.reference_window()
+    if request.pipeline != "rollback":
+        _check_training(session)
+
+
+def _check_place(folder: Path) -> None:
+    """Whether the run's folder can be made, without making it."""
+    above = next(path for path in folder.parents if path.exists())
+    if not above.is_dir():
+        raise StateError(f"{above}: is a file in the place of a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise StateError(f"{above}: cannot be written")
+
+
+def _check_training(session: Session) -> None:
+    """Whether a model could be trained; a drift analysis asks that too, for its guardrails count the records."""
+    params = session.params
+    training, _ = session.training_windows()
+    session.records.check_label(params.task)
+    if params.task == "classification":
+        classes = session.records.classes(training)
+        try:
+            scoring.choose_positive(tuple(classes), classes, params.data.positive)
+        except ValueError as error:
+            raise ParamsError(f"data.positive: {error} in the {training}") from None
+    estimators.check(params.estimator.named().values(), params.task)
 
 
 def parameters(session: Session, request: Request, notebook: str) -> dict[str, Any]:
