@@ -274,6 +274,25 @@ class Records:
                 raise DataError(f"{self.source}: column {self.data.id!r} is not unique: {shown!r} occurs {n} times")
         return contract
 
+    def check_label(self, task: str) -> None:
+        """Check that the label is what the task needs: numbers, or the names of classes.
+
+        Raises
+        ------
+        DataError
+            For text in a regression, and for fractions in a classification.
+        """
+        column = self.visible[self._label]
+        if task == "regression" and not (column.type().is_numeric() or column.type().is_boolean()):
+            told = f"column {self._label!r} (label) holds {column.type()}; regression needs numbers"
+            raise DataError(f"{self.source}: {told}")
+        if task == "classification" and column.type().is_floating():
+            fractions = self.visible.filter(column != column.floor()).select(self._label)
+            odd = self.arrow(fractions.limit(1)).to_pylist()
+            if odd:
+                told = f"column {self._label!r} (label) holds {odd[0][self._label]}; classification needs classes"
+                raise DataError(f"{self.source}: {told}, not fractions")
+
     def classes(self, window: Window) -> dict[str, int]:
         """How often each label occurs in a window, most frequent first; unknown labels are left out."""
         table = window.table.filter(window.table[self._label].notnull())

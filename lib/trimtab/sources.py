@@ -72,7 +72,7 @@ def _find(table: str, folders: Sequence[Path]) -> str:
 
 
 def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
-    """The named columns, times as naive UTC; a column without any type, for it is all null, gets that of its role.
+    """The named columns: times as naive UTC, decimals as floats, and what is all null and has no type as its role's.
 
     Parameters
     ----------
@@ -96,6 +96,8 @@ def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], 
         if name not in typed and _untyped(table[name].type()):
             numbers = (*data.numeric, *data.confidences, *data.rates, data.score)
             typed[name] = ibis.null("float64" if name in numbers else "string")
+        elif table[name].type().is_decimal():    # models know no decimals
+            typed[name] = table[name].cast("float64")
     found = table.select(*data.columns).mutate(**typed)
     _check_times(data, table, found, source, run)
     _check_types(data, found, source)

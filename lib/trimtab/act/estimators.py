@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import multiprocessing
+from collections.abc import Collection, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from trimtab.errors import ParamsError
+from trimtab.errors import DataError, ParamsError
 from trimtab.settings import Candidate, Data
 
 _MOST_TERMS = 2000
+_SPLITS_ON_THRESHOLDS = ("Tree", "Forest", "Boost", "Bagging", "XGB", "LGBM")
 
 
 def load_class(path: str) -> type:
@@ -23,8 +28,8 @@ def load_class(path: str) -> type:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ParamsError(f"estimator.class: {path}: cannot be imported: {error}") from None
+    except Exception as error:  # noqa: BLE001 -- a module of somebody else's may raise whatever it likes
+        raise ParamsError(f"estimator.class: {path}: cannot be imported: {error or type(error).__name__}") from None
     if not (isinstance(found, type) and hasattr(found, "fit") and hasattr(found, "predict")):
         raise ParamsError(f"estimator.class: {path}: is no class with fit and predict")
     return found
@@ -43,20 +48,64 @@ def make(candidate: Candidate, task: str) -> Any:
     kind = load_class(candidate.class_)
     try:
         estimator = kind(**candidate.params)
+        if hasattr(estimator, "_validate_params"):    # scikit-learn itself looks at values only when fitting
+            estimator._validate_params()
     except TypeError as error:
         known = ", ".join(list(inspect.signature(kind).parameters)[:30])
         raise ParamsError(f"estimator.params: {candidate.class_}: {error}; it takes {known}") from None
+    except Exception as error:  # noqa: BLE001 -- as above
+        raise ParamsError(f"estimator.params: {candidate.class_}: {' '.join(str(error).split())}") from None
     wrong = is_regressor(estimator) if task == "classification" else is_classifier(estimator)
     if wrong:
         raise ParamsError(f"estimator.class: {candidate.class_} does not fit task: {task}")
     return estimator
 
 
-def build(candidate: Candidate, data: Data, task: str) -> Any:
+def check(candidates: Iterable[Candidate], task: str) -> None:
+    """Make every estimator once, in a process of its own: importing scikit-learn here would cost seconds.
+
+    Raises
+    ------
+    ParamsError
+        When one of them cannot be made.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("forkserver")) as pool:
+        for candidate in candidates:
+            try:
+                pool.submit(_try, candidate, task).result()
+            except BrokenProcessPool:
+                told = f"estimator.class: {candidate.class_}: importing it ended the process"
+                raise ParamsError(told) from None
+
+
+def _try(candidate: Candidate, task: str) -> None:
+    make(candidate, task)
+
+
+def build(candidate: Candidate, data: Data, task: str, *, empty: Collection[str] = ()) -> Any:
     """A pipeline of column preparation and estimator.
 
-    Numeric columns pass as they are (with the median in the place of missing values where the estimator cannot take
-    them), categorical ones become codes for trees and indicator columns elsewhere, text becomes TF-IDF weights.
+    Numeric columns pass as floats (with the median in the place of missing values where the estimator cannot take
+    them), categorical ones become codes for trees and indicator columns elsewhere, text becomes TF-IDF weights, of
+    which a missing text has none.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        The class and its params.
+    data : Data
+        Columns and their roles.
+    task : str
+        Classification or regression.
+    empty : collection of str
+        Columns without any value in the training records: there is nothing to learn from them, so they are left out.
+
+    Raises
+    ------
+    ParamsError
+        When the estimator cannot be made.
+    DataError
+        When all columns are empty.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
@@ -68,37 +117,58 @@ def build(candidate: Candidate, data: Data, task: str) -> Any:
         takes_missing, takes_sparse = tags.allow_nan, tags.sparse
     except AttributeError:    # a class outside scikit-learn's own
         takes_missing, takes_sparse = False, False
-    steps = _numeric(data, takes_missing) + _categorical(data, estimator) + _text(data)
+    numeric, categorical, text = ([n for n in names if n not in empty] for names in _by_role(data))
+    steps = _numeric(numeric, takes_missing) + _categorical(categorical, estimator) + _text(text)
+    if not steps:
+        raise DataError(f"none of the columns {', '.join(data.features)} holds a value in the training window")
     columns = ColumnTransformer(steps, sparse_threshold=0.3 if takes_sparse else 0.0, verbose_feature_names_out=False)
     return Pipeline([("columns", columns), ("estimator", estimator)])
 
 
-def _numeric(data: Data, takes_missing: bool) -> list[tuple[str, Any, list[str]]]:
+def _by_role(data: Data) -> tuple[tuple[str, ...], ...]:
+    return data.numeric, data.categorical, data.text
+
+
+def _numeric(names: list[str], takes_missing: bool) -> list[tuple[str, Any, list[str]]]:
     from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import StandardScaler
 
-    if not data.numeric:
+    if not names:
         return []
-    step = "passthrough" if takes_missing else SimpleImputer(strategy="median", keep_empty_features=True)
-    return [("numeric", step, list(data.numeric))]
+    # A scaler that does not scale: of pandas' nullable integers and booleans it makes floats, and passes the rest.
+    floats = StandardScaler(with_mean=False, with_std=False)
+    return [("numeric", floats if takes_missing else SimpleImputer(strategy="median"), names)]
 
 
-def _categorical(data: Data, estimator: Any) -> list[tuple[str, Any, list[str]]]:
+def _categorical(names: list[str], estimator: Any) -> list[tuple[str, Any, list[str]]]:
     """Codes for what splits on thresholds, indicators for what multiplies."""
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-    if not data.categorical:
+    if not names:
         return []
-    by_thresholds = any(word in type(estimator).__name__ for word in ("Tree", "Forest", "Boost", "Bagging", "XGB", "LGBM"))
+    by_thresholds = any(word in type(estimator).__name__ for word in _SPLITS_ON_THRESHOLDS)
     encoder = (
         OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
         if by_thresholds
         else OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=5, max_categories=200)
     )
-    return [("categorical", encoder, list(data.categorical))]
+    return [("categorical", encoder, names)]
 
 
-def _text(data: Data) -> list[tuple[str, Any, str]]:
-    """One vocabulary per text column."""
+def _text(names: list[str]) -> list[tuple[str, Any, list[str]]]:
+    """One vocabulary per text column; whoever serves the model may give None or NaN for a missing text."""
+    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
 
-    return [(f"text_{name}", TfidfVectorizer(max_features=_MOST_TERMS), name) for name in data.text]
+    def filled(missing: object) -> Any:
+        return SimpleImputer(missing_values=missing, strategy="constant", fill_value="", keep_empty_features=True)
+
+    def step() -> Any:
+        # All of it is scikit-learn's and NumPy's own, so that a model file loads where there is no Trimtab.
+        vocabulary = TfidfVectorizer(max_features=_MOST_TERMS)
+        return make_pipeline(filled(np.nan), filled(None), FunctionTransformer(np.ravel), vocabulary)
+
+    return [(f"text_{name}", step(), [name]) for name in names]

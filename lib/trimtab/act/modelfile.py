@@ -18,6 +18,7 @@ FILE = "model.skops"
 # Types beyond those that skops itself trusts, each looked at: plain data of fitted models, nothing that runs code.
 REVIEWED = frozenset({
     "numpy.dtype",
+    "numpy.ravel",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",

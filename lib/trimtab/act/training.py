@@ -143,8 +143,10 @@ def _fit(
     _end_with_parent()
     try:
         started = time.perf_counter()
-        pipeline = estimators.build(candidate, data, task)
-        pipeline.fit(records[list(data.features)], records[data.label])
+        features = records[list(data.features)]
+        empty = features.columns[features.isna().all()].tolist()
+        pipeline = estimators.build(candidate, data, task, empty=empty)
+        pipeline.fit(features, records[data.label])
         seconds = time.perf_counter() - started
         package = candidate.class_.partition(".")[0]
         modelfile.save(pipeline, folder, package=package, requirements=_requirements(package))

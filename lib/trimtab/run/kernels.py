@@ -87,7 +87,7 @@ class KernelProcess:
         self._process = context.Process(
             target=_run_kernel, name="trimtab-kernel", args=(connection_file, cwd, environment)
         )
-        with _without_main_module():
+        with without_main_module():
             self._process.start()
         _running.add(self)
         # multiprocessing joins its children at exit; a kernel left over by an error would make that wait forever. Exit
@@ -189,9 +189,11 @@ class WarmKernelManager(AsyncKernelManager):
 
 
 @contextlib.contextmanager
-def _without_main_module() -> Iterator[None]:
-    # multiprocessing tells the child to import the parent's main script. A kernel has a main module of its own: the
-    # notebook's. Running the parent's there would cost time and could do anything.
+def without_main_module() -> Iterator[None]:
+    """Start processes that do not import the main script: that would cost time, and could do anything.
+
+    A kernel has a main module of its own anyway, the notebook's.
+    """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:

@@ -24,7 +24,7 @@ from trimtab.errors import BusyError, Interrupted, ParamsError, StateError, Step
 from trimtab.measure import scoring
 from trimtab.params import Loaded
 from trimtab.plain import plain
-from trimtab.run import lifecycle, notebooks, reports
+from trimtab.run import kernels, lifecycle, notebooks, reports
 from trimtab.run import manifest as manifests
 from trimtab.run.manifest import Manifest, Step
 from trimtab.run.pipelines import NOTEBOOKS, PIPELINES
@@ -147,7 +147,8 @@ def _check_training(session: Session) -> None:
             scoring.choose_positive(tuple(classes), classes, params.data.positive)
         except ValueError as error:
             raise ParamsError(f"data.positive: {error} in the {training}") from None
-    estimators.check(params.estimator.named().values(), params.task)
+    with kernels.without_main_module():
+        estimators.check(params.estimator.named().values(), params.task)
 
 
 def parameters(session: Session, request: Request, notebook: str) -> dict[str, Any]:
