@@ -34,7 +34,8 @@ def machine() -> str:
 
 def main() -> None:
     """Measure and write."""
-    found = loop.main()
+    rounds = int(os.environ.get("ROUNDS", "3"))
+    found = loop.main(rounds)
     text = f"""# Benchmarks
 
 Made by `make bench` ({Path(__file__).relative_to(ROOT)}). {machine()}
@@ -45,7 +46,7 @@ Whole commands from the shell, start of Python included, each home fresh.
 
 {table(["command", "seconds", "verdict"], found["demo"])}
 
-Medians of three rounds; the baseline stands already.
+Medians of {rounds} rounds, warm and plain taking turns; the baseline stands already.
 
 {table(["what", "measured"], found["commands"])}
 

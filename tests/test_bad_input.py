@@ -62,6 +62,14 @@ def _refused(params: Path, home: Path, pipeline: str = "baseline", **settings: A
         (yaml.safe_dump(merged(BINARY, promotion={"criteria": [{"metric": "mae", "floor": 1}]})), ["mae", "task"]),
         (yaml.safe_dump(merged(BINARY, promotion={"criteria": [{"metric": "f1"}]})), ["criteria", "exactly one"]),
         (yaml.safe_dump(merged(BINARY, triggers=[{"signal": "nope", "at_least": 1, "severity": "low"}])), ["nope"]),
+        (yaml.safe_dump(merged(BINARY, guardrails={"min_records": -1})), ["guardrails.min_records", "-1"]),
+        (yaml.safe_dump(merged(BINARY, estimator={"class": "sklearn.linear_model.Rigde"})), ["estimator", "'Rigde'"]),
+        (yaml.safe_dump(merged(BINARY, estimator={"class": "sklearn.linear_model.Ridge"})), ["Ridge", "task"]),
+        (yaml.safe_dump(merged(BINARY, estimator={"params": {"max_itr": 5}})), ["estimator.params", "max_itr"]),
+        (yaml.safe_dump(merged(BINARY, estimator={"params": {"max_iter": "5"}})), ["estimator.params", "'max_iter'"]),
+        (yaml.safe_dump(merged(BINARY, data={"positive": "maybe"})), ["data.positive", "'maybe'", "False, True"]),
+        (yaml.safe_dump(merged(BINARY, data={"label": None})), ["data.label"]),
+        (yaml.safe_dump(merged(BINARY, data={"connect": "nowhere://x"})), ["data.connect"]),
     ],
 )
 def test_wrong_params_file_is_refused(home: Path, text: str, words: list[str]) -> None:
@@ -83,14 +91,19 @@ def test_missing_params_file_is_refused(home: Path) -> None:
         ({"drop": "x"}, ["records.parquet", "'x'", "numeric"]),
         ({"x": "a"}, ["'x'", "numbers"]),
         ({"at": "foo"}, ["'at'", "data.time"]),
+        ({"at": TABLE["at"].astype(str).where(TABLE.index != 5, "foo")}, ["'at'", "data.time", "'foo'"]),
+        ({"at": None}, ["'at'", "data.time"]),
         ({"at": pd.Series([pd.NaT] * len(TABLE))}, ["'at'", "data.time"]),
         ({"at": 17}, ["'at'", "not times"]),
         ({"y": NO_LABELS}, ["'y'", "no known label"]),
+        ({"y": None}, ["'y'", "no known label"]),
+        ({"y": TABLE["x"]}, ["'y'", "fractions"]),
         ({"y": True}, ["'y'", "only one class"]),
         ({"x": PARTLY_INFINITE}, ["'x'", "infinite"]),
     ],
-    ids=["missing", "empty", "missing column", "text for a number", "time unparsable", "time null", "time a number",
-         "no labels", "one class", "infinite"],
+    ids=["missing", "empty", "missing column", "text for a number", "time unparsable", "time partly unparsable",
+         "time without type", "time null", "time a number", "no labels", "label without type", "label a measure",
+         "one class", "infinite"],
 )
 def test_wrong_table_is_refused(
     project: Callable[..., Path], home: Path, changes: dict[str, Any] | None, words: list[str]
@@ -109,10 +122,23 @@ def test_duplicate_ids_are_refused(project: Callable[..., Path], home: Path) -> 
     assert "not unique" in sentence
 
 
-def test_corrupt_parquet_is_refused(project: Callable[..., Path], home: Path) -> None:
-    params = project(BINARY)
-    (home / "records.parquet").write_bytes(b"PAR1 and nothing else")
+@pytest.mark.parametrize("damage", ["header only", "cut short", "pages overwritten"])
+def test_corrupt_parquet_is_refused(project: Callable[..., Path], home: Path, damage: str) -> None:
+    params = project(BINARY, TABLE)
+    whole = (home / "records.parquet").read_bytes()
+    damaged = {
+        "header only": b"PAR1 and nothing else", "cut short": whole[: len(whole) // 2],
+        "pages overwritten": whole[:4] + b"\xff" * (len(whole) // 2) + whole[4 + len(whole) // 2 :],
+    }
+    (home / "records.parquet").write_bytes(damaged[damage])
     assert "records.parquet" in _refused(params, home)
+
+
+@pytest.mark.parametrize("pipeline", ["drift", "retrain"])
+def test_analysis_that_could_not_count_its_training_records_is_refused(
+    project: Callable[..., Path], home: Path, pipeline: str
+) -> None:
+    assert "no known label" in _refused(project(BINARY, TABLE.assign(y=NO_LABELS)), home, pipeline)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +168,17 @@ def test_home_that_cannot_be_written_is_refused(
     assert str(home / "file") in _refused(params, home)
 
 
+@pytest.mark.parametrize("name", ["runs", "runs/demo"])
+def test_file_in_the_place_of_the_runs_is_refused(project: Callable[..., Path], home: Path, name: str) -> None:
+    params = project(BINARY, TABLE)
+    (home / name).parent.mkdir(exist_ok=True)
+    (home / name).write_text("in the way")
+    with pytest.raises(TrimtabError, match="in the place of a folder") as refusal:
+        run(Request(pipeline="baseline", params=params, as_of="2024-04-15", progress=False))
+    assert refusal.value.exit_code == 2
+    assert (home / name).read_text() == "in the way"
+
+
 def test_full_disk_is_one_sentence_and_leaves_no_half_written_state(project: Callable[..., Path], home: Path) -> None:
     """A limit on the size of files stands in for the full disk: every write beyond it fails."""
     params = project(BINARY, TABLE)
@@ -150,28 +187,24 @@ def test_full_disk_is_one_sentence_and_leaves_no_half_written_state(project: Cal
     assert done.returncode in {2, 4}, done.stderr
     assert "Traceback" not in done.stderr
     assert "trimtab:" in done.stderr
-    again = subprocess.run(
-        [TRIMTAB, "run", "baseline", "-p", params, "--as-of", "2024-04-15"],
-        capture_output=True, text=True, cwd=home, check=False,
-    )
-    assert again.returncode == 0, again.stderr
+    again = run(Request(pipeline="baseline", params=params, as_of="2024-04-15", progress=False))
+    assert again.exit_code == 0, again.error
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "note"),
-    [("noise", 1.0, "constant"), ("noise", np.nan, "no values"), ("kind", None, "no values")],
-)
-def test_constant_and_empty_columns_are_reported_and_do_not_stop_a_run(
-    project: Callable[..., Path], column: str, value: object, note: str
-) -> None:
+def test_constant_and_empty_columns_are_reported_and_do_not_stop_a_run(project: Callable[..., Path]) -> None:
+    """Of two kinds: empty in a column that has a type, and in one that Parquet gives none."""
     import trimtab as tt
 
-    params = project(BINARY, TABLE.assign(**{column: value}))
+    odd = TABLE.assign(noise=1.0, z=np.nan, kind=None, note=pd.Series([None] * len(TABLE), dtype="str"))
+    boosting = {"class": "sklearn.ensemble.HistGradientBoostingClassifier", "params": {"max_iter": 5}}
+    params = project(merged(BINARY, data={"text": ["note"]}, estimator=boosting), odd)
     outcome = run(Request(pipeline="drift", params=params, as_of="2024-04-15", progress=False))
     assert outcome.error is None
     session = tt.open(params, as_of="2024-04-15")
     reference, current = session.windows()
-    assert note in tt.compare(session.profile(reference), session.profile(current))[column].note
+    notes = {c.name: c.note for c in tt.compare(session.profile(reference), session.profile(current)).columns}
+    assert "constant" in notes["noise"]
+    assert all("no values" in notes[name] for name in ("z", "kind", "note (length)"))
 
 
 def test_new_levels_are_reported_and_do_not_stop_a_run(project: Callable[..., Path]) -> None:

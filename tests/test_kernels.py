@@ -16,16 +16,17 @@ import papermill
 import pytest
 from nbclient.exceptions import DeadKernelError
 
-from trimtab.run import kernels, server
+from trimtab.run import kernels
+from trimtab.run import server as warm_server
 
-pytestmark = pytest.mark.skipif(not server.available(), reason="this platform cannot fork kernels")
+pytestmark = pytest.mark.skipif(not warm_server.available(), reason="this platform cannot fork kernels")
 
 PATIENCE = 30.0  # seconds until a thing that should happen soon counts as not happening
 
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    server.start()
+    warm_server.start()
     yield
     kernels.stop_server()
 
@@ -95,7 +96,7 @@ def test_server_has_a_single_thread_and_no_terminal_when_it_forks(tmp_path: Path
 
 
 def test_heavy_libraries_are_imported_before_the_notebook_starts(tmp_path: Path) -> None:
-    wanted = ["sklearn.ensemble", "mlflow", "matplotlib.pyplot", "ibis.backends.duckdb", "skops.io", "scrapbook"]
+    wanted = ["sklearn.ensemble", "mlflow", "matplotlib.pyplot", "ibis.backends.duckdb", "skops.io"]
     assert run_notebook(tmp_path, f"import sys; print([m for m in {wanted} if m not in sys.modules])") == ["[]"]
 
 
@@ -128,9 +129,10 @@ def test_main_script_of_the_runner_is_not_run_again_in_the_kernel(tmp_path: Path
         textwrap.dedent(f"""
         print("main was run")  # and there is no guard around what follows
         import papermill
-        from trimtab.run import kernels, server
-        kernels.PRELOAD = ()  # a cold server starts faster
-        server.start()
+        from trimtab.run import kernels
+        from trimtab.run import server as warm_server
+        warm_server.PRELOAD = ()  # a cold server starts faster
+        warm_server.start()
         papermill.execute_notebook({write_notebook(tmp_path, "1")!r}, {str(tmp_path / "out.ipynb")!r},
                                    progress_bar=False, kernel_manager_class=kernels.WarmKernelManager)
         """)
@@ -210,8 +212,9 @@ def test_process_looks_like_popen_and_a_signal_reaches_only_the_kernel(tmp_path:
 RUNNER = """
 import os, sys, time
 import papermill
-from trimtab.run import kernels, server
-server.start()
+from trimtab.run import kernels
+from trimtab.run import server as warm_server
+warm_server.start()
 papermill.execute_notebook(sys.argv[1], sys.argv[2], progress_bar=False, kernel_manager_class=kernels.WarmKernelManager)
 """
 REPORT_AND_SLEEP = """
@@ -253,20 +256,20 @@ def test_server_stops_at_once_and_starts_again(tmp_path: Path, monkeypatch: pyte
     kernels.stop_server()  # nothing left to do
     assert time.monotonic() - began < PATIENCE
     assert not is_running(int(before))
-    monkeypatch.setattr(kernels, "PRELOAD", ())  # a cold server starts faster
+    monkeypatch.setattr(warm_server, "PRELOAD", ())  # a cold server starts faster
     (after,) = run_notebook(tmp_path, "import os; print(os.getppid())")
     assert after != before
     kernels.stop_server()
 
 
 def test_user_settings_win_over_default_thread_counts() -> None:
-    assert server.thread_environment({"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": "5"}) == {
+    assert warm_server.thread_environment({"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": "5"}) == {
         "OMP_NUM_THREADS": "3",
         "OPENBLAS_NUM_THREADS": "3",
         "GOMP_SPINCOUNT": "5",
     }
-    cores = min(len(os.sched_getaffinity(0)), kernels.MOST_THREADS)
-    assert server.thread_environment({})["OMP_NUM_THREADS"] == str(cores)
+    cores = min(len(os.sched_getaffinity(0)), warm_server.MOST_THREADS)
+    assert warm_server.thread_environment({})["OMP_NUM_THREADS"] == str(cores)
 
 
 def test_importing_the_preload_module_elsewhere_changes_nothing() -> None:

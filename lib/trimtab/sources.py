@@ -151,7 +151,8 @@ def _as_timestamp(data: Data, table: ir.Table, name: str, source: str) -> ir.Tim
     """A column of times as naive UTC; text that is no time becomes null."""
     column, kind = table[name], table[name].type()
     if kind.is_string():
-        return column.try_cast("timestamp")
+        # By way of a type that knows zones: reading text as a time without one drops its offset instead of applying it.
+        return column.try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     if _untyped(kind):
         return ibis.null("timestamp")
     if not (kind.is_timestamp() or kind.is_date()):

@@ -48,12 +48,13 @@ def make(candidate: Candidate, task: str) -> Any:
     kind = load_class(candidate.class_)
     try:
         estimator = kind(**candidate.params)
-        if hasattr(estimator, "_validate_params"):    # scikit-learn itself looks at values only when fitting
-            estimator._validate_params()
     except TypeError as error:
         known = ", ".join(list(inspect.signature(kind).parameters)[:30])
         raise ParamsError(f"estimator.params: {candidate.class_}: {error}; it takes {known}") from None
-    except Exception as error:  # noqa: BLE001 -- as above
+    try:
+        if hasattr(estimator, "_parameter_constraints"):    # scikit-learn itself looks at values only when fitting
+            estimator._validate_params()
+    except ValueError as error:
         raise ParamsError(f"estimator.params: {candidate.class_}: {' '.join(str(error).split())}") from None
     wrong = is_regressor(estimator) if task == "classification" else is_classifier(estimator)
     if wrong:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from trimtab import plots, tables
@@ -82,7 +84,7 @@ def check(reference: Any, current: Any, *, settings: DriftSettings | None = None
     Raises
     ------
     DataError
-        When a table is empty or the columns differ.
+        When a table is empty or cannot be read, the columns or their types differ, or none can be compared.
 
     Examples
     --------
@@ -97,36 +99,62 @@ def check(reference: Any, current: Any, *, settings: DriftSettings | None = None
     before, after = (_window(backend, name, data) for name, data in (("reference", reference), ("current", current)))
     different = sorted(set(before.table.columns) ^ set(after.table.columns))
     if different:
-        names = ", ".join(map(repr, different))
-        raise DataError(f"the two tables differ in their columns: only one of them has {names}")
-    watched, left_out = _watched(backend, before)
+        named = ", ".join(map(repr, different))
+        raise DataError(f"the two tables differ in their columns: only one of them has {named}")
+    watched, left_out = _watched(backend, before, _kinds(before.table, after.table))
+    if not (watched.floats or watched.categorical):
+        raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
     profiles = [count_profile(backend, before, watched, None)]
     profiles.append(count_profile(backend, after, watched, profiles[0].bins))
     return CheckResult(compare(*profiles), profiles[0], profiles[1], settings or DriftSettings(), left_out)
 
 
 def _window(backend: Any, name: str, data: Any) -> Window:
-    table = ibis.memtable(data)
-    rows = int(backend.execute(table.count()))
+    try:
+        table = ibis.memtable(data)
+        rows = int(backend.execute(table.count()))
+    except Exception as error:
+        # Arrow's errors come in several parts, of which a later one names the column.
+        parts = [" ".join(str(part).split()) for part in error.args] or [type(error).__name__]
+        raise DataError(f"the {name} table cannot be read: {'; '.join(parts)}") from error
     if not rows:
         raise DataError(f"the {name} table is empty")
     whole = datetime.min, datetime.now(UTC).replace(tzinfo=None)
     return Window(name, *whole, rows=rows, labelled=0, table=table)
 
 
-def _watched(backend: Any, window: Window) -> tuple[Watched, tuple[str, ...]]:
+def _kinds(before: ir.Table, after: ir.Table) -> dict[str, str]:
+    """How each column is compared; the same in both tables, where one that is all null agrees with any."""
+    kinds = {}
+    for name in before.columns:
+        types = [table[name].type() for table in (before, after)]
+        known = [kind for kind in types if not (kind.is_null() or kind.is_unknown())]
+        found = {_kind(kind) for kind in known}
+        if len(found) > 1:
+            raise DataError(f"column {name!r} holds {types[0]} in the reference table, {types[1]} in the current")
+        kinds[name] = found.pop() if found else "number"
+    return kinds
+
+
+def _kind(kind: dt.DataType) -> str:
+    if kind.is_boolean():
+        return "boolean"
+    if kind.is_numeric():
+        return "number"
+    return "text" if kind.is_string() else type(kind).__name__.lower()
+
+
+def _watched(backend: Any, window: Window, kinds: Mapping[str, str]) -> tuple[Watched, tuple[str, ...]]:
     """Columns by their type: numbers, categories, prose; times and nested values are left out."""
-    table = window.table
-    text = [name for name in table.columns if table[name].type().is_string()]
-    distinct = _distinct(backend, table, text)
+    distinct = _distinct(backend, window.table, [name for name, kind in kinds.items() if kind == "text"])
+    most = max(_MOST_LEVELS_SHARE * window.rows, 20)
     numeric, categorical, prose, left_out = [], [], [], []
-    for name in table.columns:
-        kind = table[name].type()
-        if kind.is_boolean() or (kind.is_string() and distinct[name] <= max(_MOST_LEVELS_SHARE * window.rows, 20)):
+    for name, kind in kinds.items():
+        if kind == "boolean" or (kind == "text" and distinct[name] <= most):
             categorical.append(name)
-        elif kind.is_numeric():
+        elif kind == "number":
             numeric.append(name)
-        elif kind.is_string():
+        elif kind == "text":
             prose.append(name)
         else:
             left_out.append(f"{name} ({kind})")
@@ -139,4 +167,3 @@ def _distinct(backend: Any, table: ir.Table, names: list[str]) -> dict[str, int]
     counts = backend.to_pyarrow(table.aggregate(**{name: table[name].nunique() for name in names})).to_pylist()
     found: dict[str, int] = counts[0]
     return found
-

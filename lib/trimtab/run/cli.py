@@ -35,7 +35,7 @@ def run(
     dry_run: Annotated[bool, typer.Option(help="Measure and decide everything, change nothing.")] = False,
     as_json: Json = False,
     cold: Annotated[bool, typer.Option("--cold", help="Use ordinary kernels instead of warm ones.")] = False,
-    to: Annotated[int | None, typer.Option(help="Rollback: the version to go back to; else the previous.")] = None,
+    to: Annotated[int | None, typer.Option(min=1, help="Rollback: the version to go back to.")] = None,
     by: Annotated[str | None, typer.Option(help="Rollback: who asks for it.")] = None,
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
 ) -> None:

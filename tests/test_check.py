@@ -1,0 +1,136 @@
+"""`tt.check`: two tables and nothing else."""
+
+from __future__ import annotations
+
+import decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import trimtab as tt
+from trimtab.errors import DataError
+from trimtab.settings import DriftSettings
+
+ROWS = 800
+
+
+def _table(seed: int, shift: float = 0.0, **columns: Any) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({
+        "number": rng.normal(shift, size=ROWS), "count": rng.integers(0, 5, ROWS),
+        "flag": rng.uniform(size=ROWS) < 0.5 + 0.3 * (shift > 0), "level": rng.choice(["a", "b"], ROWS),
+        "category": pd.Categorical(rng.choice(["u", "v"], ROWS)),
+        "when": pd.date_range("2024-01-01", periods=ROWS, freq="h"),
+        "prose": [f"text {i} " + "long " * int(n) for i, n in enumerate(rng.poisson(3 + 5 * shift, ROWS))],
+    }).assign(**columns)
+
+
+def _refusal(reference: Any, current: Any) -> str:
+    with pytest.raises(DataError) as refused:
+        tt.check(reference, current)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_columns_that_moved_are_found_and_the_others_are_not() -> None:
+    found = tt.check(_table(0), _table(1, shift=1.0))
+    assert set(found.drifted) == {"number", "flag", "prose (length)"}
+    assert next(iter(found.to_frame().index)) == found.drifted[0]
+    assert found.left_out == ("when (timestamp)",)
+    kinds = found.to_frame()["kind"].to_dict()
+    assert [kinds[name] for name in ("flag", "level", "category", "count")] == ["categorical"] * 3 + ["numeric"]
+
+
+def test_arrow_and_pandas_give_the_same_result() -> None:
+    before, after = _table(0), _table(1, shift=1.0)
+    arrow = tt.check(pa.Table.from_pandas(before), pa.Table.from_pandas(after))
+    pd.testing.assert_frame_equal(arrow.to_frame(), tt.check(before, after).to_frame())
+
+
+def test_order_of_rows_and_columns_does_not_matter() -> None:
+    before, after = _table(0), _table(1, shift=1.0)
+    turned = after.sample(frac=1, random_state=0)[sorted(after.columns, reverse=True)]
+    pd.testing.assert_frame_equal(tt.check(before, turned).to_frame(), tt.check(before, after).to_frame())
+
+
+def test_tables_are_not_changed() -> None:
+    before, after = _table(0), _table(1)
+    copies = before.copy(), after.copy()
+    tt.check(before, after)
+    pd.testing.assert_frame_equal(before, copies[0])
+    pd.testing.assert_frame_equal(after, copies[1])
+
+
+def test_table_against_itself_has_not_moved_at_all() -> None:
+    found = tt.check(_table(0), _table(0))
+    assert found.drifted == ()
+    assert found.to_frame()["psi"].max() == 0
+    assert repr(found) == "<CheckResult: 0 of 6 columns drifted: none>"
+
+
+def test_thresholds_are_settable() -> None:
+    before, after = _table(0), _table(1, shift=1.0)
+    assert tt.check(before, after, settings=DriftSettings(psi_warn=50, psi_alert=50)).drifted == ()
+
+
+def test_result_shows_itself_as_table_and_figure() -> None:
+    found = tt.check(_table(0), _table(1, shift=1.0))
+    assert "number" in found._repr_html_()
+    assert found.figure().axes
+
+
+@pytest.mark.parametrize("typed", [lambda t: t.convert_dtypes(), lambda t: t.astype({"count": "Int8"})])
+def test_nullable_types_are_read_as_their_values(typed: Any) -> None:
+    before, after = _table(0), _table(1, shift=1.0)
+    found = tt.check(typed(before), typed(after)).to_frame()
+    pd.testing.assert_frame_equal(found, tt.check(before, after).to_frame())
+
+
+def test_decimals_and_whole_numbers_are_compared_as_numbers() -> None:
+    cents = [decimal.Decimal(n) / 100 for n in range(ROWS)]
+    found = tt.check(_table(0, number=cents), _table(0, number=np.arange(ROWS) / 100, count=_table(0)["count"] * 1.0))
+    assert found.drifted == ()
+
+
+def test_empty_and_constant_columns_are_compared_and_noted() -> None:
+    found = tt.check(_table(0, level=None, number=np.nan, count=1), _table(1, level=None, number=np.nan, count=1)).drift
+    assert found["number"].note == "no values in the reference; no values now"
+    assert "no values" in found["level"].note
+    assert "constant" in found["count"].note
+
+
+def test_column_that_loses_all_its_values_has_drifted() -> None:
+    assert "level" in tt.check(_table(0), _table(1, level=None)).drifted
+    assert "level" in tt.check(_table(0, level=None), _table(1)).drifted
+
+
+def test_single_rows_are_compared_without_any_claim() -> None:
+    found = tt.check(_table(0).head(1), _table(1, shift=9.0).head(1))
+    assert found.drifted == ()
+    assert all("too few records" in column.note for column in found.drift.columns)
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "words"),
+    [
+        (_table(0).head(0), _table(1), ["reference table is empty"]),
+        (_table(0), _table(1).head(0), ["current table is empty"]),
+        (_table(0), _table(1).drop(columns="flag"), ["'flag'"]),
+        (_table(0), _table(1, extra=1), ["'extra'"]),
+        (_table(0), _table(1, number="a"), ["'number'", "float64", "string"]),
+        (_table(0, flag=1), _table(1), ["'flag'", "int64", "boolean"]),
+        (_table(0, level=[1, "a"] * (ROWS // 2)), _table(1), ["reference table", "column level"]),
+        (_table(0)[["when"]], _table(1)[["when"]], ["none of the columns", "when (timestamp)"]),
+        (pd.DataFrame(), pd.DataFrame(), ["reference table cannot be read"]),
+        (_table(0), "records.parquet", ["current table cannot be read"]),
+        (None, _table(1), ["reference table cannot be read"]),
+    ],
+    ids=["empty reference", "empty current", "column gone", "column new", "number to text", "number to boolean",
+         "mixed types", "times only", "no columns", "a path", "nothing"],
+)
+def test_tables_that_cannot_be_compared_are_refused(reference: Any, current: Any, words: list[str]) -> None:
+    told = _refusal(reference, current)
+    assert all(word in told for word in words), told

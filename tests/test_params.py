@@ -1,0 +1,343 @@
+"""Params: several sources, one tree; every mistake is one sentence that says where it stands; no secret is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import BINARY, merged
+from pydantic import ValidationError
+
+from trimtab import params
+from trimtab.errors import ParamsError
+from trimtab.plain import plain, to_text, write_atomically
+from trimtab.settings import Criterion, Data, Estimator, WindowSpec, format_duration, parse_duration, parse_time
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def put(tree: Mapping[str, Any] | str, name: str = "demo.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(tree if isinstance(tree, str) else yaml.safe_dump(dict(tree), sort_keys=False))
+        return path
+
+    return put
+
+
+def _load(path: Path, *overrides: str, **environment: str) -> params.Loaded:
+    return params.load(path, overrides=overrides, environment=environment)
+
+
+def _refusal(path: Path, *overrides: str, **environment: str) -> str:
+    with pytest.raises(ParamsError) as refused:
+        _load(path, *overrides, **environment)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+# -- several sources
+
+
+def test_extending_file_wins_key_by_key_and_lists_replace(write: Write) -> None:
+    write(merged(BINARY, drift={"psi_warn": 0.05, "alpha": 0.01}, data={"numeric": ["x", "z"]}), "base.yaml")
+    found = _load(write("extends: base.yaml\ndrift: {psi_warn: 0.2}\ndata: {numeric: [noise]}\n")).params
+    assert (found.drift.psi_warn, found.drift.alpha) == (0.2, 0.01)
+    assert found.data.numeric == ("noise",)
+    assert found.data.categorical == ("kind",)
+
+
+def test_extended_files_are_found_beside_the_file_that_names_them(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    write(BINARY, "shared/root.yaml")
+    write("extends: root.yaml\nmodel: middle\n", "shared/middle.yaml")
+    assert _load(write("extends: shared/middle.yaml\n")).params.model == "middle"
+
+
+def test_files_that_extend_each_other_are_refused_with_their_chain(write: Write) -> None:
+    write("extends: demo.yaml\n", "other.yaml")
+    assert "demo.yaml -> other.yaml -> demo.yaml" in _refusal(write("extends: other.yaml\n"))
+
+
+@pytest.mark.parametrize("text", ["extends: gone.yaml\n", "extends: [a.yaml]\n"])
+def test_extending_what_is_no_file_is_refused(write: Write, text: str) -> None:
+    assert "demo.yaml" in _refusal(write(text))
+
+
+def test_set_wins_over_the_environment_and_that_over_the_file(write: Write) -> None:
+    path = write(merged(BINARY, drift={"psi_warn": 0.01, "alpha": 0.01, "max_columns_reported": 5}))
+    found = _load(
+        path, "drift.psi_warn=0.03", TRIMTAB_DRIFT__PSI_WARN="0.02", TRIMTAB_DRIFT__ALPHA="0.02",
+    ).params.drift
+    assert (found.psi_warn, found.alpha, found.max_columns_reported) == (0.03, 0.02, 5)
+
+
+def test_values_are_yaml_wherever_they_come_from(write: Write) -> None:
+    found = _load(
+        write(BINARY), "windows.current={rows: 50}", "data.segments=[site]", TRIMTAB_DATA__POSITIVE="true",
+    ).params
+    assert found.windows.current.rows == 50
+    assert found.data.segments == ("site",)
+    assert found.data.positive is True
+
+
+def test_mapping_of_overrides_takes_values_as_they_are(write: Write) -> None:
+    found = params.load(write(BINARY), overrides={"drift.psi_warn": 0.2}, environment={}).params
+    assert found.drift.psi_warn == 0.2
+
+
+def test_variables_that_name_no_key_are_left_to_others(write: Write) -> None:
+    assert _load(write(BINARY), TRIMTAB_HOME="/srv", TRIMTAB_ALERT_URL="x").params.model == "demo"
+
+
+def test_environment_is_resolved_anywhere_in_the_tree(write: Write) -> None:
+    tree = merged(BINARY, model="${NAME}-model", alerts={"urls": ["json://${HOST}/x"]})
+    found = _load(write(tree), NAME="my", HOST="example.org").params
+    assert found.model == "my-model"
+    assert found.alerts.urls == ("json://example.org/x",)
+
+
+# -- mistakes
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"drft": {}}, ["demo.yaml: drft: unknown key", "'drift'"]),
+        ({"extend": "x"}, ["extend: unknown key", "'extends'"]),
+        ({"drift": {"psi_alrt": 1}}, ["drift.psi_alrt", "'psi_alert'"]),
+        ({"drift": {"colour": 1}}, ["known here: alpha, max_columns_reported, psi_alert, psi_warn"]),
+        ({"windows": {"current": {"lst": "3d"}}}, ["windows.current.lst", "'last'"]),
+        ({"windows": {"reference": {"lst": "3d"}}}, ["windows.reference.lst", "'last'"]),
+        ({"promotion": {"criteria": [{"metric": "f1", "flor": 1}]}}, ["promotion.criteria.0.flor", "'floor'"]),
+        ({"estimator": {"class": None, "candidates": {"a": {"clss": "b"}}}}, ["candidates.a.clss", "'class'"]),
+        ({"drift": {"psi_alert": "high"}}, ["drift.psi_alert: should be a number (it is 'high')"]),
+        ({"drift": None}, ["drift: should be a mapping of keys to values"]),
+        ({"data": {"numeric": "x"}}, ["data.numeric: should be a list (it is 'x')"]),
+        ({"data": {"positive": [1]}}, ["data.positive:"]),
+        ({"task": None}, ["task: should be 'classification' or 'regression'"]),
+        ({"as_of": "soon"}, ["as_of: 'soon' is no ISO date", "'now' or 'latest'"]),
+        ({"windows": {"reference": "all"}}, ["windows.reference: should be a mapping", "'training'"]),
+        ({"windows": {"holdout": 1}}, ["windows.holdout: should be less than 1"]),
+        ({"windows": {"training": {"rows": 0}}}, ["windows.training.rows: should be greater than or equal to 1"]),
+        ({"guardrails": {"min_records": -1}}, ["guardrails.min_records"]),
+        ({"guardrails": {"cooldown": "-1d"}}, ["guardrails.cooldown: '-1d' is no duration"]),
+        ({"drift": {"psi_warn": 0.3}}, ["drift: psi_warn must not be larger than psi_alert"]),
+        ({"data": {"label": "x"}}, ["data: the label 'x' is also a feature"]),
+        ({"data": {"label": "at"}}, ["data: the label 'at' is also the time"]),
+        ({"data": {"categorical": ["x"]}}, ["column 'x' is named twice"]),
+        ({"data": {"numeric": [], "categorical": []}}, ["name at least one column"]),
+        ({"estimator": {"class": None}}, ["estimator: name either a class or candidates"]),
+    ],
+    ids=str,
+)
+def test_mistake_is_one_sentence_with_file_and_key(write: Write, changes: dict[str, Any], words: list[str]) -> None:
+    told = _refusal(write(merged(BINARY, **changes)))
+    assert "demo.yaml" in told
+    assert all(word in told for word in words), told
+
+
+def test_missing_key_is_named(write: Write) -> None:
+    tree = {key: value for key, value in BINARY.items() if key != "task"}
+    assert _refusal(write(tree)).endswith("demo.yaml: task: this key is required")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[a, b]", "just words", "model: [", 'model: "\x00"', "model: !!python/name:os.system"]
+)
+def test_file_that_is_no_mapping_is_refused(write: Write, text: str) -> None:
+    assert "demo.yaml" in _refusal(write(text))
+
+
+def test_file_that_is_no_text_or_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    assert "cannot be read" in _refusal(tmp_path / "bytes.yaml")
+    assert "cannot be read" in _refusal(tmp_path)
+    assert "no such params file" in _refusal(tmp_path / "gone.yaml")
+
+
+def test_mistakes_name_the_source_they_were_written_in(write: Write) -> None:
+    wrong = write(merged(BINARY, drift={"psi_alert": "high"}), "base.yaml")
+    assert _refusal(write("extends: base.yaml\n")).startswith(f"{wrong}: drift.psi_alert")
+    fine = write(BINARY, "fine.yaml")
+    assert _refusal(fine, "drift.alpha=2").startswith("--set drift.alpha: drift.alpha")
+    assert _refusal(fine, TRIMTAB_DRIFT__ALPHA="2").startswith("environment variable TRIMTAB_DRIFT__ALPHA:")
+    assert _refusal(fine, "windows.current.rows=5").startswith("--set windows.current.rows: windows.current")
+    assert _refusal(fine, "model.x=5").startswith("--set model.x: model")
+
+
+@pytest.mark.parametrize("override", ["drift", "=3", "drift.alpha=[", "drift.nope=1", "promotion.criteria.0.floor=1"])
+def test_override_that_is_none_is_refused(write: Write, override: str) -> None:
+    assert _refusal(write(BINARY), override).startswith("--set ")
+
+
+@pytest.mark.parametrize("name", ["TRIMTAB_DRFT__ALPHA", "TRIMTAB_DRIFT__ALHPA"])
+def test_misspelt_variable_is_refused(write: Write, name: str) -> None:
+    assert name in _refusal(write(BINARY), **{name: "0.1"})
+
+
+def test_unset_variable_is_named_with_its_key(write: Write) -> None:
+    told = _refusal(write(merged(BINARY, alerts={"urls": ["slack://${TOKEN}"]})))
+    assert told.endswith("demo.yaml: alerts.urls: the environment variable TOKEN is not set")
+
+
+# -- secrets
+
+
+SECRETS = {"PASSWORD": 'pa"ss wörd', "HOOK": "slack://T0/B0/hook"}
+SECRET = merged(
+    BINARY, data={"connect": "postgres://me:${PASSWORD}@host/db"}, alerts={"urls": ["${HOOK}", "json://me:written@host"]},
+    store={"ledger": "postgresql://me:open@host/ledger"},
+)
+
+
+def test_public_tree_holds_references_and_no_secret(write: Write) -> None:
+    found = _load(write(SECRET), **SECRETS)
+    assert found.params.data.connect == f"postgres://me:{SECRETS['PASSWORD']}@host/db"
+    assert found.public["alerts"]["urls"] == ["${HOOK}", "<alert url>"]
+    assert found.public["store"]["ledger"] == "postgresql://me:***@host/ledger"
+    shown = json.dumps(found.public)
+    assert not any(secret in shown for secret in ("ss w", "hook", "written", "open"))
+    assert found.public["drift"]["alpha"] == 0.05    # defaults are part of what was asked for
+
+
+def test_redaction_finds_secrets_in_text_and_in_json(write: Write) -> None:
+    found = _load(write(SECRET), **SECRETS)
+    text = f"{SECRETS['PASSWORD']} {json.dumps(SECRETS['PASSWORD'])} {SECRETS['HOOK']} json://me:written@host open"
+    assert found.redact(text) == '${PASSWORD} "${PASSWORD}" ' + "<alert url> <alert url> ***"
+
+
+def test_short_values_are_not_taken_for_secrets(write: Write) -> None:
+    found = _load(write(merged(BINARY, data={"table": "${X}.parquet"})), X="a")
+    assert found.redact("a cat") == "a cat"
+    assert found.public["data"]["table"] == "${X}.parquet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "secret"),
+    [
+        ({"drift": {"alpha": "${S}"}}, "hunter2"),
+        ({"model": "${S}"}, "Long secret " * 10),
+        ({"guardrails": {"cooldown": "${S}"}}, "it's\\odd"),
+        ({"alerts": {"urls": "slack://hunter2"}}, "hunter2"),
+        ({"store": {"ledger": ["postgres://me:hunter2@host"]}}, "hunter2"),
+    ],
+    ids=str,
+)
+def test_no_secret_in_a_message(write: Write, changes: dict[str, Any], secret: str) -> None:
+    told = _refusal(write(merged(BINARY, **changes)), S=secret)
+    assert secret[:7] not in told
+    assert repr(secret)[1:-1] not in told
+
+
+# -- settings
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30d", timedelta(days=30)), ("1.5h", timedelta(minutes=90)), (" 2 w ", timedelta(weeks=2)),
+     ("0s", timedelta(0)), (timedelta(1), timedelta(1)), ("365000d", timedelta(days=365_000))],
+)
+def test_duration_is_read(text: object, expected: timedelta) -> None:
+    assert parse_duration(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["", "d", "30", 30, "-1d", "1y", "1d2h", "１d", "365001d", "999999999999w", -timedelta(1)]
+)
+def test_what_is_no_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match=r"duration|negative"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["0s", "1s", "90s", "45m", "36h", "30d", "1.5s"])
+def test_duration_is_written_as_it_is_read(text: str) -> None:
+    assert parse_duration(format_duration(parse_duration(text))) == parse_duration(text)
+
+
+def test_times_are_naive_utc() -> None:
+    east = timezone(timedelta(hours=2))
+    expected = datetime(2013, 7, 1, 4)
+    assert parse_time("2013-07-01T06:00:00+02:00") == expected
+    assert parse_time(datetime(2013, 7, 1, 6, tzinfo=east)) == expected
+    assert parse_time(datetime(2013, 7, 1, 4, tzinfo=UTC)) == parse_time(" 2013-07-01T04:00 ") == expected
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", 5, None, "2013-13-01", "0001-01-01T00:00+14:00"])
+def test_what_is_no_time_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match=r"ISO|years"):
+        parse_time(text)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{}, {"last": "3d", "rows": 5}, {"until": "3d"}, {"last": "3d", "until": "3d"}, {"rows": 5, "until": "1d"},
+     {"from": "2020-01-02", "to": "2020-01-02"}, {"from": "2020-01-01", "last": "1d"}],
+    ids=str,
+)
+def test_window_of_no_or_two_shapes_is_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        WindowSpec(**spec)
+
+
+@pytest.mark.parametrize(
+    "bounds", [{}, {"max_drop": 0.1, "floor": 0.5}, {"max_drop": -0.1}, {"floor": float("nan")}], ids=str
+)
+def test_criterion_needs_exactly_one_sensible_bound(bounds: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Criterion(metric="f1", **bounds)
+
+
+def test_bound_of_zero_is_a_bound() -> None:
+    assert Criterion(metric="f1", max_drop=0).bounds() == {"max_drop": 0.0}
+
+
+def test_columns_are_named_once_in_a_fixed_order() -> None:
+    roles = {"numeric": ("x",), "categorical": ("k",), "segments": ("k",), "confidences": ("x",)}
+    data = Data(table="t", time="at", label="y", **roles)
+    assert data.columns == ("at", "y", "x", "k")
+    assert data.features == ("x", "k")
+
+
+def test_single_estimator_is_called_by_its_class_and_candidates_by_their_names() -> None:
+    assert list(Estimator(class_="a.b.Model").named()) == ["Model"]
+    both = {"one": {"class": "a.B"}, "two": {"class": "a.C", "params": {"k": 1}}}
+    named = Estimator.model_validate({"candidates": both}).named()
+    assert {name: one.params for name, one in named.items()} == {"one": {}, "two": {"k": 1}}
+
+
+# -- plain values
+
+
+def test_plain_reduces_what_json_can_say() -> None:
+    spec = WindowSpec(last="3d")
+    value = {
+        1: np.int64(2), "a": np.array([1.5, np.nan]), "b": (True, None, np.bool_(False)), "c": timedelta(minutes=1),
+        "d": Path("x"), "e": spec, "f": {"s"}, "g": float("inf"),
+    }
+    assert plain(value) == {
+        "1": 2, "a": [1.5, None], "b": [True, None, False], "c": 60.0, "d": "x",
+        "e": {"last": "3d", "until": None, "from": None, "to": None, "rows": None}, "f": ["s"], "g": None,
+    }
+    assert json.loads(to_text(value)) == plain(value)
+
+
+def test_value_without_a_plain_form_is_refused() -> None:
+    with pytest.raises(TypeError, match="object has no plain form"):
+        plain({"a": [object()]})
+
+
+def test_failed_write_leaves_the_old_text_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "half \ud800")    # a lone surrogate has no bytes
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
