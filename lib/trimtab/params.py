@@ -63,16 +63,28 @@ class Loaded:
     def redact(self, text: str) -> str:
         """Put its placeholder in the place of each secret, also where the text is JSON."""
         for secret, placeholder in self.secrets:
-            text = text.replace(secret, placeholder)
-            escaped = _in_json(secret)
-            if escaped != secret:
-                text = text.replace(escaped, placeholder)
+            for written in (secret, _in_json(secret), _in_json(_in_json(secret))):    # a string in a string, at most
+                text = text.replace(written, placeholder)
         return text
 
 
 def _in_json(text: str) -> str:
     """The text as it looks between the quotes of a JSON string."""
     return json.dumps(text)[1:-1]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that is written twice is an error: of two values one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                told = f"the key {key.value!r} is written twice"
+                raise yaml.MarkedYAMLError(problem=told, problem_mark=key.start_mark)
+            seen.add(key.value)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 def load(
@@ -121,7 +133,7 @@ def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[_Ke
     if file in trail:
         raise ParamsError(f"{file}: extends itself by way of {' -> '.join(p.name for p in (*trail, file))}")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         by = f" (extended by {trail[-1]})" if trail else ""
         raise ParamsError(f"{file}: there is no such params file{by}") from None

@@ -25,7 +25,7 @@ from trimtab.measure.bins import BinTable, CategoricalBins
 from trimtab.measure.profile import ColumnProfile, Profile
 from trimtab.measure.profiling import Watched
 from trimtab.measure.scoring import label_text
-from trimtab.settings import Data, WindowSpec, format_duration
+from trimtab.settings import UNITS, Data, WindowSpec, format_duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -343,6 +343,12 @@ class Records:
         return table.mutate(**{data.label: ibis.ifelse(known & present, label, ibis.null(label.type()))})
 
     def _bounds(self, spec: WindowSpec, *, labelled: bool) -> tuple[datetime, datetime]:
+        """Start and end, the start not before the first record: a report must not claim a year where a month is."""
+        start, end = self._asked(spec, labelled=labelled)
+        first: datetime = self._span["first"].replace(tzinfo=None)
+        return (max(start, first) if first < end else start), end
+
+    def _asked(self, spec: WindowSpec, *, labelled: bool) -> tuple[datetime, datetime]:
         if spec.last is not None:
             return self.as_of - spec.last, self.as_of - (spec.until or timedelta(0))
         if spec.rows is None:
@@ -370,9 +376,9 @@ def count_profile(
         sampled = execute(profiling.sample(table, watched, window.rows)) if watched.floats else None
         bins = profiling.read_bins(watched, sampled, counted)
     columns: dict[str, ColumnProfile] = {}
-    if watched.floats:
-        numbers = profiling.numeric_counts(table, watched, bins, native=backend.name == "duckdb")
-        columns = profiling.read_numeric(watched, bins, execute(numbers).to_pylist()[0])
+    for batch in profiling.batches(watched, bins, native=backend.name == "duckdb"):
+        numbers = profiling.numeric_counts(table, batch, bins, native=backend.name == "duckdb")
+        columns |= profiling.read_numeric(batch, bins, execute(numbers).to_pylist()[0])
     for name in watched.categorical:
         frozen = bins[name]
         assert isinstance(frozen, CategoricalBins), "categorical columns have levels"
@@ -386,11 +392,25 @@ def describe(spec: WindowSpec) -> str:
     Examples
     --------
     >>> describe(WindowSpec(last="60d", until="30d"))
-    'from 60d to 30d ago'
+    'from 60 to 30 days ago'
     """
     if spec.last is not None:
-        last = format_duration(spec.last)
-        return f"from {last} to {format_duration(spec.until)} ago" if spec.until else f"the last {last}"
+        last = _in_words(spec.last)
+        if not spec.until:
+            return f"the last {last}"
+        until = _in_words(spec.until)
+        same_unit = last.partition(" ")[2] == until.partition(" ")[2]
+        return f"from {last.partition(' ')[0] if same_unit else last} to {until} ago"
     if spec.rows is not None:
         return f"the newest {spec.rows} records"
     return f"from {spec.from_ or 'the first record'} to {spec.to or 'the last record'}"
+
+
+def _in_words(length: timedelta) -> str:
+    """A duration as a sentence says it.
+
+    >>> _in_words(timedelta(days=30)), _in_words(timedelta(hours=36))
+    ('30 days', '36 hours')
+    """
+    number, unit = format_duration(length)[:-1], format_duration(length)[-1]
+    return f"{number} {UNITS[unit]}" if number != "1" else f"1 {UNITS[unit][:-1]}"

@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 Severity = Literal["none", "low", "medium", "high", "critical"]
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DEFAULT_METRICS = {"classification": ("roc_auc", "accuracy"), "regression": ("mae", "mae")}
 _LONGEST = timedelta(days=365_000)    # so that counting back from any date of use ends in a year that dates can have
 
 
@@ -38,7 +39,7 @@ def parse_duration(value: object) -> timedelta:
     if not match:
         raise ValueError(f"{value!r} is no duration; write a number and s, m, h, d or w, such as 30d")
     try:
-        duration = timedelta(**{_UNITS[match[2]]: float(match[1])})
+        duration = timedelta(**{UNITS[match[2]]: float(match[1])})
     except OverflowError:
         duration = timedelta.max
     if duration > _LONGEST:
@@ -311,3 +312,19 @@ class Params(Section):
     rollback: Rollback = Rollback()
     alerts: Alerts = Alerts()
     store: Store = Store()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_task(cls, tree: Any) -> Any:
+        """Fill in which metrics speak for a model, where the file does not say so."""
+        wanted = _DEFAULT_METRICS.get(str(tree.get("task"))) if isinstance(tree, dict) else None
+        if wanted is None:
+            return tree
+        gate, watched = wanted
+        criteria = [{"metric": gate, "min_gain": 0.0}]
+        defaults: dict[str, dict[str, Any]] = {"promotion": {"criteria": criteria}, "rollback": {"metric": watched}}
+        filled = dict(tree)
+        for key, default in defaults.items():
+            section = tree.get(key, {})
+            filled[key] = {**default, **section} if isinstance(section, dict) else section
+        return filled

@@ -8,7 +8,7 @@ lie at or below each cut, and everything else follows from that by subtraction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 100_000
 _SAMPLE_KEYS = 8    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
+_MOST_MEASURES = 800    # of one query: PostgreSQL allows 1,664 columns in a result, others fewer
 _TEXT_LENGTH = "{} (length)"
 
 
@@ -91,6 +92,28 @@ def read_bins(watched: Watched, sampled: pa.Table | None, counted: Mapping[str, 
         pairs = [(r["level"], r["n"]) for r in counted[name].to_pylist() if r["level"] is not None]
         frozen[name] = freeze_categorical([level for level, _ in sorted(pairs, key=lambda p: (-p[1], p[0]))])
     return frozen
+
+
+def batches(watched: Watched, bins: BinTable, *, native: bool) -> list[Watched]:
+    """The columns that are counted in one pass each: all on DuckDB, elsewhere as many as a row of the result can hold.
+
+    Examples
+    --------
+    >>> watched = Watched(numeric=("a", "b", "c"))
+    >>> bins = dict.fromkeys("abc", freeze_numeric(np.arange(10_000)))
+    >>> [batch.numeric for batch in batches(watched, bins, native=False)]
+    [('a', 'b', 'c')]
+    """
+    found, room = [Watched()], _MOST_MEASURES
+    for names, kind in ((watched.numeric, "numeric"), (watched.text, "text")):
+        for name in names:
+            key = name if kind == "numeric" else _TEXT_LENGTH.format(name)
+            cost = 0 if native else len(_cuts(_numeric(bins, key))) + 2
+            if cost > room:
+                found, room = [*found, Watched()], _MOST_MEASURES
+            found[-1] = replace(found[-1], **{kind: (*getattr(found[-1], kind), name)})
+            room -= cost
+    return [batch for batch in found if batch.floats]
 
 
 def numeric_counts(table: ir.Table, watched: Watched, bins: BinTable, *, native: bool) -> ir.Table:

@@ -6,14 +6,18 @@ import json
 import os
 import sys
 from datetime import datetime
+from multiprocessing import util
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.plain import plain
 from trimtab.run import server
+
+if TYPE_CHECKING:
+    from trimtab.run.runner import Outcome
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -40,6 +44,28 @@ def run(
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
 ) -> None:
     """Run a pipeline of notebooks."""
+    try:
+        extra = {name: value for name, value in {"to": to, "by": by, "why": why}.items() if value is not None}
+        outcome = _run(pipeline, params, as_of, tuple(set_ or ()), extra, dry_run=dry_run, quiet=as_json, cold=cold)
+    except TrimtabError as error:
+        if as_json:
+            from trimtab.run.results import never_started
+
+            print(json.dumps(never_started(pipeline, error, as_of=as_of, dry_run=dry_run), ensure_ascii=False))
+        raise
+    if as_json:
+        print(json.dumps(outcome.result, ensure_ascii=False))
+    else:
+        _tell(outcome.result, outcome.report)
+    if outcome.error:
+        _say(outcome.error)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _run(
+    pipeline: str, params: Path, as_of: str | None, overrides: tuple[str, ...], extra: dict[str, Any],
+    *, dry_run: bool, quiet: bool, cold: bool,
+) -> Outcome:
     warm = not cold and server.available()
     if not warm and not cold:
         _say("warm kernels need fork, which this platform lacks; using ordinary ones")
@@ -49,20 +75,12 @@ def run(
 
     if pipeline not in PIPELINES:
         raise UsageError(f"there is no pipeline {pipeline!r}; choose from {', '.join(PIPELINES)}")
-    extra = {name: value for name, value in {"to": to, "by": by, "why": why}.items() if value is not None}
     if extra and pipeline != "rollback":
         raise UsageError(f"--{next(iter(extra))} goes with run rollback only")
-    outcome = run_pipeline(Request(
-        pipeline=pipeline, params=params, as_of=as_of, overrides=tuple(set_ or ()), dry_run=dry_run, warm=warm,
-        progress=sys.stderr.isatty() or not as_json, extra=extra,
+    return run_pipeline(Request(
+        pipeline=pipeline, params=params, as_of=as_of, overrides=overrides, dry_run=dry_run, warm=warm,
+        progress=sys.stderr.isatty() or not quiet, extra=extra,
     ))
-    if as_json:
-        print(json.dumps(outcome.result, ensure_ascii=False))
-    else:
-        _tell(outcome.result, outcome.report)
-    if outcome.error:
-        _say(outcome.error)
-    raise typer.Exit(outcome.exit_code)
 
 
 @app.command()
@@ -135,6 +153,10 @@ def _leave(code: int) -> NoReturn:
         from trimtab.run import kernels
 
         kernels.stop_server()
+    else:
+        server.stop()
+    # What multiprocessing does at an ordinary end: its folder in /tmp goes.
+    util._exit_function()  # type: ignore[attr-defined]  # typeshed leaves it out
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

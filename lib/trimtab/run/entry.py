@@ -6,7 +6,9 @@ The warm server is started before anything heavy is imported here, so that its i
 from __future__ import annotations
 
 import gc
+import signal
 import sys
+from typing import NoReturn
 
 from trimtab.run import server
 
@@ -17,9 +19,15 @@ _MLFLOW = ("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store")
 def main() -> None:
     """Entry point of the command."""
     gc.set_threshold(*_LAZY_COLLECTION)
+    for number in (signal.SIGINT, signal.SIGTERM):    # until a run listens itself, there is nothing to bring in order
+        signal.signal(number, _stop)
     words = sys.argv[1:]
     if words[:1] == ["run"] and not {"--cold", "--help"} & set(words) and server.available():
         server.start(() if "drift" in words else _MLFLOW)
     from trimtab.run.cli import main as command
 
     command()
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -49,19 +49,11 @@ _running: weakref.WeakSet[KernelProcess] = weakref.WeakSet()
 
 
 def stop_server() -> None:
-    """Kill the kernels that still run, then end the forkserver, even in the middle of its imports."""
+    """Kill the kernels that still run, then end the forkserver."""
     for kernel in list(_running):
         kernel.kill_group()
         kernel.wait()
-    running: Any = multiprocessing.forkserver._forkserver  # nothing public stops it
-    pid = running._forkserver_pid
-    if pid is None:
-        return
-    # Closing its pipe would do, but not before the imports are through, nor while anything else holds that pipe.
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-    with contextlib.suppress(ChildProcessError):
-        running._stop()
+    server.stop()
 
 
 # The runner's side of a kernel

@@ -34,8 +34,8 @@ from trimtab.settings import Criterion, parse_time
 
 __all__ = [    # a notebook finds a model's whole life here
     "Appointment", "Challenger", "Contest", "Proof", "appoint", "appointment_facts", "challenger", "challenger_facts",
-    "check_criteria", "evaluate_challenger", "evaluation_facts", "first_champion", "holdout", "judge", "prove",
-    "roll_back", "rollback_facts", "target_version", "train",
+    "check_criteria", "check_metric", "evaluate_challenger", "evaluation_facts", "first_champion", "holdout", "judge",
+    "prove", "roll_back", "rollback_facts", "target_version", "train",
 ]
 
 
@@ -290,22 +290,32 @@ def judge(session: Session, contest: Contest) -> Verdict:
     return Verdict("hold", (again,), verdict.rows)
 
 
+def check_metric(key: str, name: str, task: str) -> None:
+    """Refuse a metric that is unknown, or of the other task.
+
+    Raises
+    ------
+    ParamsError
+        Naming the key.
+    """
+    known = METRICS.get(name)
+    if known is None:
+        raise ParamsError(f"{key}: unknown metric {name!r}; known: {', '.join(METRICS)}")
+    if (task == "regression") != ("regression" in known.tasks):
+        raise ParamsError(f"{key}: {name} is not defined for task: {task}")
+
+
 def check_criteria(criteria: Sequence[Criterion], task: str) -> None:
     """Refuse criteria that could never be computed, before anything runs.
 
     Raises
     ------
     ParamsError
-        For an unknown metric, or one of the other task.
+        For an unknown metric, one of the other task, and one per class that has no values per class.
     """
     for criterion in criteria:
-        known = METRICS.get(criterion.metric)
-        if known is None:
-            raise ParamsError(
-                f"promotion.criteria: unknown metric {criterion.metric!r}; known: {', '.join(METRICS)}"
-            )
-        if (task == "regression") != ("regression" in known.tasks):
-            raise ParamsError(f"promotion.criteria: {criterion.metric} is not defined for task: {task}")
+        check_metric("promotion.criteria", criterion.metric, task)
+        known = METRICS[criterion.metric]
         if criterion.per == "class" and known.prepare_per_class is None:
             per_class = ", ".join(name for name, one in METRICS.items() if one.prepare_per_class)
             raise ParamsError(f"promotion.criteria: {criterion.metric} has no values per class; those do: {per_class}")

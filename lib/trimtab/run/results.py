@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from trimtab.errors import BusyError, Interrupted, TrimtabError
 from trimtab.plain import plain
 from trimtab.run.manifest import Manifest
 from trimtab.run.scraps import CONTRACT, BaselineScraps, DriftScraps, EvaluationScraps
 
+FIELDS = (
+    "run_id", "model", "tenant", "pipeline", "as_of", "status", "decision", "guard", "verdict", "champion_before",
+    "champion_after", "metrics", "run_dir", "seconds", "dry_run",
+)
 _DECISION = ("needs_retrain", "severity", "confidence", "reasons")
 
 
@@ -46,6 +51,23 @@ def summarise(
         "run_dir": folder, "seconds": round(seconds, 3), "dry_run": manifest.dry_run,
     })
     return told
+
+
+def never_started(pipeline: str, error: TrimtabError, *, as_of: str | None, dry_run: bool) -> dict[str, Any]:
+    """The same object for a run that could not even start; of what it was about, only what was typed is known.
+
+    Examples
+    --------
+    >>> told = never_started("drift", TrimtabError("no such file"), as_of=None, dry_run=False)
+    >>> told["pipeline"], told["status"], told["run_id"]
+    ('drift', 'failed', None)
+    """
+    by_error = {Interrupted: "interrupted", BusyError: "blocked"}
+    status = by_error.get(type(error), "failed")
+    return dict.fromkeys(FIELDS) | {
+        "pipeline": pipeline, "as_of": as_of, "status": status, "dry_run": dry_run,
+        "metrics": {"champion": None, "challenger": None},
+    }
 
 
 def _metrics(

@@ -20,11 +20,20 @@ from trimtab.act import alerts, estimators
 from trimtab.act import champion as champions
 from trimtab.act.ledger import LEASE, now
 from trimtab.decide import signals
-from trimtab.errors import BusyError, Interrupted, ParamsError, StateError, StepError, TimeLimitError, TrimtabError
+from trimtab.errors import (
+    BusyError,
+    Interrupted,
+    ParamsError,
+    StateError,
+    StepError,
+    TimeLimitError,
+    TrimtabError,
+    UsageError,
+)
 from trimtab.measure import scoring
 from trimtab.params import Loaded
 from trimtab.plain import plain
-from trimtab.run import kernels, lifecycle, notebooks, reports
+from trimtab.run import kernels, lifecycle, notebooks, reports, rollbacks
 from trimtab.run import manifest as manifests
 from trimtab.run.manifest import Manifest, Step
 from trimtab.run.pipelines import NOTEBOOKS, PIPELINES
@@ -114,6 +123,7 @@ def preflight(session: Session, request: Request) -> None:
     """
     params = session.params
     lifecycle.check_criteria(params.promotion.criteria, params.task)
+    lifecycle.check_metric("rollback.metric", params.rollback.metric, params.task)
     signals.triggers_for(params.drift, params.triggers)
     for name in NOTEBOOKS[request.pipeline]:
         notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
@@ -125,6 +135,15 @@ def preflight(session: Session, request: Request) -> None:
         session.reference_window()
     if request.pipeline != "rollback":
         _check_training(session)
+    _check_stores(session, request)
+
+
+def _check_stores(session: Session, request: Request) -> None:
+    """Whether the registry answers, and for a rollback whether there is a version to go back to."""
+    if session.registry.champion() is None and request.pipeline == "rollback":
+        raise UsageError(f"{session.registry.name} has no champion yet, so there is nothing to roll back from")
+    if request.pipeline == "rollback":
+        rollbacks.target_version(session, request.extra.get("to"))
 
 
 def _check_place(folder: Path) -> None:
