@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,11 +12,13 @@ from pathlib import Path
 
 import pytest
 from conftest import BINARY, binary_table
+from test_training import _wait_until
 from typer.testing import CliRunner
 
 import trimtab as tt
 from trimtab.errors import TrimtabError
 from trimtab.run.cli import app
+from trimtab.run.results import FIELDS
 
 TRIMTAB = Path(sys.executable).with_name("trimtab")
 
@@ -37,6 +41,7 @@ def test_json_of_a_cold_run_is_one_object_and_nothing_else(project: Callable[...
         (["run", "drift", "--to", "1"], "--to goes with run rollback only"),
         (["run", "drift", "-p", "nowhere.yaml"], "nowhere.yaml: there is no such params file"),
         (["run", "drift", "--set", "drift.psi=1"], "drift.psi: unknown key"),
+        (["run", "drift", "--set", "rollback.metric=joy"], "rollback.metric: unknown metric 'joy'"),
         (["run", "drift", "--as-of", "yesterday"], "as_of: 'yesterday' is no ISO date"),
         (["data", "tulips"], "tulips"),
     ],
@@ -53,6 +58,65 @@ def test_bad_usage_is_one_sentence_and_exit_code_2(
     assert told in str(done.exception)
     assert done.stdout == ""
     assert sorted(home.rglob("*")) == before
+
+
+def _type(*words: object, temporary: Path) -> subprocess.CompletedProcess[str]:
+    temporary.mkdir(exist_ok=True)
+    return subprocess.run(
+        [TRIMTAB, *map(str, words)], capture_output=True, text=True, check=False,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )
+
+
+def test_warm_run_leaves_nothing_in_the_temporary_folder(project: Callable[..., Path], tmp_path: Path) -> None:
+    params = project(BINARY, binary_table(800))
+    done = _type("run", "baseline", "-p", params, temporary=tmp_path / "t")
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "t").iterdir()) == []
+
+
+def test_refusal_in_json_is_the_same_object_with_nothing_reached(project: Callable[..., Path], tmp_path: Path) -> None:
+    params = project(BINARY, binary_table(300))
+    done = _type("run", "drift", "-p", params, "--as-of", "soon", "--json", temporary=tmp_path / "t")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    result = json.loads(done.stdout)
+    assert tuple(result) == FIELDS
+    assert (result["pipeline"], result["status"], result["run_id"]) == ("drift", "failed", None)
+    assert list((tmp_path / "t").iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stop_while_everything_is_still_being_imported(
+    project: Callable[..., Path], home: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    params = project(BINARY, binary_table(300))
+    before = sorted(home.rglob("*"))
+    (tmp_path / "t").mkdir()
+    started = subprocess.Popen(
+        [TRIMTAB, "run", "drift", "-p", params], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path / "t")},
+    )
+    _wait_until(lambda: list((tmp_path / "t").glob("pymp-*/listener-*")))    # the warm server has just been started
+    started.send_signal(number)
+    out, told = started.communicate(timeout=30)
+    assert started.returncode == code
+    assert (out, "Traceback" in told) == ("", False)
+    assert sorted(home.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("extra", "told"), [([], "has no champion yet"), (["--to", "99"], "there is no version 99")])
+def test_rollback_to_nowhere_is_refused_before_there_is_a_run(
+    project: Callable[..., Path], home: Path, extra: list[str], told: str
+) -> None:
+    params = project(BINARY, binary_table(800))
+    if extra:
+        session = tt.open(params)
+        contest = tt.lifecycle.first_champion(session)
+        tt.lifecycle.appoint(session, contest, tt.lifecycle.judge(session, contest))
+    done = CliRunner().invoke(app, ["run", "rollback", "-p", str(params), *extra])
+    assert isinstance(done.exception, TrimtabError)
+    assert (done.exception.exit_code, told in str(done.exception)) == (2, True)
+    assert not (home / "runs").exists()
 
 
 def test_history_models_and_signals_answer_in_json_and_as_tables(project: Callable[..., Path]) -> None:

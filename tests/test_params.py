@@ -144,6 +144,27 @@ def test_mistake_is_one_sentence_with_file_and_key(write: Write, changes: dict[s
     assert all(word in told for word in words), told
 
 
+def test_key_that_is_written_twice_is_refused_with_its_line(write: Write) -> None:
+    path = write(BINARY)
+    path.write_text(path.read_text() + "\ntask: regression\n")
+    line = len(path.read_text().splitlines())
+    assert f"demo.yaml, line {line}, column 1: not valid YAML: the key 'task' is written twice" in _refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("task", "gate", "watched"), [("classification", "roc_auc", "accuracy"), ("regression", "mae", "mae")]
+)
+def test_without_criteria_the_gate_asks_for_a_gain_of_the_tasks_main_metric(
+    write: Write, task: str, gate: str, watched: str
+) -> None:
+    tree = {key: value for key, value in BINARY.items() if key != "promotion"} | {"task": task}
+    found = _load(write(tree))
+    assert [(c.metric, c.bounds()) for c in found.params.promotion.criteria] == [(gate, {"min_gain": 0.0})]
+    assert found.params.rollback.metric == watched
+    assert found.public["promotion"]["criteria"][0]["metric"] == gate
+    assert _load(write(tree | {"promotion": {"criteria": []}})).params.promotion.criteria == ()
+
+
 def test_missing_key_is_named(write: Write) -> None:
     tree = {key: value for key, value in BINARY.items() if key != "task"}
     assert _refusal(write(tree)).endswith("demo.yaml: task: this key is required")
@@ -212,6 +233,15 @@ def test_redaction_finds_secrets_in_text_and_in_json(write: Write) -> None:
     found = _load(write(SECRET), **SECRETS)
     text = f"{SECRETS['PASSWORD']} {json.dumps(SECRETS['PASSWORD'])} {SECRETS['HOOK']} json://me:written@host open"
     assert found.redact(text) == '${PASSWORD} "${PASSWORD}" ' + "<alert url> <alert url> ***"
+
+
+def test_redaction_finds_a_secret_in_json_within_json(write: Write) -> None:
+    secret = 'pass"wo\\rd'
+    tree = merged(BINARY, store={"ledger": "postgresql://trimtab:${PASSWORD}@host/db"})
+    found = _load(write(tree), PASSWORD=secret)
+    text = json.dumps({"overrides": json.dumps([f"store.ledger={secret}"])})
+    assert "rd" not in found.redact(text).replace("override", "")
+    assert "***" in found.redact(text)
 
 
 def test_short_values_are_not_taken_for_secrets(write: Write) -> None:
