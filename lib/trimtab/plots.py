@@ -46,9 +46,11 @@ class Picture(Figure):
         buffer = io.BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)    # a letter that the font lacks is drawn as a box: no news
-            self.savefig(buffer, format="png", dpi=2 * _DOTS_PER_INCH)
-        picture = Image.open(buffer).convert("RGB").quantize(48)
-        picture.save(buffer := io.BytesIO(), format="png", optimize=True)
+            self.savefig(buffer, format="rgba", dpi=2 * _DOTS_PER_INCH)
+        pixels = tuple(int(side) for side in self.get_size_inches() * 2 * _DOTS_PER_INCH)
+        drawn = Image.frombuffer("RGBA", (pixels[0], pixels[1]), buffer.getvalue()).convert("RGB")
+        picture = drawn.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        picture.save(buffer := io.BytesIO(), format="png")
         width, height = (int(inches * _DOTS_PER_INCH) for inches in self.get_size_inches())
         return buffer.getvalue(), {"width": width, "height": height, "alt": self.answer}
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +87,25 @@ def save(model: Any, folder: Path, *, package: str, requirements: list[str]) -> 
     fine, strange = untrusted(skops.io.dumps(model), package)
     if strange:
         raise ModelFileError(f"the fitted model holds types that are not reviewed: {', '.join(strange)}")
-    mlflow.sklearn.save_model(
-        model, str(folder), serialization_format="skops", skops_trusted_types=fine, pip_requirements=requirements
-    )
+    with _unchecked_requirements():
+        mlflow.sklearn.save_model(
+            model, str(folder), serialization_format="skops", skops_trusted_types=fine, pip_requirements=requirements
+        )
+
+
+@contextmanager
+def _unchecked_requirements() -> Iterator[None]:
+    """Save without MLflow's look through every installed package, half a second long, for a mismatch to warn of.
+
+    There can be none: the requirements are the versions that are installed.
+    """
+    environment: Any = import_module("mlflow.utils.environment")    # nothing public switches it off
+    check = environment.warn_dependency_requirement_mismatches
+    environment.warn_dependency_requirement_mismatches = lambda _requirements: None
+    try:
+        yield
+    finally:
+        environment.warn_dependency_requirement_mismatches = check
 
 
 def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any:

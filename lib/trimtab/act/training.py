@@ -180,7 +180,9 @@ def _limit_processor_time(max_runtime: timedelta) -> None:
 def _requirements(package: str) -> list[str]:
     from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
-    wanted = ["scikit-learn", "skops", *packages_distributions().get(package, [])]
+    wanted = ["scikit-learn", "skops"]
+    if package != "sklearn":    # asking whose a package is means reading what all packages hold: half a second
+        wanted += packages_distributions().get(package, [])
     found: dict[str, Any] = {}
     for name in wanted:
         try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.process
@@ -20,16 +21,22 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import types
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
+import zmq
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import DottedObjectName, default
 
 from trimtab.errors import StepError
 from trimtab.run import server
@@ -41,6 +48,8 @@ KERNEL_OPTIONS = (
     "--HistoryManager.enabled=False",  # nobody scrolls back through what a report typed
     "--log-level=CRITICAL",  # the kernel's own log would run through the runner's progress bar
 )
+
+_RECONNECT_MILLISECONDS = 10
 
 _running: weakref.WeakSet[KernelProcess] = weakref.WeakSet()
 
@@ -163,9 +172,51 @@ class ForkserverProvisioner(LocalProvisioner):
         self.pid = self.pgid = process.pid
         return self.connection_info
 
+    async def kill(self, restart: bool = False) -> None:
+        """Kill the kernel and see it end, which takes it milliseconds; Jupyter would only look again after 0.1 s."""
+        await super().kill(restart)
+        if isinstance(self.process, KernelProcess):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+
+
+class WarmKernelClient(AsyncKernelClient):
+    """Client that begins as soon as a kernel answers; Jupyter's own waits for a fifth of a second of silence first."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Wait until the kernel answers questions and its output arrives.
+
+        Raises
+        ------
+        RuntimeError
+            The kernel died, or `timeout` seconds are over; nbclient expects this class.
+        """
+        until = time.monotonic() + (math.inf if timeout is None else timeout)
+        while time.monotonic() < until:
+            self.kernel_info()
+            with contextlib.suppress(Empty):
+                reply = await self.get_shell_msg(timeout=1)
+                if reply["msg_type"] == "kernel_info_reply":
+                    await self.get_iopub_msg(timeout=0.2)    # what comes late is nobody's: nbclient passes it over
+                    self._handle_kernel_info_reply(reply)
+                    return
+            if not await self.is_alive():
+                raise RuntimeError("the kernel died before it answered")
+        raise RuntimeError(f"the kernel did not answer in {timeout} s")
+
 
 class WarmKernelManager(AsyncKernelManager):
     """Kernel manager whose kernels are warm, whatever kernel a notebook names and whether or not one is installed."""
+
+    client_class = DottedObjectName("trimtab.run.kernels.WarmKernelClient")
+
+    @default("context")
+    def _quick_context(self) -> zmq.asyncio.Context:
+        """Try again after hundredths of a second, not tenths, while the kernel does not listen yet."""
+        self._created_context = True
+        context = zmq.asyncio.Context()
+        context.setsockopt(zmq.RECONNECT_IVL, _RECONNECT_MILLISECONDS)
+        return context
 
     @property
     def kernel_spec(self) -> KernelSpec:

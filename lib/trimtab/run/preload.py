@@ -23,6 +23,7 @@ from trimtab.run.server import SERVER_MARK, kernel_environment
 MODULES = (
     "IPython",
     "ipykernel.kernelapp",
+    "ipykernel.debugger",
     "ipykernel.zmqshell",
     "numpy",
     "pandas",
@@ -49,8 +50,11 @@ MODULES = (
 running shell, so it belongs to the kernel. MLflow is missing because a drift analysis never needs it, and would
 wait for it."""
 
-UNUSED = ("rfc3987_syntax", "pytest")
-"""Costly modules (1.1 s and 0.3 s) that jsonschema and skops import when they can, and do not need."""
+UNUSED = ("rfc3987_syntax", "pytest", "debugpy")
+"""Costly modules (1.1 s, 0.3 s, and 0.1 s per kernel) that jsonschema, skops and ipykernel import when they can.
+
+The first two do not need them, and nobody debugs a notebook that the runner executes.
+"""
 
 IMPORT_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # OpenBLAS starts its workers when it is loaded

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,8 @@ class Run:
         self.champion_before: int | None = None
         self.status = "succeeded"
         self._lease_lost = False
+        self._background = ThreadPoolExecutor(1)    # makes a notebook's page while the next one runs
+        self._pages: dict[str, Future[str | None]] = {}
         self.manifest = Manifest(
             run_id=session.run_id, model=session.params.model, tenant=session.params.tenant,
             pipeline=request.pipeline, status="running", as_of=session.as_of, started_at=now(),
@@ -307,6 +310,7 @@ class Run:
             step.seconds = round(time.perf_counter() - started, 3)
             if target.is_file():
                 step.sha256 = manifests.digest(target)
+                self._pages[step.notebook] = self._background.submit(reports.notebook_html, self.folder, target.name)
             self.manifest.save(self.folder)
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -330,7 +334,7 @@ class Run:
             )
             session.ledger.close_retrain(session.run_id, manifest.error or "no verdict was reached")
             for step in manifest.steps:
-                step.html = reports.notebook_html(self.folder, step.file) if step.file else None
+                step.html = self._pages[step.notebook].result() if step.notebook in self._pages else None
             manifest.save(self.folder)
             report = reports.run_report(self.folder, manifest)
             reports.index(session.home / "runs")
