@@ -98,7 +98,7 @@ def test_latest_sees_every_record_and_as_of_before_all_is_refused() -> None:
 
 def test_window_is_described_in_words() -> None:
     assert describe(WindowSpec(rows=5)) == "the newest 5 records"
-    assert describe(WindowSpec(last=timedelta(days=3))) == "the last 3d"
+    assert describe(WindowSpec(last=timedelta(days=3))) == "the last 3 days"
     assert describe(WindowSpec(to=datetime(2024, 1, 1))) == "from the first record to 2024-01-01 00:00:00"
 
 
