@@ -127,6 +127,13 @@ def test_fewer_than_thirty_records_are_not_tested(rows: int, tested: bool) -> No
     assert ("too few records" in found.note) is not tested
 
 
+def test_constant_column_has_no_outliers_though_the_mean_of_equal_floats_is_not_always_their_value() -> None:
+    values = np.full(6, 0.1)
+    assert values.mean() != 0.1
+    bins = freeze_numeric(values)
+    assert (bins.low, bins.high, bins.scale) == (0.1, 0.1, 0.0)
+
+
 def test_constant_and_empty_columns_are_named_as_such() -> None:
     constant, nothing = freeze_numeric([3.0] * 100), freeze_numeric([])
     same = one(profile_array(np.full(100, 3.0), constant), profile_array(np.full(50, 3.0), constant))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -128,6 +128,8 @@ VALUES = hnp.arrays(
 
 @settings(max_examples=80, deadline=None)
 @given(reference=VALUES, current=VALUES, cut=st.integers(0, 60))
+@example(reference=np.array([1e307] * 17 + [1.1e307] * 3), current=np.array([]), cut=0)
+@example(reference=np.array([1e307] * 20), current=np.array([]), cut=0)
 def test_profiles_of_parts_add_up_in_any_order_for_any_floats(reference: Any, current: Any, cut: int) -> None:
     kept = reference.copy(), current.copy()
     bins = freeze_numeric(reference)
@@ -143,6 +145,8 @@ def test_profiles_of_parts_add_up_in_any_order_for_any_floats(reference: Any, cu
 
 @settings(max_examples=40, deadline=None)
 @given(reference=VALUES, current=VALUES)
+@example(reference=np.array([0, 3e89, 0, 5e-220, 5e-220, 5e-220]), current=np.array([0.0]))
+@example(reference=np.array([-1.7e308, 0, 1, 2, 3, 1.7e308]), current=np.array([0.0]))
 def test_any_two_windows_can_be_compared(reference: Any, current: Any) -> None:
     bins = freeze_numeric(reference)
     pair = [Profile({"x": profile_array(values, bins)}, len(values)) for values in (reference, current)]

@@ -210,8 +210,9 @@ def test_process_looks_like_popen_and_a_signal_reaches_only_the_kernel(tmp_path:
 
 
 RUNNER = """
-import os, sys, time
+import os, signal, sys, time
 import papermill
+signal.signal(signal.SIGINT, signal.default_int_handler)    # a shell's background job would not hear it
 from trimtab.run import kernels
 from trimtab.run import server as warm_server
 warm_server.start()

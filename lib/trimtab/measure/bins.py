@@ -36,11 +36,13 @@ class NumericBins:
     groups : tuple of int
         Indices into `edges` at which the coarse bins end.
     low, high : float
-        Mean ∓ 3 standard deviations of the reference; values beyond count as outliers. nan without values.
+        Mean ∓ 3 standard deviations of the reference; values beyond count as outliers. nan without values, infinite where
+        the squares of the values are beyond the range of floats.
     minimum, maximum : float
         Range of the reference; nan without values.
     scale : float
-        Robust standard deviation of the reference, IQR / 1.349, or the ordinary one where that is 0.
+        Robust standard deviation of the reference, IQR / 1.349, or the ordinary one where that is 0. nan without
+        values, and where the limits are infinite.
     """
 
     edges: tuple[float, ...]
@@ -98,10 +100,7 @@ def freeze_numeric(values: npt.ArrayLike) -> NumericBins:
     tenths = np.quantile(sample, np.arange(1, COARSE) / COARSE, method="inverted_cdf")
     coarse = np.unique(np.concatenate([tenths, just_under(tenths[np.isin(tenths, atoms)])]))
     coarse = coarse[np.isfinite(coarse)]
-    with np.errstate(over="ignore", invalid="ignore"):    # squares of values near the end of the range: then no limits
-        mean, deviation = float(sample.mean()), float(sample.std())
-        quarter, three_quarters = np.quantile(sample, [0.25, 0.75])
-        spread = float(three_quarters - quarter)
+    mean, deviation, spread = _moments(sample)
     return NumericBins(
         edges=tuple(edges.tolist()),
         groups=tuple(np.searchsorted(edges, coarse).tolist()),
@@ -111,6 +110,17 @@ def freeze_numeric(values: npt.ArrayLike) -> NumericBins:
         maximum=float(sample[-1]),
         scale=spread / _IQR_OF_NORMAL or deviation,
     )
+
+
+def _moments(ordered: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """Mean, standard deviation and interquartile range; (0, inf, nan) where they are beyond the range of floats."""
+    if ordered[0] == ordered[-1]:    # the mean of equal values is not always their value, nor their deviation 0
+        return float(ordered[0]), 0.0, 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = float(ordered.mean()), float(ordered.std())
+        quarter, three_quarters = np.quantile(ordered, [0.25, 0.75])
+        spread = float(three_quarters - quarter)
+    return (mean, deviation, spread) if math.isfinite(deviation) else (0.0, math.inf, math.nan)
 
 
 def just_under(values: npt.ArrayLike) -> npt.NDArray[np.float64]:

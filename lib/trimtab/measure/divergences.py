@@ -202,7 +202,8 @@ def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike, bins: NumericB
     Returns
     -------
     float
-        0 or more; nan when either side has no records or the reference is constant.
+        0 or more; inf when that is beyond what a float holds, nan when either side has no records or the reference is
+        constant.
 
     Examples
     --------
@@ -216,7 +217,10 @@ def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike, bins: NumericB
         return math.nan
     gap = np.abs(np.cumsum(a) / a.sum() - np.cumsum(b) / b.sum())[:-1]
     ends = np.append(np.asarray(bins.edges), bins.maximum)[1:]
-    return float((gap * np.clip(ends - np.asarray(bins.edges), 0, None)).sum() / bins.scale)
+    apart = gap > 0
+    with np.errstate(over="ignore"):    # a reference that fills the range of floats around a tiny spread
+        width = np.clip(ends - np.asarray(bins.edges), 0, None)
+        return float((gap[apart] * width[apart]).sum() / bins.scale)
 
 
 def false_discovery(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -23,10 +23,18 @@ def main() -> None:
         signal.signal(number, _stop)
     words = sys.argv[1:]
     if words[:1] == ["run"] and not {"--cold", "--help"} & set(words) and server.available():
-        server.start(() if "drift" in words else _MLFLOW)
+        _start_server(words)
     from trimtab.run.cli import main as command
 
     command()
+
+
+def _start_server(words: list[str]) -> None:
+    """Start it with what this pipeline's notebooks need; a drift analysis never asks MLflow for anything."""
+    if "retrain" in words:
+        server.start(later=_MLFLOW)
+    else:
+        server.start(() if "drift" in words else _MLFLOW)
 
 
 def _stop(number: int, _frame: object) -> NoReturn:

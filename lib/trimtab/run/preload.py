@@ -14,6 +14,7 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -56,27 +57,63 @@ UNUSED = ("rfc3987_syntax", "pytest", "debugpy")
 The first two do not need them, and nobody debugs a notebook that the runner executes.
 """
 
+_PAUSE = 0.05    # seconds until the server's answer to the runner is out
 IMPORT_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # OpenBLAS starts its workers when it is loaded
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # and so does Arrow's allocator
 }
 
 
-def load(also: Sequence[str] = ()) -> None:
-    """Import `MODULES`, and those named besides, so that this process can be forked: one thread, quiet, deaf."""
-    gc.disable()  # imports make little garbage, and looking for it takes a sixth of the time
+def load(also: Sequence[str] = (), later: Sequence[str] = ()) -> None:
+    """Import `MODULES`, and those named besides, so that this process can be forked: one thread, quiet, deaf.
+
+    Parameters
+    ----------
+    also
+        Modules to import at once.
+    later
+        Modules to import as soon as the first kernel has been forked.
+    """
     os.setsid()  # Ctrl-C goes to the terminal's process group: the runner alone decides what it stops
     os.dup2(2, 1)  # standard output carries the runner's JSON and nothing else
     os.environ.update(kernel_environment(os.environ))
+    _import([*MODULES, *also])
+    atexit.register(gc.unfreeze)  # without it DuckDB's binding reports leaks on the terminal when the server ends
+    _reseed_children()
+    if later:
+        _import_after_first_fork(later)
+
+
+def _import(names: Sequence[str]) -> None:
+    gc.disable()  # imports make little garbage, and looking for it takes a sixth of the time
     with _environment(IMPORT_ENVIRONMENT), _silent_warnings(), _hidden(UNUSED):
-        for name in (*MODULES, *also):
+        for name in names:
             # What cannot be imported here fails again in the notebook that wants it, where the reader sees why.
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
-    _reseed_children()
     gc.freeze()  # so that a child's first collection does not touch, and thereby copy, every page
-    atexit.register(gc.unfreeze)  # without it DuckDB's binding reports leaks on the terminal when the server ends
     gc.enable()
+
+
+def _import_after_first_fork(names: Sequence[str]) -> None:
+    """Have an alarm ring in this process, not in its child, once the first kernel is on its way.
+
+    The server waits for requests in the standard library's code; a signal is the one way to make it do anything else.
+    A request that comes meanwhile is answered when the imports are through.
+    """
+
+    def ring() -> None:
+        if waiting:
+            signal.signal(signal.SIGALRM, wake)
+            signal.setitimer(signal.ITIMER_REAL, _PAUSE)
+
+    def wake(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        _import(waiting)
+        waiting.clear()
+
+    waiting = list(names)
+    os.register_at_fork(after_in_parent=ring)
 
 
 def _reseed_children() -> None:
@@ -123,4 +160,4 @@ def _hidden(names: tuple[str, ...]) -> Iterator[None]:
 
 
 if mark := os.environ.pop(SERVER_MARK, None):
-    load(mark.split(",")[1:])
+    load(*(names.split(",") if names else () for names in mark.split(";")))

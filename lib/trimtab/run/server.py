@@ -30,7 +30,7 @@ def available() -> bool:
     return "forkserver" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
 
 
-def start(also: Sequence[str] = ()) -> None:
+def start(also: Sequence[str] = (), later: Sequence[str] = ()) -> None:
     """Start the forkserver and return at once; it imports in the background.
 
     Starting it twice does nothing. It ends with this process at the latest, whatever way this process ends.
@@ -39,9 +39,11 @@ def start(also: Sequence[str] = ()) -> None:
     ----------
     also
         Modules to import besides the usual ones, where the notebooks to come will want them.
+    later
+        Modules that only the second kernel will want: they are imported while the first one works.
     """
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOAD))
-    os.environ[SERVER_MARK] = ",".join(["usual", *also])
+    os.environ[SERVER_MARK] = ";".join((",".join(also), ",".join(later)))
     try:
         multiprocessing.forkserver.ensure_running()
     finally:
