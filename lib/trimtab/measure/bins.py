@@ -36,8 +36,8 @@ class NumericBins:
     groups : tuple of int
         Indices into `edges` at which the coarse bins end.
     low, high : float
-        Mean ∓ 3 standard deviations of the reference; values beyond count as outliers. nan without values, infinite where
-        the squares of the values are beyond the range of floats.
+        Mean ∓ 3 standard deviations of the reference; values beyond count as outliers. nan without values,
+        infinite where the squares of the values are beyond the range of floats.
     minimum, maximum : float
         Range of the reference; nan without values.
     scale : float
