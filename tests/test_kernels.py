@@ -250,6 +250,10 @@ def wait_for_text(path: Path, runner: subprocess.Popen[bytes]) -> str:
     return path.read_text()
 
 
+def test_client_of_a_warm_kernel_begins_as_soon_as_it_answers() -> None:
+    assert isinstance(kernels.WarmKernelManager().client(), kernels.WarmKernelClient)
+
+
 def test_server_stops_at_once_and_starts_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (before,) = run_notebook(tmp_path, "import os; print(os.getppid())")
     began = time.monotonic()

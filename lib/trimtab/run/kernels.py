@@ -36,7 +36,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
-from traitlets import DottedObjectName, default
+from traitlets import Type, default
 
 from trimtab.errors import StepError
 from trimtab.run import server
@@ -208,7 +208,7 @@ class WarmKernelClient(AsyncKernelClient):
 class WarmKernelManager(AsyncKernelManager):
     """Kernel manager whose kernels are warm, whatever kernel a notebook names and whether or not one is installed."""
 
-    client_class = DottedObjectName("trimtab.run.kernels.WarmKernelClient")
+    client_factory = Type(WarmKernelClient, klass=AsyncKernelClient)
 
     @default("context")
     def _quick_context(self) -> zmq.asyncio.Context:
