@@ -267,6 +267,15 @@ def test_server_stops_at_once_and_starts_again(tmp_path: Path, monkeypatch: pyte
     kernels.stop_server()
 
 
+def test_modules_for_later_kernels_are_imported_while_the_first_one_works(tmp_path: Path) -> None:
+    kernels.stop_server()
+    warm_server.start(later=("wave",))
+    ask = "import signal, sys; print('wave' in sys.modules, signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL)"
+    assert run_notebook(tmp_path, ask) == ["False True"]
+    assert run_notebook(tmp_path, ask) == ["True True"]
+    kernels.stop_server()
+
+
 def test_user_settings_win_over_default_thread_counts() -> None:
     assert warm_server.thread_environment({"OMP_NUM_THREADS": "3", "GOMP_SPINCOUNT": "5"}) == {
         "OMP_NUM_THREADS": "3",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -98,7 +99,9 @@ def _window(name: str = NASTY) -> Window:
 
 def _session(task: str = "classification", values: Any = ()) -> Any:
     params = SimpleNamespace(task=task, data=SimpleNamespace(label=NASTY))
-    records = SimpleNamespace(frame=lambda window, names: pd.DataFrame({names[0]: list(values)}))
+    records = SimpleNamespace(
+        frame=lambda window, names: pd.DataFrame({names[0]: list(values)}), classes=lambda window: Counter(values)
+    )
     return SimpleNamespace(params=params, records=records, ledger=SimpleNamespace(version=lambda target: None))
 
 

@@ -283,12 +283,13 @@ def classes(opened: Session, *shown: Window) -> Styler:
     label = opened.params.data.label or ""
     columns: dict[str, Any] = {}
     for window in shown:
-        values = opened.records.frame(window, [label])[label]
         if opened.params.task == "regression":
+            values = opened.records.frame(window, [label])[label]
             spread = {f"{q:.0%} quantile": float(values.quantile(q)) for q in (0.1, 0.5, 0.9)}
             columns[window.name] = {"mean": float(values.mean())} | spread
         else:
-            columns[window.name] = values.astype(str).value_counts(normalize=True).to_dict()
+            counts = opened.records.classes(window)
+            columns[window.name] = {name: count / sum(counts.values()) for name, count in counts.items()}
     names = list(dict.fromkeys(name for told in columns.values() for name in told))
     write, kind = (number, "") if opened.params.task == "regression" else (percent, "class")
     rows = [{kind: name} | {w: told.get(name, 0.0) for w, told in columns.items()} for name in names[:MOST_GROUPS]]

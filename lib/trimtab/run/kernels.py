@@ -166,6 +166,7 @@ class ForkserverProvisioner(LocalProvisioner):
             process = KernelProcess(manager.connection_file, self.cwd, environment)
         except (OSError, EOFError) as error:
             raise StepError(f"no kernel could be forked from the warm server: {error!r}") from error
+        server.load_later()
         self.process = process  # type: ignore[assignment]  # declared as Popen, used through its interface only
         # Asking for its process group would race with setsid and could give the server's. Before setsid no group has
         # this id, so a signal to it fails, and LocalProvisioner then sends it to the process alone.

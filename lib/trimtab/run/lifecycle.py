@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
-
 from trimtab.act import champion as champions
 from trimtab.act import ledger as ledger_module
 from trimtab.act import training as trainer
@@ -20,7 +18,6 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
 from trimtab.errors import ParamsError, TimeLimitError, TrimtabError, UsageError
-from trimtab.measure import scoring
 from trimtab.measure.metrics import METRICS, evaluate
 from trimtab.measure.outputs import Outputs
 from trimtab.measure.performance import Evaluation, evaluate_pair
@@ -157,29 +154,16 @@ def _register(session: Session, trained: trainer.Trained, older: Window, newer: 
 
 def _lineage(session: Session, trained: trainer.Trained, older: Window, newer: Window) -> dict[str, Any]:
     params = session.params
-    positive = _positive(session, older) if params.task == "classification" else None
     lineage: dict[str, Any] = plain({
         "candidate": trained.name, "class": trained.class_path, "package": trained.package,
         "trained_from": older.start, "trained_until": older.end,
         "holdout_from": newer.start, "holdout_until": newer.end,
         "train_records": older.rows, "holdout_records": newer.rows,
-        "fingerprint": session.records.fingerprint(older), "positive": positive,
+        "fingerprint": session.records.fingerprint(older), "positive": session.settled_positive(older),
         "features": params.data.features, "params": session.loaded.public,
         "run_id": session.run_id, "code": code_version(), "seconds": trained.seconds,
     })
     return lineage
-
-
-def _positive(session: Session, window: Window) -> str | None:
-    """Settle the positive label once, so that later windows with other shares do not turn it round."""
-    label = session.params.data.label
-    assert label is not None, "the training window was cut by its labels"
-    names, counts = np.unique(scoring.label_array(session.records.frame(window, [label])[label]), return_counts=True)
-    named = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    try:
-        return scoring.choose_positive(tuple(named), named, session.params.data.positive)
-    except ValueError as error:
-        raise ParamsError(f"data.positive: {error}") from None
 
 
 def _best(session: Session, made: Sequence[Challenger], holdout: Window) -> Challenger:

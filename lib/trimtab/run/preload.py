@@ -19,9 +19,10 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 
-from trimtab.run.server import SERVER_MARK, kernel_environment
+from trimtab.run.server import LOAD_LATER, SERVER_MARK, kernel_environment
 
 MODULES = (
+    "skops.io",
     "IPython",
     "ipykernel.kernelapp",
     "ipykernel.debugger",
@@ -39,7 +40,6 @@ MODULES = (
     "sklearn.feature_extraction.text",
     "sklearn.metrics",
     "sklearn.pipeline",
-    "skops.io",
     "matplotlib.pyplot",
     "pandas.io.formats.style",
     "trimtab.run.checking",
@@ -47,7 +47,8 @@ MODULES = (
     "trimtab.plots",
     "trimtab.tables",
 )
-"""In the order of their import. `matplotlib_inline.backend_inline` is missing on purpose: its import hooks into the
+"""In the order of their import: skops first, for it asks every module there is which of its types are public.
+`matplotlib_inline.backend_inline` is missing on purpose: its import hooks into the
 running shell, so it belongs to the kernel. MLflow is missing because a drift analysis never needs it, and would
 wait for it."""
 
@@ -57,7 +58,6 @@ UNUSED = ("rfc3987_syntax", "pytest", "debugpy")
 The first two do not need them, and nobody debugs a notebook that the runner executes.
 """
 
-_PAUSE = 0.05    # seconds until the server's answer to the runner is out
 IMPORT_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # OpenBLAS starts its workers when it is loaded
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # and so does Arrow's allocator
@@ -72,7 +72,7 @@ def load(also: Sequence[str] = (), later: Sequence[str] = ()) -> None:
     also
         Modules to import at once.
     later
-        Modules to import as soon as the first kernel has been forked.
+        Modules to import when `server.load_later` says so.
     """
     os.setsid()  # Ctrl-C goes to the terminal's process group: the runner alone decides what it stops
     os.dup2(2, 1)  # standard output carries the runner's JSON and nothing else
@@ -80,8 +80,7 @@ def load(also: Sequence[str] = (), later: Sequence[str] = ()) -> None:
     _import([*MODULES, *also])
     atexit.register(gc.unfreeze)  # without it DuckDB's binding reports leaks on the terminal when the server ends
     _reseed_children()
-    if later:
-        _import_after_first_fork(later)
+    _import_when_told(later)
 
 
 def _import(names: Sequence[str]) -> None:
@@ -95,25 +94,17 @@ def _import(names: Sequence[str]) -> None:
     gc.enable()
 
 
-def _import_after_first_fork(names: Sequence[str]) -> None:
-    """Have an alarm ring in this process, not in its child, once the first kernel is on its way.
+def _import_when_told(names: Sequence[str]) -> None:
+    """Import on `server.LOAD_LATER`; a request that comes meanwhile is answered when that is through.
 
     The server waits for requests in the standard library's code; a signal is the one way to make it do anything else.
-    A request that comes meanwhile is answered when the imports are through.
     """
 
-    def ring() -> None:
-        if waiting:
-            signal.signal(signal.SIGALRM, wake)
-            signal.setitimer(signal.ITIMER_REAL, _PAUSE)
-
     def wake(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        _import(waiting)
-        waiting.clear()
+        _import(names)
 
-    waiting = list(names)
-    os.register_at_fork(after_in_parent=ring)
+    signal.signal(LOAD_LATER, wake)
+    os.register_at_fork(after_in_child=lambda: signal.signal(LOAD_LATER, signal.SIG_DFL))
 
 
 def _reseed_children() -> None:

@@ -24,14 +24,12 @@ from trimtab.decide import signals
 from trimtab.errors import (
     BusyError,
     Interrupted,
-    ParamsError,
     StateError,
     StepError,
     TimeLimitError,
     TrimtabError,
     UsageError,
 )
-from trimtab.measure import scoring
 from trimtab.params import Loaded
 from trimtab.plain import plain
 from trimtab.run import kernels, lifecycle, notebooks, reports, rollbacks
@@ -161,12 +159,7 @@ def _check_training(session: Session) -> None:
     params = session.params
     training, _ = session.training_windows()
     session.records.check_label(params.task)
-    if params.task == "classification":
-        classes = session.records.classes(training)
-        try:
-            scoring.choose_positive(tuple(classes), classes, params.data.positive)
-        except ValueError as error:
-            raise ParamsError(f"data.positive: {error} in the {training}") from None
+    session.settled_positive(training)
     with kernels.without_main_module():
         estimators.check(params.estimator.named().values(), params.task)
 

@@ -17,8 +17,10 @@ from typing import Any
 
 PRELOAD = ("trimtab.run.preload",)
 SERVER_MARK = "TRIMTAB_FORKSERVER"
+LOAD_LATER = getattr(signal, "SIGUSR1", signal.SIGTERM)    # Windows has none, but no forkserver either
 MOST_THREADS = 8
 
+_expecting = False    # whether the running server has been given modules that it has not imported yet
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
@@ -40,19 +42,33 @@ def start(also: Sequence[str] = (), later: Sequence[str] = ()) -> None:
     also
         Modules to import besides the usual ones, where the notebooks to come will want them.
     later
-        Modules that only the second kernel will want: they are imported while the first one works.
+        Modules that only later kernels will want: `load_later` has them imported.
     """
+    global _expecting
+    before = _server()._forkserver_pid
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOAD))
     os.environ[SERVER_MARK] = ";".join((",".join(also), ",".join(later)))
     try:
         multiprocessing.forkserver.ensure_running()
     finally:
         del os.environ[SERVER_MARK]
+    if _server()._forkserver_pid != before:
+        _expecting = bool(later)
+
+
+def load_later() -> None:
+    """Have the server import, while a kernel works, what only the kernels after it will want."""
+    global _expecting
+    pid = _server()._forkserver_pid
+    if _expecting and pid is not None:
+        _expecting = False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, LOAD_LATER)
 
 
 def stop() -> None:
     """End the forkserver, even in the middle of its imports; nothing happens when none runs."""
-    running: Any = multiprocessing.forkserver._forkserver  # nothing public stops it
+    running = _server()
     pid = running._forkserver_pid
     if pid is None:
         return
@@ -61,6 +77,10 @@ def stop() -> None:
         os.kill(pid, signal.SIGTERM)
     with contextlib.suppress(ChildProcessError):
         running._stop()
+
+
+def _server() -> Any:
+    return multiprocessing.forkserver._forkserver  # nothing public tells its process, or stops it
 
 
 def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

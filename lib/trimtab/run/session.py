@@ -19,7 +19,7 @@ from trimtab import params as params_module
 from trimtab.act import database, modelfile
 from trimtab.act.ledger import Ledger
 from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registered_name
-from trimtab.errors import DataError, ModelFileError, StateError, UsageError
+from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, UsageError
 from trimtab.measure import scoring
 from trimtab.measure.outputs import Outputs
 from trimtab.measure.profile import Profile
@@ -187,6 +187,7 @@ class Session:
             spec = WindowSpec(from_=parse_time(lineage["trained_from"]), to=parse_time(lineage["holdout_until"]))
         return self.records.window("reference", spec)
 
+    @cache  # noqa: B019 -- a session lives as long as its notebook
     def training_windows(self) -> tuple[Window, Window]:
         """The labelled records to learn from, and the newest share of them that is held out."""
         settings = self.params.windows
@@ -200,6 +201,22 @@ class Session:
                     f"{training}, so there is nothing to tell apart"
                 )
         return training, holdout
+
+    def settled_positive(self, window: Window) -> str | None:
+        """The positive label by a window's outcomes, to be kept: later windows with other shares would turn it round.
+
+        Raises
+        ------
+        ParamsError
+            When the label that the params file names does not occur.
+        """
+        if self.params.task == "regression":
+            return None
+        classes = self.records.classes(window)
+        try:
+            return scoring.choose_positive(tuple(classes), classes, self.params.data.positive)
+        except ValueError as error:
+            raise ParamsError(f"data.positive: {error} in the {window}") from None
 
     @property
     def watched(self) -> Watched:
