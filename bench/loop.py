@@ -67,13 +67,13 @@ def commands(folder: Path, rounds: int) -> list[list[str]]:
     start.mkdir()
     trimtab(start, "baseline", "--as-of", "2013-04-01")
     for number in range(rounds):
-        home = _copy(start, folder / f"drift-{number}")
+        home = shutil.copytree(start, folder / f"drift-{number}")
         seen.setdefault("drift", []).append(trimtab(home, "drift", "--as-of", "2013-07-01")[0])
-        home = _copy(start, folder / f"warm-{number}")
+        home = shutil.copytree(start, folder / f"warm-{number}")
         seconds, result = trimtab(home, "retrain", "--as-of", "2013-07-01")
         seen.setdefault("warm", []).append(seconds)
         training.append(_fit_seconds(Path(str(result["run_dir"]))))
-        home = _copy(start, folder / f"plain-{number}")
+        home = shutil.copytree(start, folder / f"plain-{number}")
         seen.setdefault("plain", []).append(sum(_papermill(home, name) for name in NOTEBOOKS))
     middle = {name: statistics.median(values) for name, values in seen.items()}
     fit = statistics.median(training)
@@ -83,14 +83,8 @@ def commands(folder: Path, rounds: int) -> list[list[str]]:
         ["… of which fitting", f"{fit:.1f} s"],
         ["… without fitting (bar: 20 s)", f"{middle['warm'] - fit:.1f} s"],
         ["the same three notebooks by the `papermill` command", f"{middle['plain']:.1f} s"],
-        ["ratio (bar: 3)", f"{middle['plain'] / middle['warm']:.1f}"],
+        ["ratio (bar: 3)", f"{middle['plain'] / middle['warm']:.2f}"],
     ]
-
-
-def _copy(start: Path, home: Path) -> Path:
-    """A copy of a home in which models are found where they now are."""
-    shutil.copytree(start, home)
-    return home
 
 
 def _fit_seconds(run_dir: Path) -> float:

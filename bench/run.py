@@ -50,6 +50,10 @@ Medians of {rounds} rounds, warm and plain taking turns; the baseline stands alr
 
 {table(["what", "measured"], found["commands"])}
 
+Both ways run the same cells on the same records; `trimtab run` also checks the params file and the records, makes the
+pages, and keeps lease, ledger and manifest. All packages are compiled to bytecode, as `make setup` leaves them: without
+that, imports, and with them the ratio, would be larger.
+
 ## One cycle on small tables
 
 Drift analysis, retraining, evaluation and reports (`trimtab run retrain`) on a sample of the flights, beside the times
