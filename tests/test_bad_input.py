@@ -16,7 +16,8 @@ import yaml
 from conftest import BINARY, binary_table, merged
 
 from trimtab.errors import TrimtabError
-from trimtab.run.runner import Request, run
+from trimtab.run.preflight import Request
+from trimtab.run.runner import run
 
 TRIMTAB = Path(sys.executable).parent / "trimtab"
 TABLE = binary_table(800)

@@ -14,8 +14,6 @@ from trimtab.act import estimators, modelfile
 from trimtab.errors import DataError, ParamsError
 from trimtab.settings import Candidate, Data
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*type hint is inferred:UserWarning")    # importing MLflow
-
 FEATURES: dict[str, Any] = {
     "numeric": ("x", "count", "flag", "nothing"), "categorical": ("kind", "code", "void"), "text": ("note", "silence"),
 }

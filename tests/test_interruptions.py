@@ -18,7 +18,8 @@ from conftest import BINARY, binary_table, merged
 from test_training import _is_running, _wait_until
 
 from trimtab.run import notebooks
-from trimtab.run.runner import Request, run
+from trimtab.run.preflight import Request
+from trimtab.run.runner import run
 
 TRIMTAB = Path(sys.executable).with_name("trimtab")
 TESTS = Path(__file__).parent

@@ -22,8 +22,6 @@ from trimtab.act import estimators, modelfile
 from trimtab.errors import ModelFileError
 from trimtab.settings import Candidate, Data
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*type hint is inferred:UserWarning")    # importing MLflow
-
 DATA = Data(table="t", time="at", label="y", numeric=("x", "z"), categorical=("kind",), text=("note",))
 REGRESSION = Data(table="t", time="at", label="x", numeric=("z", "noise"), categorical=("kind",), text=("note",))
 LINEAR = Candidate(class_="sklearn.linear_model.LogisticRegression")

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from conftest import BINARY, binary_table, merged, multiclass_table, regression_table
 
-from trimtab.run.runner import Outcome, Request, run
+from trimtab.run.preflight import Request
+from trimtab.run.runner import Outcome, run
 
 ROOT = Path(__file__).resolve().parents[1]
 FLIGHTS = ROOT / "data" / "flights.parquet"

@@ -27,7 +27,8 @@ from trimtab.measure.profiling import (
     read_numeric,
     sample,
 )
-from trimtab.records import Window, count_profile
+from trimtab.records import count_profile
+from trimtab.windows import Window
 
 RNG = np.random.default_rng
 ROWS = 2000

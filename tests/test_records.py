@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 
 from trimtab.errors import DataError
-from trimtab.records import Records, describe
+from trimtab.records import Records
 from trimtab.settings import Data, WindowSpec
+from trimtab.windows import describe
 
 AS_OF = datetime(2024, 1, 31)
 DATA: dict[str, Any] = {"table": "t.parquet", "time": "at", "label": "y", "numeric": ("x",), "categorical": ("k",)}

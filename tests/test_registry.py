@@ -16,8 +16,6 @@ from trimtab.act.ledger import Ledger
 from trimtab.act.registry import DryRegistry, Registry, registered_name
 from trimtab.errors import StateError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*type hint is inferred:UserWarning")    # importing MLflow
-
 X = np.random.default_rng(0).normal(size=(60, 2))
 Y = X[:, 0] > 0
 

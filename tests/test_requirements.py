@@ -29,7 +29,8 @@ from trimtab.measure.intervals import Interval
 from trimtab.measure.outputs import Outputs
 from trimtab.measure.performance import evaluate_pair
 from trimtab.run import checking, lifecycle
-from trimtab.run.runner import Request, run
+from trimtab.run.preflight import Request
+from trimtab.run.runner import run
 from trimtab.run.session import Session
 from trimtab.settings import Criterion, DriftSettings
 

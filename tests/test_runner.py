@@ -17,7 +17,8 @@ from conftest import BINARY, binary_table, merged
 import trimtab as tt
 from trimtab.errors import BusyError, UsageError
 from trimtab.run import notebooks, reports, rollbacks
-from trimtab.run.runner import Outcome, Request, run
+from trimtab.run.preflight import Request
+from trimtab.run.runner import Outcome, run
 
 FIXTURES = Path(__file__).parent / "notebooks"
 FIELDS = [

@@ -25,9 +25,10 @@ from trimtab.measure.drift import Drift, compare
 from trimtab.measure.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.performance import Evaluation, Performance
 from trimtab.measure.profile import ColumnProfile, Profile
-from trimtab.records import Column, Contract, Window
+from trimtab.records import Column, Contract
 from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
 from trimtab.settings import DriftSettings
+from trimtab.windows import Window
 
 NASTY = "<script>alert(1)</script> & \"q\" 'a'\nsecond line " + "x" * 2000
 NAN = math.nan

@@ -77,6 +77,7 @@ class _Loader(yaml.SafeLoader):
     """YAML in which a key that is written twice is an error: of two values one would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping, once no key of it is found twice."""
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen:
@@ -242,14 +243,14 @@ def _resolve(
     if not isinstance(value, str):
         return value
 
-    def look_up(match: re.Match[str]) -> str:
+    def _look_up(match: re.Match[str]) -> str:
         if match[1] not in variables:
             where = origins.get(keys, str(file))
             raise ParamsError(f"{where}: {'.'.join(keys)}: the environment variable {match[1]} is not set")
         secrets[variables[match[1]]] = match[0]
         return variables[match[1]]
 
-    return _REFERENCE.sub(look_up, value)
+    return _REFERENCE.sub(_look_up, value)
 
 
 def _strings(value: Any) -> Iterable[str]:

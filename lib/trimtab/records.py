@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -25,37 +25,12 @@ from trimtab.measure.bins import BinTable, CategoricalBins
 from trimtab.measure.profile import ColumnProfile, Profile
 from trimtab.measure.profiling import Watched
 from trimtab.measure.scoring import label_text
-from trimtab.settings import UNITS, Data, WindowSpec, format_duration
+from trimtab.settings import Data, WindowSpec
+from trimtab.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch of records: `start` is included, `end` is not.
-
-    Attributes
-    ----------
-    name : str
-        What it is used for: reference, current, training, holdout.
-    start, end : datetime
-        Naive UTC.
-    table : ibis Table
-        The records, by the names of their columns; nothing is read until asked for.
-    rows, labelled : int
-        How many records there are, and how many have a label that could be seen.
-    """
-
-    name: str
-    start: datetime
-    end: datetime
-    rows: int
-    labelled: int
-    table: ir.Table = field(repr=False, compare=False)
-
-    def __str__(self) -> str:
-        return f"{self.name} window, {self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}"
 
 
 @dataclass(frozen=True)
@@ -384,33 +359,3 @@ def count_profile(
         assert isinstance(frozen, CategoricalBins), "categorical columns have levels"
         columns[name] = profiling.read_levels(frozen, counted[name])
     return Profile(columns, window.rows)
-
-
-def describe(spec: WindowSpec) -> str:
-    """A window's definition in words.
-
-    Examples
-    --------
-    >>> describe(WindowSpec(last="60d", until="30d"))
-    'from 60 to 30 days ago'
-    """
-    if spec.last is not None:
-        last = _in_words(spec.last)
-        if not spec.until:
-            return f"the last {last}"
-        until = _in_words(spec.until)
-        same_unit = last.partition(" ")[2] == until.partition(" ")[2]
-        return f"from {last.partition(' ')[0] if same_unit else last} to {until} ago"
-    if spec.rows is not None:
-        return f"the newest {spec.rows} records"
-    return f"from {spec.from_ or 'the first record'} to {spec.to or 'the last record'}"
-
-
-def _in_words(length: timedelta) -> str:
-    """A duration as a sentence says it.
-
-    >>> _in_words(timedelta(days=30)), _in_words(timedelta(hours=36))
-    ('30 days', '36 hours')
-    """
-    number, unit = format_duration(length)[:-1], format_duration(length)[-1]
-    return f"{number} {UNITS[unit]}" if number != "1" else f"1 {UNITS[unit][:-1]}"

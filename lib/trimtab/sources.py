@@ -118,20 +118,20 @@ def _check_types(data: Data, table: ir.Table, source: str) -> None:
     """Every column is of a type that fits its role."""
     schema = table.schema()
 
-    def number(kind: dt.DataType) -> bool:
+    def _number(kind: dt.DataType) -> bool:
         return bool(kind.is_numeric() or kind.is_boolean())
 
-    def single(kind: dt.DataType) -> bool:
+    def _single(kind: dt.DataType) -> bool:
         return not kind.is_nested()
 
-    def label(kind: dt.DataType) -> bool:
-        return number(kind) or kind.is_string()
+    def _label(kind: dt.DataType) -> bool:
+        return _number(kind) or kind.is_string()
 
     wanted: list[tuple[tuple[str | None, ...], Callable[[dt.DataType], bool], str]] = [
-        ((*data.numeric, *data.confidences, *data.rates, data.score), number, "numbers"),
+        ((*data.numeric, *data.confidences, *data.rates, data.score), _number, "numbers"),
         (data.text, dt.DataType.is_string, "text"),
-        ((*data.categorical, *data.segments, data.id), single, "single values"),
-        ((data.label, data.prediction), label, "labels or numbers"),
+        ((*data.categorical, *data.segments, data.id), _single, "single values"),
+        ((data.label, data.prediction), _label, "labels or numbers"),
     ]
     for names, fits, what in wanted:
         for name in names:

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from trimtab.measure.drift import Drift
     from trimtab.measure.performance import Performance
     from trimtab.measure.profile import Profile
-    from trimtab.records import Contract, Window
+    from trimtab.records import Contract
     from trimtab.run.checking import Scored
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
     from trimtab.run.session import Session
+    from trimtab.windows import Window
 
 __all__ = ["facts", "sentence", "table"]    # for notebooks, beside everything below
 
@@ -227,7 +228,7 @@ def changes(rows: Sequence[Mapping[str, Any]]) -> Styler:
 
 def session(opened: Session) -> Styler:
     """What a notebook stands on."""
-    from trimtab.records import describe
+    from trimtab.windows import describe
 
     params = opened.params
     reference = params.windows.reference

@@ -27,13 +27,13 @@ def send(urls: Sequence[str], *, title: str, body: str) -> str | None:
         return None
     problems: list[str] = []
 
-    def deliver() -> None:
+    def _try() -> None:
         try:
             _deliver(urls, title, body, problems)
         except Exception as error:  # noqa: BLE001 -- a message is never worth a run; what its text may hold is not told
             problems.append(f"an alert failed ({type(error).__name__})")
 
-    thread = threading.Thread(target=deliver, daemon=True)
+    thread = threading.Thread(target=_try, daemon=True)
     thread.start()
     thread.join(_PATIENCE)
     if thread.is_alive():

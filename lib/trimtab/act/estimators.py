@@ -164,12 +164,12 @@ def _text(names: list[str]) -> list[tuple[str, Any, list[str]]]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
 
-    def filled(missing: object) -> Any:
+    def _filled(missing: object) -> Any:
         return SimpleImputer(missing_values=missing, strategy="constant", fill_value="", keep_empty_features=True)
 
-    def step() -> Any:
+    def _step() -> Any:
         # All of it is scikit-learn's and NumPy's own, so that a model file loads where there is no Trimtab.
         vocabulary = TfidfVectorizer(max_features=_MOST_TERMS)
-        return make_pipeline(filled(np.nan), filled(None), FunctionTransformer(np.ravel), vocabulary)
+        return make_pipeline(_filled(np.nan), _filled(None), FunctionTransformer(np.ravel), vocabulary)
 
-    return [(f"text_{name}", step(), [name]) for name in names]
+    return [(f"text_{name}", _step(), [name]) for name in names]

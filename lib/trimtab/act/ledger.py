@@ -314,7 +314,7 @@ class Ledger:
                 believed = self._champion(connection)
                 if believed != from_version:
                     raise ChampionError(f"the champion is version {believed}, not {from_version} as expected")
-                return int(made.inserted_primary_key[0])  # type: ignore[index]  # an insert of one row always has its key
+                return int(made.inserted_primary_key[0])  # type: ignore[index]  # -- an insert of one row always has its key
         except IntegrityError:
             raise ChampionError("another change of this champion is under way") from None
 

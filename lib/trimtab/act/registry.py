@@ -77,7 +77,7 @@ def _told(method: Callable[P, R]) -> Callable[P, R]:
     """Turn MLflow's errors into one that names the registry."""
 
     @wraps(method)
-    def telling(*args: P.args, **kwargs: P.kwargs) -> R:
+    def _telling(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
         except Exception as error:
@@ -87,7 +87,7 @@ def _told(method: Callable[P, R]) -> Callable[P, R]:
             first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
             raise StateError(f"store.registry: {first}") from error
 
-    return telling
+    return _telling
 
 
 class Registry:
@@ -258,7 +258,7 @@ class DryRegistry:
         """Note that the alias would have moved."""
         write_atomically(self._notes, to_text(self._read() | {"champion": version}))
 
-    def register(self, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> int:  # noqa: ARG002
+    def register(self, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> int:  # noqa: ARG002 -- as Registry
         """Keep a model folder as the version that would have come next."""
         version = max((v.version for v in self.versions()), default=0) + 1
         kept = self._folder / f"version-{version}"

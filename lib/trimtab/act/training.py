@@ -83,8 +83,8 @@ def train(
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
-    work = (candidate, data, task, records, beside, sender, max_runtime)
-    process = context.Process(target=_fit, args=work, daemon=True)
+    work = {"folder": beside, "sender": sender, "max_runtime": max_runtime}
+    process = context.Process(target=_fit, args=(candidate, data, task, records), kwargs=work, daemon=True)
     try:
         _start(process, candidate.class_)
         sender.close()
@@ -134,7 +134,7 @@ def _await(process: BaseProcess, receiver: Connection, max_runtime: timedelta, n
 
 
 def _fit(
-    candidate: Candidate, data: Data, task: str, records: pd.DataFrame, folder: Path, sender: Connection,
+    candidate: Candidate, data: Data, task: str, records: pd.DataFrame, *, folder: Path, sender: Connection,
     max_runtime: timedelta,
 ) -> None:
     """In the process: fit, write, and tell the seconds or the error."""
@@ -161,12 +161,12 @@ def _end_with_parent() -> None:
     """A killed kernel leaves its siblings running; this one ends itself when its parent is gone."""
     parent = multiprocessing.parent_process()
 
-    def wait() -> None:
+    def _wait() -> None:
         if parent is not None:
             parent.join()
             os.killpg(0, signal.SIGKILL)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=_wait, daemon=True).start()
 
 
 def _limit_processor_time(max_runtime: timedelta) -> None:

@@ -37,12 +37,12 @@ class NumericBins:
         Indices into `edges` at which the coarse bins end.
     low, high : float
         Mean ∓ 3 standard deviations of the reference; values beyond count as outliers. nan without values,
-        infinite where the squares of the values are beyond the range of floats.
+        and where their squares are beyond the range of floats.
     minimum, maximum : float
         Range of the reference; nan without values.
     scale : float
-        Robust standard deviation of the reference, IQR / 1.349, or the ordinary one where that is 0. nan without
-        values, and where the limits are infinite.
+        Robust standard deviation of the reference, IQR / 1.349, or the ordinary one where that is 0. nan where the
+        limits are.
     """
 
     edges: tuple[float, ...]
@@ -113,14 +113,14 @@ def freeze_numeric(values: npt.ArrayLike) -> NumericBins:
 
 
 def _moments(ordered: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean, standard deviation and interquartile range; (0, inf, nan) where they are beyond the range of floats."""
+    """Mean, standard deviation and interquartile range; nan where they are beyond the range of floats."""
     if ordered[0] == ordered[-1]:    # the mean of equal values is not always their value, nor their deviation 0
         return float(ordered[0]), 0.0, 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = float(ordered.mean()), float(ordered.std())
         quarter, three_quarters = np.quantile(ordered, [0.25, 0.75])
         spread = float(three_quarters - quarter)
-    return (mean, deviation, spread) if math.isfinite(deviation) else (0.0, math.inf, math.nan)
+    return (mean, deviation, spread) if math.isfinite(deviation) else (math.nan, math.nan, math.nan)
 
 
 def just_under(values: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -42,12 +42,12 @@ def _remembering(count: Callable[[Array], _Tallies]) -> Callable[[Array], _Talli
     """Count a block of weights once, for as long as the very same array is asked about."""
     last: list[tuple[ref[Array], _Tallies]] = []
 
-    def apply(weights: Array) -> _Tallies:
+    def _apply(weights: Array) -> _Tallies:
         if not last or last[0][0]() is not weights:
             last[:] = [(ref(weights), count(weights))]
         return last[0][1]
 
-    return apply
+    return _apply
 
 
 def _count(outputs: Outputs) -> Callable[[Array], _Tallies]:
@@ -60,12 +60,12 @@ def _count(outputs: Outputs) -> Callable[[Array], _Tallies]:
     columns = np.concatenate([hit, everyone, everyone])
     membership = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(3 * classes, n))
 
-    def apply(weights: Array) -> _Tallies:
+    def _apply(weights: Array) -> _Tallies:
         sums = np.asarray(membership @ weights.T.astype(np.float64, order="C")).T
         hits, actual, predicted = (sums[:, i * classes : (i + 1) * classes] for i in range(3))
         return _Tallies(hits, actual, predicted, totals(weights)[:, None])
 
-    return apply
+    return _apply
 
 
 def _class_precision(tallies: _Tallies) -> Floats:
@@ -93,7 +93,7 @@ def _summary(formula: Callable[[_Tallies], Floats], outputs: Outputs) -> Statist
     """The positive class's value in a binary task, else the mean over classes that occur among the outcomes."""
     tally, positive = _tally(outputs), outputs.positive
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         tallies = tally(weights)
         values = formula(tallies)
         if positive is not None:
@@ -101,7 +101,7 @@ def _summary(formula: Callable[[_Tallies], Floats], outputs: Outputs) -> Statist
         # A class that occurs and is never predicted has earned precision 0, not an exemption.
         return mean_where(np.nan_to_num(values, nan=0.0), tallies.actual > 0)
 
-    return apply
+    return _apply
 
 
 def accuracy(outputs: Outputs) -> Statistic:
@@ -114,11 +114,11 @@ def balanced_accuracy(outputs: Outputs) -> Statistic:
     """Mean recall over the classes that occur among the outcomes; nan without weight."""
     tally = _tally(outputs)
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         tallies = tally(weights)
         return mean_where(_class_recall(tallies), tallies.actual > 0)
 
-    return apply
+    return _apply
 
 
 def precision(outputs: Outputs) -> Statistic:

@@ -219,7 +219,7 @@ def _bind(
         measures += here
         sizes += [_rests_on(one, subsets[0]) for one in here]
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         columns: list[list[Floats]] = [[] for _ in models]
         for index, bound in parts:
             own = weights if index is None else np.take(weights, index, axis=1)
@@ -227,7 +227,7 @@ def _bind(
                 columns[model] += [_as_columns(statistic(own)) for statistic in statistics]
         return np.concatenate([column for model in columns for column in model], axis=1)
 
-    return measures, sizes, apply
+    return measures, sizes, _apply
 
 
 def _rests_on(measure: Measure, outputs: Outputs) -> int:
@@ -341,12 +341,12 @@ def paired_differences(
     if not measures:
         return {}
 
-    def compare(weights: Array) -> Floats:
+    def _compare(weights: Array) -> Floats:
         old, new = np.split(statistic(weights), 2, axis=1)
         return np.concatenate([old, new, new - old, ratio(new - old, np.abs(old))], axis=1)
 
     settled = bootstrap(
-        compare, len(champion), replicates=replicates, confidence=confidence, seed=seed, sizes=sizes * 4
+        _compare, len(champion), replicates=replicates, confidence=confidence, seed=seed, sizes=sizes * 4
     )
     return {one: PairedDifference(*settled[i :: len(measures)]) for i, one in enumerate(measures)}
 

@@ -67,11 +67,11 @@ def calibration_error(outputs: Outputs) -> Statistic:
     shape = (CALIBRATION_BINS, len(outputs))
     gaps = sparse.csr_array((said - came, (bins, np.arange(len(outputs)))), shape=shape)
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         per_bin = np.asarray(gaps @ weights.T.astype(np.float64, order="C"))
         return ratio(np.abs(per_bin).sum(axis=0), totals(weights))
 
-    return apply
+    return _apply
 
 
 def mae(outputs: Outputs) -> Statistic:
@@ -93,9 +93,9 @@ def r2(outputs: Outputs) -> Statistic:
     centred = actual - actual.mean() if varies else np.zeros(len(actual))
     columns = np.column_stack([(outputs.predicted - actual) ** 2, centred, centred**2])
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         errors, first, second = weighted_sums(weights, columns).T
         spread = second - np.nan_to_num(ratio(first**2, totals(weights)))
         return 1 - ratio(errors, np.where(spread > _NO_SPREAD * second, spread, 0.0))
 
-    return apply
+    return _apply

@@ -94,7 +94,7 @@ def _in_blocks(statistic: Statistic, n: int) -> Statistic:
     """Check the weights, and bound memory by taking few replicates at a time."""
     rows = max(1, _ELEMENTS_AT_ONCE // max(n, 1))
 
-    def apply(weights: Array) -> NDArray[np.float64]:
+    def _apply(weights: Array) -> NDArray[np.float64]:
         if weights.ndim != 2 or weights.shape[1] != n:
             raise ValueError(f"weights must have shape (replicates, {n}), not {weights.shape}")
         # Written so that NaN fails it too; unsigned counts need no look.
@@ -104,7 +104,7 @@ def _in_blocks(statistic: Statistic, n: int) -> Statistic:
             return statistic(weights)
         return np.concatenate([statistic(weights[start : start + rows]) for start in range(0, len(weights), rows)])
 
-    return apply
+    return _apply
 
 
 _CLASSES: tuple[Task, ...] = ("binary", "multiclass")

@@ -179,10 +179,10 @@ def _support(
     masks = {None: np.ones(len(outputs), dtype=bool)} | dict(segments or {})
     codes = {label: code for code, label in enumerate(outputs.labels)}
 
-    def count(one: Measure) -> int:
+    def _count(one: Measure) -> int:
         chosen = masks[one.segment]
         if one.label is not None:
             chosen = chosen & (outputs.actual == codes[one.label])
         return int(chosen.sum())
 
-    return {one: count(one) for one in measures}
+    return {one: _count(one) for one in measures}

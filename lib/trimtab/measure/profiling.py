@@ -49,8 +49,8 @@ class Watched:
         return self.numeric + tuple(_TEXT_LENGTH.format(name) for name in self.text)
 
 
-@ibis.udf.agg.builtin(name="histogram")  # type: ignore[untyped-decorator]  # Ibis has no annotations here
-def _duckdb_histogram(value: dt.float64, edges: dt.Array(dt.float64)) -> dt.Map(dt.float64, dt.int64):  # type: ignore[valid-type]  # Ibis reads the signature; DuckDB has the body
+@ibis.udf.agg.builtin(name="histogram")  # type: ignore[untyped-decorator]  # -- Ibis has no annotations here
+def _duckdb_histogram(value: dt.float64, edges: dt.Array(dt.float64)) -> dt.Map(dt.float64, dt.int64):  # type: ignore[valid-type]  # -- Ibis reads the signature; DuckDB has the body
     """Counts per bin, by upper edge, upper edges included."""
 
 
@@ -67,11 +67,11 @@ def sample(table: ir.Table, watched: Watched, rows: int) -> ir.Table:
 def _telling(table: ir.Table) -> list[str]:
     """The columns most likely to tell records apart: with levels alone, the hash would pick whole groups of records."""
 
-    def few_values(name: str) -> int:
+    def _few_values(name: str) -> int:
         kind = table[name].type()
         return 0 if kind.is_floating() or kind.is_timestamp() else 1 if kind.is_integer() else 2
 
-    return sorted(table.columns, key=few_values)[:_SAMPLE_KEYS]
+    return sorted(table.columns, key=_few_values)[:_SAMPLE_KEYS]
 
 
 def levels(table: ir.Table, watched: Watched, name: str) -> ir.Table:
@@ -198,14 +198,14 @@ def _from_cumulative(
 ) -> ColumnProfile:
     """Counts per bin and beyond the limits, from how many values lie at or below each cut."""
 
-    def beyond(low: float, high: float) -> int:
+    def _beyond(low: float, high: float) -> int:
         # A limit that is no cut is infinite (nothing lies beyond) or nan (there is no limit).
         return below.get(_under(low), 0) + present - below.get(high, present)
 
     cumulative = [0, *(below[edge] for edge in bins.edges), present]
     return ColumnProfile(
         bins, tuple(int(count) for count in np.diff(cumulative)), nulls=nulls, nans=nans,
-        outliers=beyond(bins.low, bins.high), outside=beyond(bins.minimum, bins.maximum),
+        outliers=_beyond(bins.low, bins.high), outside=_beyond(bins.minimum, bins.maximum),
     )
 
 

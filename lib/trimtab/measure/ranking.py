@@ -46,7 +46,7 @@ def binary_roc_auc(positive: Array, scores: Array) -> Statistic:
     not_above = np.searchsorted(scores[negatives], scores[positives], side="right")
     tied = not np.array_equal(below, not_above)
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         own = np.take(weights, positives, axis=1).astype(np.float64)
         passed = _cumulate(np.take(weights, negatives, axis=1))
         outranked = np.take(passed, below, axis=1).astype(np.float64)
@@ -57,7 +57,7 @@ def binary_roc_auc(positive: Array, scores: Array) -> Statistic:
         # Two divisions keep a sum of large weights from overflowing their product.
         return ratio(ratio(wins, own.sum(axis=1)), passed[:, -1].astype(np.float64))
 
-    return apply
+    return _apply
 
 
 def _curve(positive: Array, scores: Array) -> Curve:
@@ -72,13 +72,13 @@ def _curve(positive: Array, scores: Array) -> Curve:
     all_ends = np.searchsorted(descending, levels, side="right")
     hit_ends = np.searchsorted(-scores[hits], levels, side="right")
 
-    def apply(weights: Array) -> tuple[Array, Array, Array]:
+    def _apply(weights: Array) -> tuple[Array, Array, Array]:
         found = np.take(_cumulate(np.take(weights, hits, axis=1)), hit_ends, axis=1)
         seen = _cumulate(np.take(weights, order, axis=1))
         negatives = seen[:, -1] - (found[:, -1] if found.shape[1] else 0)
         return found.astype(np.float64), np.take(seen, all_ends, axis=1), negatives
 
-    return apply
+    return _apply
 
 
 def binary_pr_auc(positive: Array, scores: Array) -> Statistic:
@@ -89,7 +89,7 @@ def binary_pr_auc(positive: Array, scores: Array) -> Statistic:
     curve = _curve(positive, scores)
     any_positive = bool(positive.any())
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         if not any_positive:
             return np.full(len(weights), np.nan)
         found, seen, negatives = curve(weights)
@@ -98,7 +98,7 @@ def binary_pr_auc(positive: Array, scores: Array) -> Statistic:
         area = ratio(np.einsum("rg,rg->r", gained, precision), found[:, -1])
         return np.where(negatives > 0, area, np.nan)
 
-    return apply
+    return _apply
 
 
 def precision_at_recall(positive: Array, scores: Array) -> Statistic:
@@ -106,7 +106,7 @@ def precision_at_recall(positive: Array, scores: Array) -> Statistic:
     curve = _curve(positive, scores)
     any_positive = bool(positive.any())
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         if not any_positive:
             return np.full(len(weights), np.nan)
         found, seen, negatives = curve(weights)
@@ -115,7 +115,7 @@ def precision_at_recall(positive: Array, scores: Array) -> Statistic:
         best = np.where(recall >= REQUIRED_RECALL, precision, 0.0).max(axis=1)
         return np.where((found[:, -1] > 0) & (negatives > 0), best, np.nan)
 
-    return apply
+    return _apply
 
 
 def _summary(ranking: Ranking, outputs: Outputs) -> Statistic:
@@ -124,13 +124,13 @@ def _summary(ranking: Ranking, outputs: Outputs) -> Statistic:
     codes = range(len(outputs.labels)) if outputs.positive is None else [outputs.positive]
     parts = [ranking(outputs.actual == code, outputs.scores[:, code]) for code in codes]
 
-    def apply(weights: Array) -> Floats:
+    def _apply(weights: Array) -> Floats:
         if not len(outputs) or len(parts) == 0:
             return np.full(len(weights), np.nan)
         values = np.stack([part(weights) for part in parts], axis=1)
         return mean_where(values, ~np.isnan(values))
 
-    return apply
+    return _apply
 
 
 def roc_auc(outputs: Outputs) -> Statistic:

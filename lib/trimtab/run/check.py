@@ -16,8 +16,9 @@ from trimtab.errors import DataError
 from trimtab.measure.drift import Drift, compare
 from trimtab.measure.profile import Profile
 from trimtab.measure.profiling import Watched
-from trimtab.records import Window, count_profile
+from trimtab.records import count_profile
 from trimtab.settings import DriftSettings
+from trimtab.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd

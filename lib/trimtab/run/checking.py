@@ -23,9 +23,9 @@ from trimtab.measure.outputs import Outputs
 from trimtab.measure.performance import Performance, measure_performance
 from trimtab.measure.profile import Profile
 from trimtab.plain import plain
-from trimtab.records import Window
 from trimtab.run.session import Session
 from trimtab.settings import Params, parse_time
+from trimtab.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -70,7 +70,7 @@ def _run(
     if not warm and not cold:
         _say("warm kernels need fork, which this platform lacks; using ordinary ones")
     from trimtab.run.pipelines import PIPELINES
-    from trimtab.run.runner import Request
+    from trimtab.run.preflight import Request
     from trimtab.run.runner import run as run_pipeline
 
     if pipeline not in PIPELINES:
@@ -156,7 +156,7 @@ def _leave(code: int) -> NoReturn:
     else:
         server.stop()
     # What multiprocessing does at an ordinary end: its folder in /tmp goes.
-    util._exit_function()  # type: ignore[attr-defined]  # typeshed leaves it out
+    util._exit_function()  # type: ignore[attr-defined]  # -- typeshed leaves it out
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

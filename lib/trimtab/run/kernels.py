@@ -167,7 +167,7 @@ class ForkserverProvisioner(LocalProvisioner):
         except (OSError, EOFError) as error:
             raise StepError(f"no kernel could be forked from the warm server: {error!r}") from error
         server.load_later()
-        self.process = process  # type: ignore[assignment]  # declared as Popen, used through its interface only
+        self.process = process  # type: ignore[assignment]  # -- declared as Popen, used through its interface only
         # Asking for its process group would race with setsid and could give the server's. Before setsid no group has
         # this id, so a signal to it fails, and LocalProvisioner then sends it to the process alone.
         self.pid = self.pgid = process.pid
@@ -256,7 +256,7 @@ def _run_kernel(connection_file: str, cwd: str, environment: dict[str, str]) -> 
     os.environ.update(environment)
     os.chdir(cwd)
     # What "" in sys.path means to processes started from the notebook.
-    multiprocessing.process.ORIGINAL_DIR = cwd  # type: ignore[attr-defined]  # typeshed leaves it out
+    multiprocessing.process.ORIGINAL_DIR = cwd  # type: ignore[attr-defined]  # -- typeshed leaves it out
     sys.argv = ["ipykernel_launcher", "-f", connection_file]
     _end_with_runner()
     _share_server()
@@ -290,11 +290,11 @@ def _end_with_runner() -> None:
     runner = multiprocessing.parent_process()
     assert runner is not None
 
-    def wait() -> None:
+    def _wait() -> None:
         runner.join()  # returns when the runner's end of a pipe closes, by whatever cause
         os.killpg(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=wait, name="end-with-runner", daemon=True).start()
+    threading.Thread(target=_wait, name="end-with-runner", daemon=True).start()
 
 
 def _share_server() -> None:
@@ -317,6 +317,6 @@ def _show_figures_inline() -> None:
 def _use_all_threads() -> None:
     # OpenBLAS was loaded with one thread so that the server could fork. OpenMP asks for its number only now.
     if "numpy" in sys.modules:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no annotations
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # -- has no annotations
 
         threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")

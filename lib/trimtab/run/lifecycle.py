@@ -22,12 +22,12 @@ from trimtab.measure.metrics import METRICS, evaluate
 from trimtab.measure.outputs import Outputs
 from trimtab.measure.performance import Evaluation, evaluate_pair
 from trimtab.plain import plain
-from trimtab.records import Window
 from trimtab.run.checking import baseline_to_json, primary_metric
 from trimtab.run.manifest import code_version
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
 from trimtab.run.session import Model, Session
 from trimtab.settings import Criterion, parse_time
+from trimtab.windows import Window
 
 __all__ = [    # a notebook finds a model's whole life here
     "Appointment", "Challenger", "Contest", "Proof", "appoint", "appointment_facts", "challenger", "challenger_facts",
@@ -107,10 +107,10 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
 def _begin_event(session: Session, trigger: Decision | None, older: Window, newer: Window) -> Any:
     """Open the retrain event; returns a function that adds to it."""
 
-    def add(**values: Any) -> None:
+    def _add(**values: Any) -> None:
         session.ledger.record_retrain(session.run_id, as_of=session.as_of, **values)
 
-    add(
+    _add(
         retrain_attempted=trigger is not None,
         train_records=older.rows, valid_records=newer.rows,
         trigger_type="drift" if trigger else "baseline",
@@ -119,7 +119,7 @@ def _begin_event(session: Session, trigger: Decision | None, older: Window, newe
         reason=" ".join(trigger.reasons) if trigger else "There was no champion.",
         reason_json=plain(trigger) if trigger else None,
     )
-    return add
+    return _add
 
 
 def _train_all(session: Session, window: Window) -> list[trainer.Trained]:

@@ -48,15 +48,19 @@ class _Atomic:
         self._redact = redact
 
     def read(self, path: str) -> str:
+        """The file's text."""
         return Path(path.removeprefix(_SCHEME)).read_text(encoding="utf-8")
 
     def listdir(self, path: str) -> list[str]:
+        """What lies in a folder."""
         return [str(p) for p in Path(path.removeprefix(_SCHEME)).iterdir()]
 
     def write(self, text: str, path: str) -> None:
+        """Put the text, without its secrets, in the place of the file."""
         write_atomically(Path(path.removeprefix(_SCHEME)), self._redact(text))
 
     def pretty_path(self, path: str) -> str:
+        """The path as papermill's messages name it."""
         return path.removeprefix(_SCHEME)
 
 

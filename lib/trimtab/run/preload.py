@@ -100,10 +100,10 @@ def _import_when_told(names: Sequence[str]) -> None:
     The server waits for requests in the standard library's code; a signal is the one way to make it do anything else.
     """
 
-    def wake(_number: int, _frame: object) -> None:
+    def _wake(_number: int, _frame: object) -> None:
         _import(names)
 
-    signal.signal(LOAD_LATER, wake)
+    signal.signal(LOAD_LATER, _wake)
     os.register_at_fork(after_in_child=lambda: signal.signal(LOAD_LATER, signal.SIG_DFL))
 
 
@@ -141,7 +141,7 @@ def _silent_warnings() -> Iterator[None]:
 def _hidden(names: tuple[str, ...]) -> Iterator[None]:
     absent = [name for name in names if name not in sys.modules]
     hidden: dict[str, object] = dict.fromkeys(absent)  # None in sys.modules makes an import raise ImportError
-    modules: dict[str, object] = sys.modules  # type: ignore[assignment]  # typeshed leaves out the documented None
+    modules: dict[str, object] = sys.modules  # type: ignore[assignment]  # -- typeshed leaves out the documented None
     modules.update(hidden)
     try:
         yield

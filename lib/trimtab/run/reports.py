@@ -79,7 +79,7 @@ def _exporter() -> Any:
 @cache
 def _colors() -> str:
     """The style sheet of highlighted code."""
-    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]  # ships no stubs
+    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]  # -- ships no stubs
 
     found: str = HtmlFormatter(style="default").get_style_defs(".highlight")
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import signal
@@ -12,15 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trimtab import params as params_module
-from trimtab.act import alerts, estimators
+from trimtab.act import alerts
 from trimtab.act import champion as champions
 from trimtab.act.ledger import LEASE, now
-from trimtab.decide import signals
 from trimtab.errors import (
     BusyError,
     Interrupted,
@@ -28,39 +26,18 @@ from trimtab.errors import (
     StepError,
     TimeLimitError,
     TrimtabError,
-    UsageError,
 )
 from trimtab.params import Loaded
 from trimtab.plain import plain
-from trimtab.run import kernels, lifecycle, notebooks, reports, rollbacks
 from trimtab.run import manifest as manifests
+from trimtab.run import notebooks, preflight, reports
+from trimtab.run.interruptions import stops_as_exceptions, undisturbed
 from trimtab.run.manifest import Manifest, Step
-from trimtab.run.pipelines import NOTEBOOKS, PIPELINES
+from trimtab.run.pipelines import PIPELINES
+from trimtab.run.preflight import Request
 from trimtab.run.results import summarise
 from trimtab.run.scraps import Scraps, read
 from trimtab.run.session import Session
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was typed.
-
-    Attributes
-    ----------
-    overrides : tuple of str
-        As `--set` takes them.
-    extra : dict
-        Parameters of one notebook: `to`, `by` and `why` of a rollback.
-    """
-
-    pipeline: str
-    params: Path
-    as_of: str | None = None
-    overrides: tuple[str, ...] = ()
-    dry_run: bool = False
-    warm: bool = True
-    progress: bool = True
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +64,7 @@ def run(request: Request) -> Outcome:
         When it could not even start: bad params or data, or another active run. Whatever goes wrong later is part of
         the outcome.
     """
-    with _signals():
+    with stops_as_exceptions():
         try:
             return _run(request, params_module.load(request.params, overrides=request.overrides))
         except KeyboardInterrupt as stop:
@@ -98,7 +75,7 @@ def _run(request: Request, loaded: Loaded) -> Outcome:
     session = None
     try:
         session = Session(loaded, as_of=request.as_of, run_id=new_run_id(request.pipeline), dry_run=request.dry_run)
-        preflight(session, request)
+        preflight.check(session, request)
         return Run(request, session).go()
     except TrimtabError as error:
         error.args = (loaded.redact(str(error)),)
@@ -110,67 +87,6 @@ def _run(request: Request, loaded: Loaded) -> Outcome:
 
 def _interrupted(stop: KeyboardInterrupt) -> Interrupted:
     return Interrupted(stop.args[0] if stop.args else signal.SIGINT)
-
-
-def preflight(session: Session, request: Request) -> None:
-    """Find out all that can be found out before a kernel starts, and change nothing.
-
-    Raises
-    ------
-    ParamsError, DataError, UsageError, StateError
-        For what the run could not go on with.
-    """
-    params = session.params
-    lifecycle.check_criteria(params.promotion.criteria, params.task)
-    lifecycle.check_metric("rollback.metric", params.rollback.metric, params.task)
-    signals.triggers_for(params.drift, params.triggers)
-    for name in NOTEBOOKS[request.pipeline]:
-        notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
-    _check_place(session.run_dir)
-    session.check()
-    if request.pipeline != "baseline":
-        session.records.window("current", params.windows.current)
-    if request.pipeline in {"drift", "retrain"} and params.windows.reference != "training":
-        session.reference_window()
-    if request.pipeline != "rollback":
-        _check_training(session)
-    _check_stores(session, request)
-
-
-def _check_stores(session: Session, request: Request) -> None:
-    """Whether the registry answers, and for a rollback whether there is a version to go back to."""
-    if session.registry.champion() is None and request.pipeline == "rollback":
-        raise UsageError(f"{session.registry.name} has no champion yet, so there is nothing to roll back from")
-    if request.pipeline == "rollback":
-        rollbacks.target_version(session, request.extra.get("to"))
-
-
-def _check_place(folder: Path) -> None:
-    """Whether the run's folder can be made, without making it."""
-    above = next(path for path in folder.parents if path.exists())
-    if not above.is_dir():
-        raise StateError(f"{above}: is a file in the place of a folder")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise StateError(f"{above}: cannot be written")
-
-
-def _check_training(session: Session) -> None:
-    """Whether a model could be trained; a drift analysis asks that too, for its guardrails count the records."""
-    params = session.params
-    training, _ = session.training_windows()
-    session.records.check_label(params.task)
-    session.settled_positive(training)
-    with kernels.without_main_module():
-        estimators.check(params.estimator.named().values(), params.task)
-
-
-def parameters(session: Session, request: Request, notebook: str) -> dict[str, Any]:
-    """What a notebook is given. Overrides are handed on as they were typed; secrets in them are not written."""
-    given = {
-        "params": str(session.loaded.path), "as_of": session.as_of.isoformat(), "run_id": session.run_id,
-        "overrides": list(request.overrides), "dry_run": request.dry_run,
-    }
-    return given | (request.extra if notebook == "05_rollback" else {})
 
 
 class Run:
@@ -198,11 +114,11 @@ class Run:
         threading.Thread(target=reports.prepare, daemon=True).start()
         try:
             error = self._execute(ledger.acquire(run_id))
-            with _undisturbed():
+            with undisturbed():
                 return self._finish(error, time.perf_counter() - started)
         finally:
             # Also when a signal came while the lease was being taken; another run's lease is not touched by this.
-            with _undisturbed(), contextlib.suppress(TrimtabError):
+            with undisturbed(), contextlib.suppress(TrimtabError):
                 ledger.release(run_id)
 
     def _execute(self, taken_over: str | None) -> TrimtabError | None:
@@ -282,7 +198,7 @@ class Run:
         started = time.perf_counter()
         try:
             notebooks.execute(
-                source, target, parameters(self.session, self.request, notebook), warm=self.request.warm,
+                source, target, preflight.parameters(self.session, self.request, notebook), warm=self.request.warm,
                 redact=self.loaded.redact, progress=self.request.progress,
             )
             found = read(target, notebook)
@@ -362,12 +278,12 @@ class Run:
         """Renew the lease in the background for as long as the run lives."""
         stop, session = threading.Event(), self.session
 
-        def beat() -> None:
+        def _beat() -> None:
             while not stop.wait(LEASE.total_seconds() / 4):
                 with contextlib.suppress(TrimtabError):    # one missed beat is no harm; the next one may come through
                     self._lease_lost = not session.ledger.renew(session.run_id)
 
-        thread = threading.Thread(target=beat, daemon=True)
+        thread = threading.Thread(target=_beat, daemon=True)
         thread.start()
         try:
             yield
@@ -380,35 +296,3 @@ def _sentence(error: Exception) -> str:
     """An unexpected error in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: by an exception that asyncio lets through."""
-
-    def stop(number: int, _frame: object) -> None:
-        raise KeyboardInterrupt(number)
-
-    with _handlers(stop):
-        yield
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """While the end of a run is written down, a second signal is not heard."""
-    with _handlers(signal.SIG_IGN):
-        yield
-
-
-@contextlib.contextmanager
-def _handlers(handler: Any) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,39 +25,16 @@ from trimtab.measure.profile import Profile
 from trimtab.measure.profiling import Watched
 from trimtab.params import Loaded
 from trimtab.plain import plain
-from trimtab.records import Contract, Records, Window
+from trimtab.records import Contract, Records
+from trimtab.run import homes
 from trimtab.settings import Params, WindowSpec, parse_time
+from trimtab.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from trimtab.decide.signals import Signal
     from trimtab.measure.drift import Drift
-
-HOME = "TRIMTAB_HOME"
-
-
-def home_of(params_file: Path | None) -> Path:
-    """Where `runs/` and `.trimtab/` live: `TRIMTAB_HOME`, else the folder above `params/`, else the current one."""
-    if os.environ.get(HOME):
-        return Path(os.environ[HOME]).expanduser().resolve()
-    if params_file is not None and params_file.resolve().parent.name == "params":
-        return params_file.resolve().parent.parent
-    return Path.cwd()
-
-
-def absolute_url(url: str, home: Path) -> str:
-    """A store's URL with a relative SQLite path placed in `home`.
-
-    Examples
-    --------
-    >>> absolute_url("sqlite:///.trimtab/ledger.db", Path("/srv"))
-    'sqlite:////srv/.trimtab/ledger.db'
-    """
-    prefix = "sqlite:///"
-    if not url.startswith(prefix) or url.startswith(prefix + "/"):
-        return url
-    return f"{prefix}{home / url.removeprefix(prefix)}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +82,7 @@ class Session:
         self.loaded = loaded
         self.overrides = tuple(loaded.redact(text) for text in overrides)
         self.params: Params = loaded.params
-        self.home = home_of(loaded.path)
+        self.home = homes.home_of(loaded.path)
         self.run_id = run_id or f"interactive-{uuid.uuid4().hex[:12]}"
         self.interactive = run_id is None
         self.dry_run = dry_run
@@ -137,8 +113,8 @@ class Session:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of this model; in a dry run a copy that is thrown away."""
-        self._prepare_home()
-        url = absolute_url(self.params.store.ledger, self.home)
+        homes.prepare(self.home)
+        url = homes.absolute_url(self.params.store.ledger, self.home)
         if self.dry_run:
             self.scratch.mkdir(parents=True, exist_ok=True)
         engine = database.copy(url, self.scratch / "ledger.db") if self.dry_run else database.connect(url)
@@ -147,21 +123,11 @@ class Session:
     @cached_property
     def registry(self) -> ModelRegistry:
         """The registry of this model; in a dry run one in which nothing sticks."""
-        self._prepare_home()
+        homes.prepare(self.home)
         name = registered_name(self.params.model, self.params.tenant)
-        url = absolute_url(self.params.store.registry, self.home)
+        url = homes.absolute_url(self.params.store.registry, self.home)
         real = Registry(url, name, self.home / ".trimtab" / "models")
         return DryRegistry(real, self.scratch) if self.dry_run else real
-
-    def _prepare_home(self) -> None:
-        state = self.home / ".trimtab"
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-            probe = state / f".writable.{os.getpid()}"
-            probe.write_text("")
-            probe.unlink()
-        except OSError as error:
-            raise StateError(f"{state}: cannot be written: {error.strerror or error}") from None
 
     # -- records -------------------------------------------------------------------------------------------------
 

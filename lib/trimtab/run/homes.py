@@ -1,0 +1,51 @@
+"""Where do `runs/` and `.trimtab/` live, and can they be written?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trimtab.errors import StateError
+
+HOME = "TRIMTAB_HOME"
+
+
+def home_of(params_file: Path | None) -> Path:
+    """Where `runs/` and `.trimtab/` live: `TRIMTAB_HOME`, else the folder above `params/`, else the current one."""
+    if os.environ.get(HOME):
+        return Path(os.environ[HOME]).expanduser().resolve()
+    if params_file is not None and params_file.resolve().parent.name == "params":
+        return params_file.resolve().parent.parent
+    return Path.cwd()
+
+
+def absolute_url(url: str, home: Path) -> str:
+    """A store's URL with a relative SQLite path placed in `home`.
+
+    Examples
+    --------
+    >>> absolute_url("sqlite:///.trimtab/ledger.db", Path("/srv"))
+    'sqlite:////srv/.trimtab/ledger.db'
+    """
+    prefix = "sqlite:///"
+    if not url.startswith(prefix) or url.startswith(prefix + "/"):
+        return url
+    return f"{prefix}{home / url.removeprefix(prefix)}"
+
+
+def prepare(home: Path) -> None:
+    """Make the folder for the state.
+
+    Raises
+    ------
+    StateError
+        When it cannot be made or written.
+    """
+    state = home / ".trimtab"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        probe = state / f".writable.{os.getpid()}"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise StateError(f"{state}: cannot be written: {error.strerror or error}") from None

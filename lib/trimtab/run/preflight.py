@@ -1,0 +1,98 @@
+"""What can be found out about a run before a kernel starts?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trimtab.act import estimators
+from trimtab.decide import signals
+from trimtab.errors import StateError, UsageError
+from trimtab.run import kernels, lifecycle, notebooks, rollbacks
+from trimtab.run.pipelines import NOTEBOOKS
+from trimtab.run.session import Session
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was typed.
+
+    Attributes
+    ----------
+    overrides : tuple of str
+        As `--set` takes them.
+    extra : dict
+        Parameters of one notebook: `to`, `by` and `why` of a rollback.
+    """
+
+    pipeline: str
+    params: Path
+    as_of: str | None = None
+    overrides: tuple[str, ...] = ()
+    dry_run: bool = False
+    warm: bool = True
+    progress: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def check(session: Session, request: Request) -> None:
+    """Find out all that can be found out before a kernel starts, and change nothing.
+
+    Raises
+    ------
+    ParamsError, DataError, UsageError, StateError
+        For what the run could not go on with.
+    """
+    params = session.params
+    lifecycle.check_criteria(params.promotion.criteria, params.task)
+    lifecycle.check_metric("rollback.metric", params.rollback.metric, params.task)
+    signals.triggers_for(params.drift, params.triggers)
+    for name in NOTEBOOKS[request.pipeline]:
+        notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
+    _check_place(session.run_dir)
+    session.check()
+    if request.pipeline != "baseline":
+        session.records.window("current", params.windows.current)
+    if request.pipeline in {"drift", "retrain"} and params.windows.reference != "training":
+        session.reference_window()
+    if request.pipeline != "rollback":
+        _check_training(session)
+    _check_stores(session, request)
+
+
+def _check_stores(session: Session, request: Request) -> None:
+    """Whether the registry answers, and for a rollback whether there is a version to go back to."""
+    if session.registry.champion() is None and request.pipeline == "rollback":
+        raise UsageError(f"{session.registry.name} has no champion yet, so there is nothing to roll back from")
+    if request.pipeline == "rollback":
+        rollbacks.target_version(session, request.extra.get("to"))
+
+
+def _check_place(folder: Path) -> None:
+    """Whether the run's folder can be made, without making it."""
+    above = next(path for path in folder.parents if path.exists())
+    if not above.is_dir():
+        raise StateError(f"{above}: is a file in the place of a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise StateError(f"{above}: cannot be written")
+
+
+def _check_training(session: Session) -> None:
+    """Whether a model could be trained; a drift analysis asks that too, for its guardrails count the records."""
+    params = session.params
+    training, _ = session.training_windows()
+    session.records.check_label(params.task)
+    session.settled_positive(training)
+    with kernels.without_main_module():
+        estimators.check(params.estimator.named().values(), params.task)
+
+
+def parameters(session: Session, request: Request, notebook: str) -> dict[str, Any]:
+    """What a notebook is given. Overrides are handed on as they were typed; secrets in them are not written."""
+    given = {
+        "params": str(session.loaded.path), "as_of": session.as_of.isoformat(), "run_id": session.run_id,
+        "overrides": list(request.overrides), "dry_run": request.dry_run,
+    }
+    return given | (request.extra if notebook == "05_rollback" else {})

@@ -1,0 +1,94 @@
+"""Lives of models that are not the usual one: two tenants side by side, a champion that somebody else made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import BINARY, binary_table, merged
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from trimtab import params as params_module
+from trimtab.act import modelfile
+from trimtab.run.preflight import Request
+from trimtab.run.runner import Outcome, run
+from trimtab.run.session import Session
+
+Project = Callable[..., Path]
+NUMERIC: dict[str, Any] = merged(
+    BINARY,
+    data={"numeric": ["x", "z"], "categorical": []},
+    windows={"reference": {"last": "60d", "until": "30d"}},
+    triggers=[{"signal": "model_age", "at_least": 0, "severity": "high"}],
+    guardrails={"cooldown": "0d"},
+)
+
+
+def _run(pipeline: str, path: Path, **changes: Any) -> Outcome:
+    return run(Request(pipeline, path, progress=False, **changes))
+
+
+def _champion_by_hand(path: Path, home: Path, table: pd.DataFrame, model: Pipeline | None = None) -> int:
+    """Register a model as somebody with MLflow alone would, and let it serve; returns its version."""
+    session = Session(params_module.load(path))
+    fitted = model or make_pipeline(StandardScaler(), LogisticRegression()).fit(table[["x", "z"]], table["y"])
+    folder = home / "by-hand"
+    modelfile.save(fitted, folder, package="sklearn", requirements=["scikit-learn"])
+    version = session.registry.register(folder, tags={"run_id": "none"}, metrics={})
+    session.registry.set_champion(version)
+    return version
+
+
+def test_champion_that_somebody_else_made_is_measured_compared_and_succeeded(project: Project, home: Path) -> None:
+    table = binary_table()
+    path = project(NUMERIC, table)
+    theirs = _champion_by_hand(path, home, table)
+    outcome = _run("retrain", path)
+    assert outcome.exit_code == 0, outcome.error
+    result = outcome.result
+    assert result["champion_before"] == theirs
+    assert result["metrics"]["champion"]["roc_auc"] > 0.7
+    manifest = json.loads((Path(result["run_dir"]) / "run.json").read_text())
+    assert any("somebody else" in note for note in manifest["notes"])
+
+
+def test_training_window_of_a_champion_that_somebody_else_made_is_not_made_up(project: Project, home: Path) -> None:
+    table = binary_table()
+    path = project(merged(NUMERIC, windows={"reference": "training"}), table)
+    theirs = _champion_by_hand(path, home, table)
+    outcome = _run("drift", path)
+    assert outcome.exit_code == 2
+    assert f"version {theirs} was not trained by Trimtab" in str(outcome.error)
+
+
+def test_tenants_live_side_by_side(project: Project, home: Path) -> None:
+    first = project(merged(NUMERIC, tenant="north"), binary_table(), name="north.yaml")
+    second = project(merged(NUMERIC, tenant="south"), name="south.yaml")
+    assert _run("baseline", first).result["champion_after"] == 1
+    assert Session(params_module.load(second)).registry.champion() is None
+    assert _run("retrain", second).result["champion_before"] is None, "it makes its own first model"
+    again = _run("retrain", first).result
+    assert (again["tenant"], again["champion_before"]) == ("north", 1)
+    assert {folder.name for folder in (home / "runs").iterdir() if folder.is_dir()} == {"demo--north", "demo--south"}
+    for path, tenant in ((first, "north"), (second, "south")):
+        assert {change["tenant"] for change in Session(params_module.load(path)).ledger.changes()} == {tenant}
+
+
+@pytest.mark.parametrize("kind", ["categorical", "float"])
+def test_segments_with_missing_values_are_measured_by_those_that_are_known(project: Project, kind: str) -> None:
+    table = binary_table()
+    table["site"] = table["site"].where(table.index % 5 > 0) if kind == "categorical" else (
+        (table.index % 2).to_series(index=table.index).where(table.index % 5 > 0))
+    criteria = [{"metric": "accuracy", "floor": 0.5}, {"metric": "accuracy", "per": "segment", "max_drop": 0.2}]
+    tree = merged(NUMERIC, data={"segments": ["site"]}, windows={"reference": "training"})
+    path = project(merged(tree, promotion={"criteria": criteria}), table)
+    assert _run("baseline", path).exit_code == 0
+    outcome = _run("retrain", path, as_of="2024-04-20")
+    assert outcome.exit_code == 0, outcome.error
+    assert outcome.result["verdict"] in {"promote", "reject", "hold"}
