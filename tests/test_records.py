@@ -168,6 +168,48 @@ def test_training_is_split_by_time_and_moments_are_never_torn_apart() -> None:
     assert (len(older), len(newer)) == (70, 30)    # a quarter would tear the eighth day apart; it goes to the holdout
 
 
+@pytest.mark.parametrize("start", ["2024-01-01 00:00:00.123456", "2040-01-01"])
+def test_times_with_fractions_of_a_second_or_beyond_2038_are_split(start: str) -> None:
+    table = _table(100)
+    table["at"] = pd.Timestamp(start) + pd.to_timedelta(np.arange(100) * 1234567, unit="us")
+    training, holdout = _records(table, "latest", label_delay="0d").training(WindowSpec(rows=1000), 0.25)
+    assert (training.rows, holdout.rows) == (75, 25)
+    assert training.end == holdout.start == table["at"].iloc[75]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_times_with_a_zone_are_read_as_utc_from_a_file_in_every_unit(tmp_path: Path, zone: str, unit: str) -> None:
+    table = _table()
+    known = table["at"] + pd.Timedelta(days=10)
+    for name, values in (("at", table["at"]), ("known", known)):
+        table[name] = values.astype(f"datetime64[{unit}]").dt.tz_localize("UTC").dt.tz_convert(zone)
+    table.to_parquet(tmp_path / "t.parquet")
+    records = Records.open(Data(**DATA | {"label_time": "known"}), AS_OF, [tmp_path])
+    assert records.check().first == datetime(2024, 1, 1)
+    assert records.check().labelled == 41, "ten days' labels, two a day, are not known yet, but for one told just now"
+
+
+def test_type_that_nothing_can_be_done_with_is_named(tmp_path: Path) -> None:
+    table = _table()
+    table["k"] = table["at"].astype("datetime64[ns]").dt.tz_localize("UTC")
+    table.to_parquet(tmp_path / "t.parquet")
+    told = _refusal(lambda: Records.open(Data(**DATA), AS_OF, [tmp_path]))
+    assert "column 'k' (categorical) holds TIMESTAMPTZ_NS, not single values" in told
+
+
+def test_time_at_which_a_label_will_be_told_is_as_invisible_as_the_label() -> None:
+    table = _table()
+    table["known"] = table["at"] + pd.Timedelta(days=10)
+    later = table.assign(known=table["known"].where(table["known"] <= AS_OF, table["known"] + pd.Timedelta(days=9)))
+    prints = [
+        records.fingerprint(records.window("w", WindowSpec(last=timedelta(days=60)))).sha256
+        for records in (_records(one, label_time="known") for one in (table, later))
+    ]
+    assert prints[0] == prints[1]
+    assert not table.equals(later)
+
+
 def test_only_labelled_records_are_counted_and_split() -> None:
     table = _table(60)
     table["y"] = table["y"].astype(object).where(table.index < 40, None)
@@ -204,6 +246,14 @@ def test_fingerprint_follows_the_content_and_not_the_order() -> None:
     assert digest(table.drop(index=7)) != whole
     null = table.assign(x=table["x"].where(table.index != 7))
     assert digest(null) != whole
+
+
+def test_fingerprint_sees_what_is_there_twice() -> None:
+    doubled = [pd.concat([_table(), *[_table().tail(1).assign(x=x)] * 2]) for x in (0.1, 77.0)]
+    spec = WindowSpec(last=timedelta(days=60))
+    first, second = (records.fingerprint(records.window("w", spec)) for records in map(_records, doubled))
+    assert first.rows == second.rows
+    assert first.sha256 != second.sha256
 
 
 def test_fingerprint_of_nothing_says_so() -> None:

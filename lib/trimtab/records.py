@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_PRIME = 2_147_483_647
+
+
 @dataclass(frozen=True)
 class Column:
     """What a contract check saw of one column over the visible records."""
@@ -173,10 +176,7 @@ class Records:
                 f"{self.source}: column {self.data.label!r} has no known label between {start:%Y-%m-%d} and "
                 f"{end:%Y-%m-%d}, so there is nothing to train on"
             )
-        seconds = both.table[self.data.time].epoch_seconds()
-        split = self.row(both.table.aggregate(split=seconds.quantile(1 - holdout), first=seconds.min()))
-        at = max(split["split"], split["first"] + 1)
-        middle = datetime.fromtimestamp(int(at), UTC).replace(tzinfo=None)
+        middle = self._middle(both, 1 - holdout)
         older = self.between("training", start, middle, labelled=True)
         newer = self.between("holdout", middle, end, labelled=True)
         if not older.rows or not newer.rows:
@@ -186,14 +186,28 @@ class Records:
             )
         return older, newer
 
+    def _middle(self, window: Window, share: float) -> datetime:
+        """The time of the record before which that share of a window lies; never the window's first time."""
+        time = self.data.time
+        times = window.table.select(t=window.table[time])
+        before = min(round(window.rows * share), window.rows - 1)
+        at: datetime = self.row(times.order_by("t").limit(1, offset=before))["t"]
+        first: datetime = self.row(times.aggregate(t=times.t.min()))["t"]
+        later = times.filter(times.t > ibis.literal(first))
+        return at if at > first else self.row(later.aggregate(t=later.t.min()))["t"] or at
+
     def fingerprint(self, window: Window) -> Fingerprint:
         """Identity of the window's content. Equal content gives an equal hash in any order of rows."""
         table = window.table
         time = table[self.data.time]
         whole = ibis.struct({name: table[name] for name in sorted(table.columns)})
-        seen = self.row(table.aggregate(n=table.count(), a=time.min(), b=time.max(), h=whole.hash().bit_xor()))
+        row = whole.hash()
+        # Exclusive or alone does not see what is there twice.
+        seen = self.row(table.aggregate(
+            n=table.count(), a=time.min(), b=time.max(), h=row.bit_xor(), s=(row % _PRIME).sum()
+        ))
         first, last = (t.isoformat() if t is not None else None for t in (seen["a"], seen["b"]))
-        content = json.dumps([sorted(table.columns), seen["n"], first, last, seen["h"]])
+        content = json.dumps([sorted(table.columns), seen["n"], first, last, seen["h"], int(seen["s"] or 0)])
         return Fingerprint(seen["n"], first, last, hashlib.sha256(content.encode()).hexdigest())
 
     # -- profiles ------------------------------------------------------------------------------------------------
@@ -310,12 +324,15 @@ class Records:
         if data.label is None:
             return table
         known = table[data.time] <= ibis.literal(self.as_of - data.label_delay)
+        hidden: dict[str, ir.Value] = {}
         if data.label_time is not None:
             told = table[data.label_time]
             known = known & (told.isnull() | (told <= now))
+            hidden[data.label_time] = ibis.ifelse(told <= now, told, ibis.null(told.type()))
         label = table[data.label]
         present = label.notnull() & ~label.isnan() if label.type().is_floating() else label.notnull()
-        return table.mutate(**{data.label: ibis.ifelse(known & present, label, ibis.null(label.type()))})
+        hidden[data.label] = ibis.ifelse(known & present, label, ibis.null(label.type()))
+        return table.mutate(**hidden)
 
     def _bounds(self, spec: WindowSpec, *, labelled: bool) -> tuple[datetime, datetime]:
         """Start and end, the start not before the first record: a report must not claim a year where a month is."""

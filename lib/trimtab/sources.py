@@ -135,8 +135,9 @@ def _check_types(data: Data, table: ir.Table, source: str) -> None:
     ]
     for names, fits, what in wanted:
         for name in names:
-            if name is not None and not fits(schema[name]):
-                raise DataError(f"{source}: column {name!r} ({role(data, name)}) holds {schema[name]}, not {what}")
+            if name is not None and (schema[name].is_unknown() or not fits(schema[name])):
+                told = f"column {name!r} ({role(data, name)}) holds {_named(schema[name])}, not {what}"
+                raise DataError(f"{source}: {told}")
 
 
 def _times(data: Data) -> list[str]:
@@ -144,7 +145,17 @@ def _times(data: Data) -> list[str]:
 
 
 def _untyped(kind: dt.DataType) -> bool:
-    return bool(kind.is_unknown() or kind.is_null())
+    """A column that holds nothing but null, and so was written without a type."""
+    return bool(kind.is_null() or (kind.is_unknown() and _raw(kind) == "NULL"))
+
+
+def _raw(kind: dt.DataType) -> str:
+    """The source's own name of a type that Ibis does not know."""
+    return str(getattr(kind, "raw_type", None) or kind).strip('"')
+
+
+def _named(kind: dt.DataType) -> str:
+    return _raw(kind) if kind.is_unknown() else str(kind)
 
 
 def _as_timestamp(data: Data, table: ir.Table, name: str, source: str) -> ir.TimestampValue:
@@ -155,8 +166,10 @@ def _as_timestamp(data: Data, table: ir.Table, name: str, source: str) -> ir.Tim
         return column.try_cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     if _untyped(kind):
         return ibis.null("timestamp")
+    if kind.is_unknown() and _raw(kind).startswith("TIMESTAMP"):    # with a zone and nanoseconds, as pandas writes them
+        return column.cast(dt.Timestamp(timezone="UTC")).cast("timestamp")
     if not (kind.is_timestamp() or kind.is_date()):
-        raise DataError(f"{source}: column {name!r} (data.{role(data, name)}) holds {kind}, not times")
+        raise DataError(f"{source}: column {name!r} (data.{role(data, name)}) holds {_named(kind)}, not times")
     return column.cast("timestamp")
 
 
