@@ -1,9 +1,10 @@
-"""Lives of models that are not the usual one: two tenants side by side, a champion that somebody else made."""
+"""Lives of models that are not the usual one: tenants side by side, foreign champions, first models that fail."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from trimtab import params as params_module
 from trimtab.act import modelfile
+from trimtab.errors import ChampionError
+from trimtab.run import checking, rollbacks
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
 from trimtab.run.session import Session
@@ -92,3 +95,45 @@ def test_segments_with_missing_values_are_measured_by_those_that_are_known(proje
     outcome = _run("retrain", path, as_of="2024-04-20")
     assert outcome.exit_code == 0, outcome.error
     assert outcome.result["verdict"] in {"promote", "reject", "hold"}
+
+
+def test_first_model_that_misses_its_floor_is_rejected_and_the_run_is_none_the_worse(project: Project) -> None:
+    path = project(merged(NUMERIC, promotion={"criteria": [{"metric": "accuracy", "floor": 0.999}]}), binary_table())
+    for pipeline in ("baseline", "retrain"):
+        outcome = _run(pipeline, path)
+        assert outcome.exit_code == 0, outcome.error
+        assert (outcome.result["verdict"], outcome.result["champion_after"]) == ("reject", None)
+
+
+def test_performance_is_not_measured_on_what_the_champion_was_made_from(project: Project) -> None:
+    forest = {"class": "sklearn.ensemble.RandomForestClassifier", "params": {"random_state": 0}}
+    tree = merged(BINARY, estimator=forest, windows={"current": {"last": "60d"}})
+    path = project(tree, binary_table(6000))
+    assert _run("baseline", path).exit_code == 0
+    at_once = Session(params_module.load(path), as_of="2024-04-01")
+    scored = checking.score(at_once, at_once.windows()[1])
+    assert (scored.rows, scored.performance, scored.drift) == (0, None, None)
+    later = Session(params_module.load(path), as_of="2024-04-20")
+    scored = checking.score(later, later.windows()[1])
+    new = later.records.between("new", datetime(2024, 4, 1), datetime(2024, 4, 20))
+    assert abs(scored.rows - new.rows) <= 1
+    assert scored.performance is not None
+    assert scored.baseline is not None
+    gap = abs(scored.performance.overall()["accuracy"] - scored.baseline.overall()["accuracy"])
+    assert gap < 0.05, "a forest that has seen the records is right about nearly all of them"
+
+
+def test_rollback_expects_the_champion_that_served_at_its_proof(project: Project) -> None:
+    path = project(NUMERIC, binary_table())
+    for as_of in ("2024-04-01", "2024-04-10", "2024-04-20"):
+        assert _run("baseline" if as_of == "2024-04-01" else "retrain", path, as_of=as_of).exit_code == 0
+    session = Session(params_module.load(path), as_of="2024-04-25")
+    versions = [version.version for version in session.registry.versions()]
+    assert len(versions) >= 3
+    champion = session.registry.champion()
+    target, other = (version for version in versions if version != champion)
+    proof = rollbacks.prove(session, target)
+    session.registry.set_champion(other)    # somebody is quicker
+    with pytest.raises(ChampionError, match=f"the champion is version {other}, not {champion} as expected"):
+        rollbacks.roll_back(session, proof)
+    assert session.registry.champion() == other

@@ -154,7 +154,7 @@ TABLES: dict[str, Callable[[], Any]] = {
     "comparison by group": lambda: tables.comparison_by_group(_contest()),
     "no comparison by group": lambda: tables.comparison_by_group(_contest(champion=False)),
     "version": lambda: tables.version(_session(), 7),
-    "proof": lambda: tables.proof(Proof(1, 100, 0.1, 0.1, NAN, NAN)),
+    "proof": lambda: tables.proof(Proof(1, 2, 100, 0.1, 0.1, NAN, NAN)),
     "facts": lambda: tables.facts({NASTY: NASTY}, NASTY),
     "sentence": lambda: tables.sentence(NASTY),
     "nothing at all": lambda: tables.table([], caption=NASTY),

@@ -234,7 +234,8 @@ class Records:
         columns = tuple(
             Column(
                 name, sources.role(data, name), str(table[name].type()),
-                seen[f"nulls{i}"] or 0, seen.get(f"infinite{i}") or 0, seen[f"distinct{i}"] or 0,
+                seen[f"nulls{i}"] or 0, seen.get(f"infinite{i}") or 0,
+                min(seen[f"distinct{i}"] or 0, seen["rows"] - (seen[f"nulls{i}"] or 0)),    # it is an estimate
             )
             for i, name in enumerate(table.columns)
         )

@@ -26,12 +26,13 @@ def connect(url: str) -> sa.Engine:
         raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
-    try:
-        tables.metadata.create_all(engine)
-    except SQLAlchemyError as error:
-        if "already exists" not in str(error):    # two first runs made the tables at once
-            raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
-        tables.metadata.create_all(engine)
+    for _ in tables.metadata.tables:
+        try:
+            tables.metadata.create_all(engine)
+            break
+        except SQLAlchemyError as error:
+            if "already exists" not in str(error):    # two first runs make the tables at once, one after the other
+                raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
     return engine
 
 

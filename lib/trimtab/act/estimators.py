@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from trimtab.act.processes import end_with_parent
 from trimtab.errors import DataError, ParamsError
 from trimtab.settings import Candidate, Data
 
@@ -70,7 +71,8 @@ def check(candidates: Iterable[Candidate], task: str) -> None:
     ParamsError
         When one of them cannot be made.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("forkserver")) as pool:
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as pool:
         for candidate in candidates:
             try:
                 pool.submit(_try, candidate, task).result()

@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import signal
-import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.act import estimators, modelfile
+from trimtab.act.processes import end_with_parent
 from trimtab.errors import StepError, TimeLimitError, TrimtabError
 from trimtab.settings import Candidate, Data
 
@@ -138,9 +138,8 @@ def _fit(
     max_runtime: timedelta,
 ) -> None:
     """In the process: fit, write, and tell the seconds or the error."""
-    os.setpgid(0, 0)    # so that what an estimator starts can be ended with it
+    end_with_parent()    # in a group of its own, so that what an estimator starts can be ended with it
     _limit_processor_time(max_runtime)
-    _end_with_parent()
     try:
         started = time.perf_counter()
         features = records[list(data.features)]
@@ -155,18 +154,6 @@ def _fit(
         sender.send(error)
     except Exception as error:  # noqa: BLE001 -- whatever an estimator raises, its words belong in the report
         sender.send(StepError(f"training {candidate.class_} failed: {type(error).__name__}: {error}"))
-
-
-def _end_with_parent() -> None:
-    """A killed kernel leaves its siblings running; this one ends itself when its parent is gone."""
-    parent = multiprocessing.parent_process()
-
-    def _wait() -> None:
-        if parent is not None:
-            parent.join()
-            os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=_wait, daemon=True).start()
 
 
 def _limit_processor_time(max_runtime: timedelta) -> None:

@@ -26,7 +26,7 @@ class Row:
     Attributes
     ----------
     criterion : str
-        What is required, such as "roc_auc gain ≥ 0".
+        What is required, such as "roc_auc: gain more than 0".
     group : str
         all, a class or a segment.
     support : int
@@ -42,6 +42,8 @@ class Row:
     finding : str
         passed, failed (the estimate itself misses), undecided (the estimate passes, the interval does not), not
         evaluable, or does not apply (without a champion).
+    turned : bool
+        Whether `difference`, `low` and `high` are turned round, because less is better.
     """
 
     criterion: str
@@ -55,6 +57,7 @@ class Row:
     bound: float
     finding: Finding
     note: str = ""
+    turned: bool = False
 
     @property
     def passed(self) -> bool:
@@ -98,7 +101,9 @@ def judge(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdict:
     rows = tuple(row for _, row in judged)
     missed = [(criterion, row) for criterion, row in judged if not row.passed]
     if not evaluation.differences and not missed:
-        return Verdict("promote", ("There is no champion to compare with, so only floors applied.",), rows)
+        floors = "so only floors applied" if any(row.finding == "passed" for row in rows) else (
+            "and no floor is set, so any model would have been accepted")
+        return Verdict("promote", (f"There is no champion to compare with, {floors}.",), rows)
     if not criteria:
         return Verdict("hold", ("No promotion criteria are set, so nothing can be earned.",), rows)
     reasons = tuple(_sentence(row) for _, row in missed)
@@ -165,6 +170,7 @@ def _row(criterion: Criterion, measure: Measure, evaluation: Evaluation) -> Row:
         champion=pair.champion.value if pair else math.nan,
         challenger=alone.value if alone else math.nan,
         difference=evidence.value, low=evidence.low, high=evidence.high, bound=bound, finding=finding, note=note,
+        turned=kind != "floor" and not metric(criterion.metric).greater_is_better,
     )
 
 
@@ -234,6 +240,12 @@ def _sentence(row: Row) -> str:
     where = "" if row.group == "all" else f" for {row.group}"
     if row.finding == "not evaluable":
         return f"{row.criterion}{where}: cannot be evaluated ({row.note})."
-    seen = f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
     verb = "missed" if row.finding == "failed" else "not certain"
-    return f"{row.criterion}{where}: {verb}, measured {seen} on {row.support:,} records."
+    return f"{row.criterion}{where}: {verb}, measured {_measured(row)} on {row.support:,} records."
+
+
+def _measured(row: Row) -> str:
+    """A row's evidence in the metric's own direction: an error that rose is told as a rise."""
+    if row.turned:
+        return f"{-row.difference:+.4f} [{-row.high:+.4f}, {-row.low:+.4f}]"
+    return f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"

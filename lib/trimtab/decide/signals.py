@@ -75,8 +75,8 @@ SIGNALS = {
     "outliers": "largest share of a column beyond three standard deviations of the reference",
     "class_balance": "PSI beyond chance of the labels",
     "label_completeness": "share of records without a label although it is due",
-    "new_records": "records since the champion was trained",
-    "model_age": "days since the champion was trained",
+    "new_records": "records since the champion was made",
+    "model_age": "days since the champion was made",
 }
 
 
@@ -216,13 +216,13 @@ def _certainty(beyond: bool, reach: float) -> str:
 
 
 def new_records(count: int) -> Measurement:
-    """How many records came since the champion was trained."""
-    return Measurement("new_records", float(count), f"{count:,} records came since the champion was trained.")
+    """How many records came after those that the champion was made from, its holdout included."""
+    return Measurement("new_records", float(count), f"{count:,} records are newer than the champion's own.")
 
 
 def model_age(days: float) -> Measurement:
-    """How old the champion is."""
-    return Measurement("model_age", days, f"The champion learned from records up to {days:.0f} days ago.")
+    """How old the champion is, counted from the end of its holdout."""
+    return Measurement("model_age", days, f"The newest records the champion was made from are {days:.0f} days old.")
 
 
 def label_completeness(due: int, known: int) -> Measurement:

@@ -21,6 +21,7 @@ OVERALL: Mapping[str, tuple[str, ...]] = {
     "regression": ("mae", "rmse", "r2"),
 }
 PER_CLASS = ("precision", "recall", "f1")
+_OF_POSITIVES = {"recall", "f1", "pr_auc", "precision_at_recall_80"}
 
 
 @dataclass(frozen=True)
@@ -175,14 +176,25 @@ def _computable(names: Iterable[str], outputs: Outputs) -> list[str]:
 def _support(
     measures: Mapping[Measure, object], outputs: Outputs, segments: Mapping[str, Array] | None
 ) -> dict[Measure, int]:
-    """Records behind each measure: those of the class (by outcome) within the segment."""
+    """Records that each measure rests on, within its segment.
+
+    Of a class those that are in it by outcome; where one class is positive those that are (for precision, are called)
+    positive, and for a ranking the rarer of the two.
+    """
     masks = {None: np.ones(len(outputs), dtype=bool)} | dict(segments or {})
     codes = {label: code for code, label in enumerate(outputs.labels)}
 
     def _count(one: Measure) -> int:
         chosen = masks[one.segment]
         if one.label is not None:
-            chosen = chosen & (outputs.actual == codes[one.label])
-        return int(chosen.sum())
+            return int((chosen & (outputs.actual == codes[one.label])).sum())
+        if outputs.positive is None:
+            return int(chosen.sum())
+        if one.metric == "precision":
+            return int((chosen & (outputs.predicted == outputs.positive)).sum())
+        positives = int((chosen & (outputs.actual == outputs.positive)).sum())
+        if one.metric in _OF_POSITIVES:
+            return positives
+        return min(positives, int(chosen.sum()) - positives) if one.metric == "roc_auc" else int(chosen.sum())
 
     return {one: _count(one) for one in measures}

@@ -76,8 +76,14 @@ def primary_metric(params: Params) -> str:
 
 
 def score(session: Session, window: Window) -> Scored:
-    """Score a window with the champion, or read the logged predictions, and compare with the champion's baseline."""
+    """Score a window with the champion, or read the logged predictions, and compare with the champion's baseline.
+
+    Records that the champion was made from are left out: it has learned from them, or its baseline rests on them.
+    """
     session.refuse_future(session.champion)
+    window = _unseen(session, window)
+    if not window.rows:
+        return _nothing_new(session)
     frame = session.frame(window, labelled=False)
     if session.params.data.prediction is not None:
         frame = _logged(session, frame)
@@ -103,6 +109,25 @@ def score(session: Session, window: Window) -> Scored:
         drift=drift, label_drift=label_drift, performance=realised,
         baseline=performance_from_json(baseline["performance"]) if baseline else None,
         rows=len(frame), labelled=int(known.sum()), source=source, values=values, profile=profile, reference=reference,
+    )
+
+
+def _unseen(session: Session, window: Window) -> Window:
+    until = session.champion.lineage.get("holdout_until")
+    if until is None or parse_time(until) <= window.start:
+        return window
+    return session.records.between(window.name, parse_time(until), window.end)
+
+
+def _nothing_new(session: Session) -> Scored:
+    version = session.champion.version
+    known = session.ledger.version(version)
+    baseline = known["baseline"] if known else None
+    return Scored(
+        drift=None, label_drift=None, performance=None,
+        baseline=performance_from_json(baseline["performance"]) if baseline else None,
+        rows=0, labelled=0, source=f"no record is newer than what version {version} was made from",
+        values={}, profile=None, reference=None,
     )
 
 
@@ -198,6 +223,8 @@ def _performance(session: Session, scored: Scored) -> list[Measurement]:
     metric = primary_metric(session.params)
     if scored.performance is None:
         missing = "No label of the current window is known yet, so realised performance cannot be computed."
+        if not scored.rows:
+            missing = "No record is newer than what the champion was made from, so its performance is not news."
         return [Measurement("performance_drop", float("nan"), missing)]
     before, after = (p.values.get(Measure(metric)) if p else None for p in (scored.baseline, scored.performance))
     if before is None or after is None:
@@ -277,9 +304,9 @@ def reading(session: Session, drift: Drift, scored: Scored) -> str:
         return f"{inputs}. {loss.message} Whether the drift does any harm is not known yet."
     lost = loss.significant and loss.value > 0
     if moved and not lost:
-        follows = "The model has not lost by it: the inputs moved within, or beside, what it has learned."
+        follows = f"By {primary_metric(session.params)} no loss can be shown; other metrics are in the table above."
     elif moved:
-        follows = "Both moved, so the drift may well be the cause; the decision below weighs them."
+        follows = "Both moved, which does not make the one the cause of the other; the decision below weighs them."
     elif lost:
         follows = "Inputs look as before, so what changed is how the outcome follows from them (concept drift)."
     else:

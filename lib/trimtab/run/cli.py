@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from trimtab.errors import TrimtabError, UsageError
+from trimtab.errors import StepError, TrimtabError, UsageError
 from trimtab.plain import plain
 from trimtab.run import server
 
@@ -47,12 +47,13 @@ def run(
     try:
         extra = {name: value for name, value in {"to": to, "by": by, "why": why}.items() if value is not None}
         outcome = _run(pipeline, params, as_of, tuple(set_ or ()), extra, dry_run=dry_run, quiet=as_json, cold=cold)
-    except TrimtabError as error:
+    except (TrimtabError, EOFError, OSError) as failed:    # the latter when the warm server was killed
+        error = failed if isinstance(failed, TrimtabError) else StepError(f"the run could not go on: {failed!r}")
         if as_json:
             from trimtab.run.results import never_started
 
             print(json.dumps(never_started(pipeline, error, as_of=as_of, dry_run=dry_run), ensure_ascii=False))
-        raise
+        raise error from None
     if as_json:
         print(json.dumps(outcome.result, ensure_ascii=False))
     else:

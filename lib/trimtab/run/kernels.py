@@ -20,7 +20,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import types
 import weakref
@@ -38,6 +37,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Type, default
 
+from trimtab.act.processes import end_with_parent
 from trimtab.errors import StepError
 from trimtab.run import server
 from trimtab.run.server import kernel_environment
@@ -258,7 +258,7 @@ def _run_kernel(connection_file: str, cwd: str, environment: dict[str, str]) -> 
     # What "" in sys.path means to processes started from the notebook.
     multiprocessing.process.ORIGINAL_DIR = cwd  # type: ignore[attr-defined]  # -- typeshed leaves it out
     sys.argv = ["ipykernel_launcher", "-f", connection_file]
-    _end_with_runner()
+    end_with_parent()
     _share_server()
     multiprocessing.set_start_method(None, force=True)  # being forked from a server made that the default
     _serve(connection_file)
@@ -280,21 +280,6 @@ def _serve(connection_file: str) -> None:
     if app.control_thread is not None:
         app.control_thread.stop()
         app.control_thread.join()
-
-
-def _end_with_runner() -> None:
-    """End this kernel, and what it started, as soon as the runner is gone, even when that was killed.
-
-    The kernel's parent is the server, and that lives while a kernel does, so watching the parent is not enough.
-    """
-    runner = multiprocessing.parent_process()
-    assert runner is not None
-
-    def _wait() -> None:
-        runner.join()  # returns when the runner's end of a pipe closes, by whatever cause
-        os.killpg(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=_wait, name="end-with-runner", daemon=True).start()
 
 
 def _share_server() -> None:

@@ -45,7 +45,7 @@ def summarise(
         "as_of": manifest.as_of, "status": manifest.status,
         "decision": {name: getattr(drift, name) for name in _DECISION} if drift else None,
         "guard": {"allowed": drift.allowed, "blocked_by": drift.blocked_by} if drift else None,
-        "verdict": evaluation.verdict if evaluation else (baseline.verdict if baseline and not drift else None),
+        "verdict": evaluation.verdict if evaluation else _first_verdict(baseline),
         "champion_before": before, "champion_after": after,
         "metrics": _metrics(baseline, drift, evaluation),
         "run_dir": folder, "seconds": round(seconds, 3), "dry_run": manifest.dry_run,
@@ -68,6 +68,11 @@ def never_started(pipeline: str, error: TrimtabError, *, as_of: str | None, dry_
         "pipeline": pipeline, "as_of": as_of, "status": status, "dry_run": dry_run,
         "metrics": {"champion": None, "challenger": None},
     }
+
+
+def _first_verdict(baseline: BaselineScraps | None) -> str | None:
+    """The verdict on a first model; a champion that is only measured again has none."""
+    return baseline.verdict if baseline is not None and baseline.champion_before is None else None
 
 
 def _metrics(

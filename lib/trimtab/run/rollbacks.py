@@ -29,7 +29,9 @@ class Proof:
     Attributes
     ----------
     rows : int
-        Recent records that it predicted.
+        Records that it predicted, spread evenly over the current window.
+    champion : int or None
+        The version that served meanwhile, and that a rollback expects to find unchanged.
     agreement : float
         With the champion on these: share of equal classes, or correlation of numbers; nan when the champion is broken.
     mean_score : float
@@ -37,6 +39,7 @@ class Proof:
     """
 
     version: int
+    champion: int | None
     rows: int
     load_seconds: float
     predict_seconds: float
@@ -60,12 +63,14 @@ def prove(session: Session, version: int) -> Proof:
     StepError
         When it cannot predict, or learned from columns that are not named any more.
     """
+    champion = session.registry.champion()
     started = time.perf_counter()
     model = session.model(version)
     session.require_features(model)
     loaded = time.perf_counter()
     window = session.records.window("current", session.params.windows.current)
-    features = session.frame(window, labelled=False)[list(session.params.data.features)].tail(_PROOF_ROWS)
+    every = session.frame(window, labelled=False)[list(session.params.data.features)]
+    features = every.iloc[np.unique(np.linspace(0, len(every) - 1, _PROOF_ROWS).astype(int))]
     labels = session.labels([model], [])
     positive = session.positive(model, labels)
     try:
@@ -76,7 +81,7 @@ def prove(session: Session, version: int) -> Proof:
     values = next(iter(scoring.output_values(said).values()))
     mean = float(np.mean(values)) if values.dtype.kind == "f" else math.nan
     agreement = _agreement(session, features, model.estimator.predict(features))
-    return Proof(version, len(features), loaded - started, done - loaded, agreement, mean)
+    return Proof(version, champion, len(features), loaded - started, done - loaded, agreement, mean)
 
 
 def _agreement(session: Session, features: pd.DataFrame, then: np.ndarray[Any, Any]) -> float:
@@ -95,9 +100,15 @@ def _agreement(session: Session, features: pd.DataFrame, then: np.ndarray[Any, A
 
 
 def roll_back(session: Session, proof: Proof, *, by: str = "trimtab", why: str = "asked for by hand") -> Change:
-    """Make a proven version the champion again."""
+    """Make a proven version the champion again, if what served at its proof still does.
+
+    Raises
+    ------
+    ChampionError
+        When the champion has changed since.
+    """
     return champions.change(
-        session.ledger, session.registry, kind="rollback", expected=session.registry.champion(),
+        session.ledger, session.registry, kind="rollback", expected=proof.champion,
         to_version=proof.version, run_id=session.run_id, as_of=session.as_of, by=by, why=why,
     )
 

@@ -139,17 +139,24 @@ class Session:
         """The reference and the current window."""
         return self.reference_window(), self.records.window("current", self.params.windows.current)
 
-    def reference_window(self) -> Window:
-        """What the current window is compared with: by default what the champion learned from."""
+    def reference_window(self, model: Model | None = None) -> Window:
+        """What the current window is compared with: by default what the champion was made from, its holdout included.
+
+        Parameters
+        ----------
+        model : Model, optional
+            In the place of the champion.
+        """
         spec = self.params.windows.reference
         if spec == "training":
-            lineage = self.champion.lineage
+            model = model or self.champion
+            lineage = model.lineage
             if not lineage:
                 raise DataError(
-                    f"windows.reference: training: version {self.champion.version} was not trained by Trimtab, so its "
+                    f"windows.reference: training: version {model.version} was not trained by Trimtab, so its "
                     "training window is unknown; name a window such as {last: 60d, until: 30d}"
                 )
-            self.refuse_future(self.champion)
+            self.refuse_future(model)
             spec = WindowSpec(from_=parse_time(lineage["trained_from"]), to=parse_time(lineage["holdout_until"]))
         return self.records.window("reference", spec)
 
