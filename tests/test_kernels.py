@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -16,7 +16,7 @@ import papermill
 import pytest
 from nbclient.exceptions import DeadKernelError
 
-from trimtab.run import kernels
+from trimtab.run import kernels, notebooks
 from trimtab.run import server as warm_server
 
 pytestmark = pytest.mark.skipif(not warm_server.available(), reason="this platform cannot fork kernels")
@@ -129,7 +129,7 @@ def test_main_script_of_the_runner_is_not_run_again_in_the_kernel(tmp_path: Path
         textwrap.dedent(f"""
         print("main was run")  # and there is no guard around what follows
         import papermill
-        from trimtab.run import kernels
+        from trimtab.run import kernels, notebooks
         from trimtab.run import server as warm_server
         warm_server.PRELOAD = ()  # a cold server starts faster
         warm_server.start()
@@ -213,7 +213,7 @@ RUNNER = """
 import os, signal, sys, time
 import papermill
 signal.signal(signal.SIGINT, signal.default_int_handler)    # a shell's background job would not hear it
-from trimtab.run import kernels
+from trimtab.run import kernels, notebooks
 from trimtab.run import server as warm_server
 warm_server.start()
 papermill.execute_notebook(sys.argv[1], sys.argv[2], progress_bar=False, kernel_manager_class=kernels.WarmKernelManager)
@@ -291,3 +291,12 @@ def test_importing_the_preload_module_elsewhere_changes_nothing() -> None:
     code += "; print('pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+def test_secret_that_a_notebook_prints_is_in_none_of_what_is_saved(tmp_path: Path) -> None:
+    source = write_notebook(tmp_path, "print('hunter2')")
+    target = tmp_path / "out.ipynb"
+    redact: Callable[[str], str] = lambda text: text.replace("hunter2", "***")    # noqa: E731
+    notebooks.execute(Path(source), target, {}, warm=True, redact=redact, progress=False)
+    assert "***" in target.read_text()
+    assert "hunter2" not in target.read_text().replace("print('***')", "")

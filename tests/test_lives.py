@@ -17,11 +17,12 @@ from sklearn.preprocessing import StandardScaler
 
 from trimtab import params as params_module
 from trimtab.act import modelfile
-from trimtab.errors import ChampionError
-from trimtab.run import checking, rollbacks
+from trimtab.errors import ChampionError, UsageError
+from trimtab.run import checking, lifecycle, rollbacks
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
 from trimtab.run.session import Session
+from trimtab.settings import parse_time
 
 Project = Callable[..., Path]
 NUMERIC: dict[str, Any] = merged(
@@ -137,3 +138,18 @@ def test_rollback_expects_the_champion_that_served_at_its_proof(project: Project
     with pytest.raises(ChampionError, match=f"the champion is version {other}, not {champion} as expected"):
         rollbacks.roll_back(session, proof)
     assert session.registry.champion() == other
+
+
+def test_models_are_compared_on_records_that_the_champion_has_not_learned_from(project: Project) -> None:
+    table = binary_table()
+    path = project(NUMERIC, table)
+    assert _run("baseline", path).exit_code == 0
+    wide = Session(params_module.load(path, overrides=["windows.holdout=0.6"]), as_of="2024-04-10")
+    challenger = lifecycle.train(wide, None)
+    contest = lifecycle.evaluate_challenger(wide, wide.model(challenger.version))
+    learned_until = parse_time(wide.champion.lineage["trained_until"])
+    assert parse_time(challenger.lineage["holdout_from"]) < learned_until == contest.window.start
+    old = Session(params_module.load(path, overrides=["windows.holdout=0.6"]), as_of="2024-02-01")
+    stale = lifecycle.train(old, None)
+    with pytest.raises(UsageError, match="cannot be compared fairly"):
+        lifecycle.evaluate_challenger(wide, wide.model(stale.version))

@@ -182,3 +182,25 @@ def test_a_challenger_without_probabilities_cannot_pass_a_gate_that_needs_them()
 def test_a_metric_of_another_task_is_an_error_not_a_verdict() -> None:
     with pytest.raises(ValueError, match="mae is not defined for binary"):
         evaluate_pair(model(ACTUAL, RANK < 2), None, metrics=["mae"])
+
+
+def test_recall_of_a_handful_of_positives_is_no_evidence_however_many_records_there_are() -> None:
+    rng = np.random.default_rng(0)
+    actual = np.zeros(2000, dtype=int)
+    actual[:3] = 1
+    scores = np.clip(actual * 0.9 + rng.uniform(0, 0.1, 2000), 0, 1)
+    outputs = Outputs(("no", "yes"), actual, actual, np.column_stack([1 - scores, scores]), 1)
+    found = evaluate_pair(outputs, outputs)
+    criteria = [Criterion(metric=name, max_drop=0.05) for name in ("recall", "precision", "f1", "roc_auc")]
+    verdict = judge(criteria, found)
+    assert verdict.outcome == "hold"
+    assert [(row.support, row.finding) for row in verdict.rows] == [(3, "not evaluable")] * 4
+
+
+def test_error_that_rose_is_told_as_a_rise() -> None:
+    rng = np.random.default_rng(1)
+    actual = rng.normal(size=500)
+    better, worse = (Outputs((), actual, actual + rng.normal(scale=s, size=500)) for s in (0.1, 1.0))
+    verdict = judge([Criterion(metric="mae", max_drop=0.01)], evaluate_pair(worse, better))
+    assert verdict.outcome == "reject"
+    assert verdict.reasons[0].startswith("mae: rise at most 0.01: missed, measured +0.")

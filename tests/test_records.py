@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import decimal
 import gzip
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -466,3 +468,26 @@ def test_contract_says_what_there_is() -> None:
     kinds = {c.name: (c.role, c.distinct) for c in contract.columns}
     assert kinds["k"] == ("categorical", 2)
     assert kinds["y"] == ("label", 2)
+
+
+# -- databases
+
+
+@pytest.mark.parametrize("table", ["My Table", "shop.orders"])
+def test_table_of_a_duckdb_file_is_read_by_two_at_once_and_never_made(tmp_path: Path, table: str) -> None:
+    schema, _, name = table.rpartition(".")
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as database:
+        told = _table()
+        if schema:
+            database.execute(f"CREATE SCHEMA {schema}")
+        database.execute(f'CREATE TABLE {schema or "main"}."{name}" AS SELECT * FROM told')
+        assert len(told)
+    data = Data(**DATA | {"connect": "duckdb://x.duckdb", "table": table})
+    first = Records.open(data, AS_OF, [tmp_path])
+    code = f"import duckdb; print(duckdb.connect({str(tmp_path / 'x.duckdb')!r}, read_only=True).execute('select 1'))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).returncode == 0
+    assert first.check().rows == 60
+    missing = Data(**DATA | {"connect": "duckdb://none.duckdb", "table": table})
+    assert "data.connect: none.duckdb: there is no such file" in _refusal(
+        lambda: Records.open(missing, AS_OF, [tmp_path]))
+    assert not (tmp_path / "none.duckdb").exists()

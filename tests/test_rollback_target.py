@@ -43,7 +43,7 @@ def test_going_back_past_the_first_is_refused() -> None:
     for champion, target in ((3, 2), (2, 1)):
         assert choose_target(history, champion, known=[1, 2, 3]) == target
         history = [*history, Service(target, "rollback")]
-    with pytest.raises(UsageError, match="no other version has served"):
+    with pytest.raises(UsageError, match="no version is left"):
         choose_target(history, 1, known=[1, 2, 3])
 
 

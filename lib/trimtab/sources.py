@@ -32,7 +32,9 @@ _COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
 def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
     """Open the backend and the table, whichever way `connect` and `table` name them."""
     try:
-        backend = ibis.connect(data.connect)
+        backend = _duckdb_file(data.connect, folders) or ibis.connect(data.connect)
+    except DataError:
+        raise
     except ModuleNotFoundError as error:
         raise DataError(f"data.connect: this backend needs a package that is not installed: {error.name}") from None
     except Exception as error:
@@ -43,7 +45,7 @@ def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
     reader = _reader(data.table) if backend.name == "duckdb" else None
     try:
         if reader is None:
-            return backend, backend.table(data.table)
+            return backend, _named_table(backend, data.table)
         return backend, getattr(backend, reader)(_find(data.table, folders))
     except DataError:
         raise
@@ -54,12 +56,32 @@ def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
         raise DataError(f"data.table: {data.table}: cannot be read: {first_line(error)}") from error
 
 
+def _duckdb_file(url: str, folders: Sequence[Path]) -> Any:
+    """A DuckDB database in a file, opened for reading so that others may too; None for any other URL."""
+    place, _, options = url.removeprefix("duckdb://").partition("?")
+    if not url.startswith("duckdb://") or options or place in {"", ":memory:"}:
+        return None
+    place = f"/{place.lstrip('/')}" if place.startswith("/") else place    # some write four slashes
+    return ibis.duckdb.connect(_find(place, folders, key="data.connect"), read_only=True)
+
+
+def _named_table(backend: Any, name: str) -> ir.Table:
+    """A table by its name, or by that of its schema and its own."""
+    try:
+        return backend.table(name)
+    except TableNotFound:
+        schema, _, table = name.rpartition(".")
+        if not schema:
+            raise
+        return backend.table(table, database=schema)
+
+
 def _reader(table: str) -> str | None:
     suffixes = [suffix.lower() for suffix in Path(table).suffixes if suffix.lower() not in _COMPRESSED]
     return _READERS.get(suffixes[-1]) if suffixes else None
 
 
-def _find(table: str, folders: Sequence[Path]) -> str:
+def _find(table: str, folders: Sequence[Path], *, key: str = "data.table") -> str:
     """The first folder in which the file, or a file that the glob matches, exists."""
     if Path(table).is_absolute():
         folders = [Path("/")]
@@ -67,8 +89,8 @@ def _find(table: str, folders: Sequence[Path]) -> str:
         relative = Path(table).relative_to("/") if Path(table).is_absolute() else Path(table)
         if next(folder.glob(str(relative)), None) is not None:
             return str(folder / relative)
-    looked = ", ".join(str(folder) for folder in folders)
-    raise DataError(f"data.table: {table}: there is no such file (looked in {looked})")
+    looked = ", ".join(dict.fromkeys(str(folder.resolve()) for folder in folders))
+    raise DataError(f"{key}: {table}: there is no such file (looked in {looked})")
 
 
 def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], pa.Table]) -> ir.Table:

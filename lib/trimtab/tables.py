@@ -251,7 +251,8 @@ def appointment(made: Appointment) -> Styler:
     before, after = (_version(v) for v in (made.champion_before, made.champion_after))
     rows = [("verdict", made.verdict.outcome), ("champion before", before), ("champion now", after)]
     rows += [("why" if place == 0 else "", reason) for place, reason in enumerate(made.verdict.reasons)]
-    return facts(rows, "The champion changed" if made.change else "The champion is as it was")
+    told = "The champion changed" if made.change else "The champion is as it was"
+    return facts(rows, told + (", in this dry run only" if made.change and made.dry_run else ""))
 
 
 def profile(seen: Profile) -> Styler:

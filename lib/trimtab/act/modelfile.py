@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from trimtab.errors import ModelFileError
 
 FILE = "model.skops"
@@ -142,10 +144,22 @@ def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any
         raise ModelFileError(f"{path}: {error}") from error
     if strange:
         raise ModelFileError(f"{path}: holds types that are not reviewed: {', '.join(strange)}")
+    _check_description(folder / "MLmodel")
     try:
         return skops.io.loads(content, trusted=fine)
     except Exception as error:
         raise ModelFileError(f"{path}: cannot be loaded: {_first_line(error)}") from error
+
+
+def _check_description(path: Path) -> None:
+    """Serving code finds the model by way of MLflow's own description of it, so that must be readable too."""
+    try:
+        flavors = yaml.safe_load(path.read_text(encoding="utf-8"))["flavors"]
+        named = flavors["sklearn"]["pickled_model"]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise ModelFileError(f"{path}: is missing or damaged: {_first_line(error)}") from None
+    if named != FILE:
+        raise ModelFileError(f"{path}: names {named!r} as the model file, not {FILE}")
 
 
 def _first_line(error: BaseException) -> str:

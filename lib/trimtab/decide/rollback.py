@@ -62,5 +62,5 @@ def choose_target(served: Sequence[Service], champion: int | None, known: Sequen
         stack.pop()
     earlier = [version for version in reversed(stack) if version != champion and version in known]
     if not earlier:
-        raise UsageError("no other version has served, so there is nothing to roll back to; name one with --to")
+        raise UsageError("no version is left that served before and was not rolled back from; name one with --to")
     return earlier[0]

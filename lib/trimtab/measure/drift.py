@@ -113,6 +113,8 @@ def compare(reference: Profile, current: Profile) -> Drift:
 
     Raises
     ------
+    TypeError
+        When they are no profiles.
     ValueError
         When the columns or bins differ.
 
@@ -125,6 +127,8 @@ def compare(reference: Profile, current: Profile) -> Drift:
     >>> [column.name for column in compare(before, after).drifted()]
     ['x']
     """
+    if not (isinstance(reference, Profile) and isinstance(current, Profile)):
+        raise TypeError("compare takes two profiles, as session.profile(window) gives them; check compares two tables")
     if reference.columns.keys() != current.columns.keys():
         different = sorted(reference.columns.keys() ^ current.columns.keys())
         raise ValueError(f"profiles of different columns cannot be compared: {', '.join(different)}")

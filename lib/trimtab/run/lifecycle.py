@@ -70,6 +70,7 @@ class Appointment:
     champion_before: int | None
     champion_after: int | None
     change: Change | None
+    dry_run: bool = False
 
 
 def train(session: Session, guard: Guard | None, *, trigger: Decision | None = None) -> Challenger:
@@ -320,7 +321,7 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
         )
     if before != model.version:    # measuring the champion again is no part of the event that made it
         _complete_event(session, contest, verdict, promoted=change is not None)
-    return Appointment(verdict, before, session.registry.champion(), change)
+    return Appointment(verdict, before, session.registry.champion(), change, session.dry_run)
 
 
 def _complete_event(session: Session, contest: Contest, verdict: Verdict, *, promoted: bool) -> None:

@@ -264,7 +264,7 @@ class Run:
             *([manifest.error] if manifest.error else []),
             f"report: {self.folder / 'report.html'}",
         ]
-        urls = self.session.params.alerts.urls
+        urls = () if self.request.dry_run else self.session.params.alerts.urls
         problem = alerts.send(urls, title=title, body=self.loaded.redact("\n".join(lines)))
         if problem:
             print(f"trimtab: {problem}", file=sys.stderr)
