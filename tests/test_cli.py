@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,20 @@ def test_stop_while_everything_is_still_being_imported(
     assert started.returncode == code
     assert (out, "Traceback" in told) == ("", False)
     assert sorted(home.rglob("*")) == before
+
+
+@pytest.mark.parametrize("seconds", [1.5, 3.0])
+def test_nothing_outlives_a_runner_that_was_killed_not_even_to_hold_its_output_open(
+    project: Callable[..., Path], home: Path, seconds: float
+) -> None:
+    params = project(BINARY, binary_table(300))
+    started = subprocess.Popen(
+        [TRIMTAB, "run", "baseline", "-p", params], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    time.sleep(seconds)    # while the server imports, and while it tries the estimators or runs the first cells
+    started.kill()
+    started.communicate(timeout=30)    # returns when no process has the pipes any more
+    assert started.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(("extra", "told"), [([], "has no champion yet"), (["--to", "99"], "there is no version 99")])
