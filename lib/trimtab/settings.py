@@ -238,6 +238,9 @@ class Guardrails(Section):
     min_severity: Severity = "high"
 
 
+BOUNDS = ("max_drop", "min_gain", "min_relative_gain", "floor")
+
+
 class Criterion(Section):
     """One condition for promotion: a metric and one bound.
 
@@ -258,13 +261,12 @@ class Criterion(Section):
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         if len(self.bounds()) != 1:
-            raise ValueError("a criterion has exactly one of max_drop, min_gain, min_relative_gain and floor")
+            raise ValueError(f"a criterion has exactly one of {', '.join(BOUNDS[:-1])} and {BOUNDS[-1]}")
         return self
 
     def bounds(self) -> dict[str, float]:
         """The bounds that are set, by name."""
-        names = ("max_drop", "min_gain", "min_relative_gain", "floor")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in BOUNDS if getattr(self, name) is not None}
 
 
 class Promotion(Section):
