@@ -20,7 +20,7 @@ import trimtab as tt
 from trimtab.act import modelfile, training
 from trimtab.errors import ModelFileError, ParamsError, StepError, TimeLimitError, TrimtabError
 from trimtab.run import lifecycle
-from trimtab.settings import Candidate, Data
+from trimtab.settings import Candidate, Data, parse_time
 
 DATA = Data(table="t", time="at", label="y", numeric=("x", "z"))
 AMPLE = timedelta(minutes=5)
@@ -184,6 +184,10 @@ def test_all_candidates_are_registered_and_the_best_goes_forward(project: Callab
     session = tt.open(project(several, binary_table(1500)))
     best = lifecycle.train(session, None)
     assert best.name == "logistic"
+    choice = session.choice_window()
+    assert parse_time(best.lineage["trained_until"]) == choice.start
+    assert parse_time(best.lineage["holdout_from"]) == choice.end, "what chose it does not judge it"
+    assert abs(choice.rows - best.lineage["holdout_records"]) <= 1
     assert [v.version for v in session.registry.versions()] == [1, 2, 3]
     assert best.others["guess"] == pytest.approx(0.5, abs=0.05)
     assert pd.isna(best.others["margins"])

@@ -176,13 +176,23 @@ class Records:
                 f"{self.source}: column {self.data.label!r} has no known label between {start:%Y-%m-%d} and "
                 f"{end:%Y-%m-%d}, so there is nothing to train on"
             )
-        middle = self._middle(both, 1 - holdout)
-        older = self.between("training", start, middle, labelled=True)
-        newer = self.between("holdout", middle, end, labelled=True)
+        return self.split(both, 1 - holdout, "training", "holdout")
+
+    def split(self, window: Window, share: float, before: str, after: str) -> tuple[Window, Window]:
+        """Split a window's labelled records by time; the windows are named `before`, with that share, and `after`.
+
+        Raises
+        ------
+        DataError
+            When there are too few distinct times.
+        """
+        middle = self._middle(window, share)
+        older = self.between(before, window.start, middle, labelled=True)
+        newer = self.between(after, middle, window.end, labelled=True)
         if not older.rows or not newer.rows:
             raise DataError(
-                f"{self.source}: the {both.rows} labelled records of the training window cannot be split by "
-                f"{self.data.time!r} into training and holdout: too few distinct times"
+                f"{self.source}: the {window.rows} labelled records of the {window.name} cannot be split by "
+                f"{self.data.time!r} into {before} and {after}: too few distinct times"
             )
         return older, newer
 

@@ -74,7 +74,7 @@ class Appointment:
 
 
 def train(session: Session, guard: Guard | None, *, trigger: Decision | None = None) -> Challenger:
-    """Train every candidate in the shadow and register it; the best on the holdout goes forward.
+    """Train every candidate in the shadow and register it; the best goes forward.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
     except TrimtabError as error:
         session.ledger.close_retrain(session.run_id, session.loaded.redact(str(error)))
         raise
-    best = _best(session, made, newer)
+    best = _best(session, made)
     event(retrain_successful=True, new_version=best.version, artifact_path=str(session.registry.fetch(best.version)))
     return best
 
@@ -167,13 +167,13 @@ def _lineage(session: Session, trained: trainer.Trained, older: Window, newer: W
     return lineage
 
 
-def _best(session: Session, made: Sequence[Challenger], holdout: Window) -> Challenger:
-    """The candidate with the best primary metric on the holdout; with one candidate, that one."""
+def _best(session: Session, made: Sequence[Challenger]) -> Challenger:
+    """The candidate with the best primary metric on records that will not judge it; with one candidate, that one."""
     if len(made) == 1:
         return made[0]
     name = primary_metric(session.params)
     models = [session.model(one.version) for one in made]
-    outputs = session.outputs(models, session.frame(holdout, labelled=True))
+    outputs = session.outputs(models, session.frame(session.choice_window(), labelled=True))
     values = {one.name: _value(name, o) for one, o in zip(made, outputs, strict=True)}
     sign = 1.0 if METRICS[name].greater_is_better else -1.0
     best = max(made, key=lambda one: (sign * values[one.name]) if not math.isnan(values[one.name]) else -math.inf)

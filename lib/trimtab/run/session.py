@@ -162,7 +162,11 @@ class Session:
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def training_windows(self) -> tuple[Window, Window]:
-        """The labelled records to learn from, and the newest share of them that is held out."""
+        """The labelled records to learn from, and the newest share of them that is held out.
+
+        Where several candidates are trained, the older half of that share chooses among them (`choice_window`) and
+        only the newer half is the holdout: the best of several on the very records that judge it would be flattered.
+        """
         settings = self.params.windows
         training, holdout = self.records.training(settings.training, settings.holdout)
         if self.params.task == "classification":
@@ -173,7 +177,14 @@ class Session:
                     f"{self.records.source}: column {self.params.data.label!r} has only one class ({only}) in the "
                     f"{training}, so there is nothing to tell apart"
                 )
+        if len(self.params.estimator.named()) > 1:
+            _, holdout = self.records.split(holdout, 0.5, "choice", "holdout")
         return training, holdout
+
+    def choice_window(self) -> Window:
+        """The records that choose among several candidates, between those they learn from and the holdout."""
+        training, holdout = self.training_windows()
+        return self.records.between("choice", training.end, holdout.start, labelled=True)
 
     def settled_positive(self, window: Window) -> str | None:
         """The positive label by a window's outcomes, to be kept: later windows with other shares would turn it round.
