@@ -153,3 +153,20 @@ def test_models_are_compared_on_records_that_the_champion_has_not_learned_from(p
     stale = lifecycle.train(old, None)
     with pytest.raises(UsageError, match="cannot be compared fairly"):
         lifecycle.evaluate_challenger(wide, wide.model(stale.version))
+
+
+def test_alias_that_somebody_removed_is_not_set_again_without_being_asked(project: Project) -> None:
+    from mlflow import MlflowClient
+
+    path = project(NUMERIC, binary_table())
+    assert _run("baseline", path).result["champion_after"] == 1
+    session = Session(params_module.load(path))
+    somebody = MlflowClient(tracking_uri=session.registry.url, registry_uri=session.registry.url)
+    somebody.delete_registered_model_alias(session.registry.name, "champion")
+    for pipeline in ("drift", "retrain"):
+        outcome = _run(pipeline, path)
+        assert outcome.exit_code == 2
+        assert "somebody removed the alias" in str(outcome.error)
+        assert outcome.result["champion_after"] is None
+    assert [(c["kind"], c["to_version"]) for c in session.ledger.changes()] == [("promotion", 1), ("foreign", None)]
+    assert _run("baseline", path).result["champion_after"] == 2

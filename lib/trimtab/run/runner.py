@@ -26,6 +26,7 @@ from trimtab.errors import (
     StepError,
     TimeLimitError,
     TrimtabError,
+    UsageError,
 )
 from trimtab.params import Loaded
 from trimtab.plain import plain
@@ -179,8 +180,20 @@ class Run:
     # -- what pipelines call -------------------------------------------------------------------------------------
 
     def has_champion(self) -> bool:
-        """Whether the model has a champion."""
-        return self.session.registry.champion() is not None
+        """Whether the model has a champion; one whose alias somebody removed is not replaced without being asked.
+
+        Raises
+        ------
+        UsageError
+            When there was a champion, and nobody serves now.
+        """
+        serving = self.session.registry.champion()
+        if serving is None and self.session.ledger.served():
+            raise UsageError(
+                f"{self.session.registry.name} has no champion any more, for somebody removed the alias; that is "
+                "respected until `trimtab run baseline` is asked to appoint one"
+            )
+        return serving is not None
 
     def block(self) -> None:
         """Say that a safeguard stopped the run."""
