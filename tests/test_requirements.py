@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,22 @@ def test_c02_notebooks_are_parameterised_and_thin() -> None:
         assert max(len(source.splitlines()) for source in code) <= 10
         lines = [line for source in code for line in source.splitlines()]
         assert not any(line.startswith(("def ", "class ", "if ", "for ")) for line in lines)
+
+
+def _make(*words: str) -> str:
+    """What a target would do."""
+    return subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_c05_scheduler_calls_make_with_a_params_file() -> None:
+    told = _make("retrain", "PARAMS=params/demo.yaml", "AS_OF=2013-07-01", "ARGS=--dry-run --json")
+    assert "trimtab run retrain --params params/demo.yaml --as-of 2013-07-01 --dry-run --json" in told
+
+
+def test_c07_continuous_integration_runs_the_notebooks_under_nbval() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
+    assert "make --no-print-directory nbval" in _make("test") or "--nbval-lax" in _make("test")
+    assert "--nbval-lax" in _make("nbval")
 
 
 def test_c03_each_run_leaves_executed_notebooks_and_reports(params: Path) -> None:
