@@ -43,8 +43,9 @@ baseline drift retrain rollback: setup
 lab: setup data/flights.parquet
 	$(BIN)/jupyter lab --notebook-dir . notebooks
 
+# Two workers with a thread each: threads of both that wait for each other's cores would take several times as long.
 test: setup data/flights.parquet lint check-types
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 	$(MAKE) --no-print-directory nbval
 
 lint: setup
