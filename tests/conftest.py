@@ -15,13 +15,14 @@ import yaml
 from trimtab.act.registry import Registry
 from trimtab.run import kernels, server
 
+WARM = ("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store")
 START = pd.Timestamp("2024-01-01")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def warm_server() -> Iterator[None]:
     """One warm server for all tests that train or run notebooks in this process."""
-    server.start(("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store"))
+    server.start(WARM)
     yield
     kernels.stop_server()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from conftest import WARM
 from nbclient.exceptions import DeadKernelError
 
 from trimtab.run import kernels, notebooks
@@ -29,6 +30,7 @@ def server() -> Iterator[None]:
     warm_server.start()
     yield
     kernels.stop_server()
+    warm_server.start(WARM)    # without it the next test that trains would start a cold one, for all tests after it
 
 
 def run_notebook(folder: Path, *cells: str, kernel: str = "no-such-kernel") -> list[str]:

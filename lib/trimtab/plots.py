@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from trimtab.decide.promotion import Row, Verdict
     from trimtab.measure.drift import ColumnDrift, Drift
+    from trimtab.measure.intervals import Interval
     from trimtab.measure.performance import Performance
     from trimtab.measure.profile import ColumnProfile, Profile
     from trimtab.run.checking import Scored
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 DARK, LIGHT, ALARM = "#1f3b57", "#b9c6d3", "#c8553d"
 _DOTS_PER_INCH = 100
 _MOST_LEVELS = 10
+_LOSSES = (0.05, 0.10, 0.20)    # shares of the baseline at which realised losses change their severity
 _MOST_CRITERIA = 15
 
 
@@ -85,7 +87,7 @@ def distributions(
         axes = figure.add_subplot(rows, across, position)
         before, after = reference.columns[name], current.columns[name]
         _shares(axes, before, after)
-        psi = compare_column(name, before, after).psi
+        psi = compare_column(name, before, after).excess
         _title(axes, _short(name) + ("" if math.isnan(psi) else f": PSI {psi:.2f}"), size=10)
         _tidy(axes)
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -173,8 +175,8 @@ def matter(drift: Drift, scored: Scored, metric: str, settings: DriftSettings | 
                 right.text(interval.value, row + 0.17, f"{interval.value:.3f}", ha="center", va="bottom", fontsize=9)
         right.set_yticks([0, 1], ["now", "on its own\nholdout"])
         right.set_ylim(-0.6, 1.7)
-        right.set_xlim(*(_span(metric, (now, before)) or right.get_xlim()))
-        right.set_xlabel("value, with its interval")
+        right.set_xlim(*(_mark_losses(right, metric, now, before) or _span(metric, (now, before)) or right.get_xlim()))
+        right.set_xlabel("value, with its interval; lines: losses of 5, 10 and 20 %")
     answers = _drift_answer(drift, chosen, "input"), _metric_answer(scored, metric)
     figure.suptitle(_safe("; ".join(filter(None, answers))), x=0.01, ha="left", fontsize=12)
     return figure
@@ -263,7 +265,7 @@ def _drift_answer(drift: Drift, settings: DriftSettings, thing: str) -> str:
     moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
     if not moved:
         return f"None of {len(drift.columns)} {thing}s drifted"
-    worst = f"{_short(moved[0].name)} the most (PSI {moved[0].psi:.2f})"
+    worst = f"{_short(moved[0].name)} the most (PSI {moved[0].excess:.2f})"
     return f"{len(moved)} of {len(drift.columns)} {thing}s drifted, {worst}"
 
 
@@ -323,6 +325,19 @@ def _span(name: str, intervals: Sequence[Any]) -> tuple[float, float] | None:
     low = low if math.isfinite(low) else min(0.0, *ends) * 1.1
     high = high if math.isfinite(high) else max(0.0, *ends) * 1.1
     return (low, high) if low < high else None
+
+
+def _mark_losses(axes: Axes, name: str, now: Interval, before: Interval | None) -> tuple[float, float] | None:
+    """Draw where losses would be called medium, high and critical; the range that shows it, None without a baseline."""
+    if before is None or not math.isfinite(before.value) or before.value == 0 or name not in METRICS:
+        return None
+    worse = -1.0 if METRICS[name].greater_is_better else 1.0
+    lines = [before.value + worse * share * abs(before.value) for share in _LOSSES]
+    for at, width in zip(lines, (0.6, 1.0, 1.4), strict=True):
+        axes.axvline(at, color=ALARM, linestyle=":", linewidth=width, zorder=0)
+    seen = [v for i in (now, before) for v in (i.value, i.low, i.high) if math.isfinite(v)]
+    reach = 0.05 * abs(before.value)
+    return min([*lines, *seen]) - reach, max([*lines, *seen]) + reach
 
 
 def _less_is_better(names: Sequence[str] | Mapping[str, Any]) -> str:

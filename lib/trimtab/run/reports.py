@@ -128,7 +128,11 @@ def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
     if notebook == "04_evaluate_and_promote":
         return f"Version {scraps['challenger']}: {scraps['verdict']}; {serving}{'' if changed else ', as before'}."
     if notebook == "05_rollback":
-        return f"Proven on {scraps['proof_rows']:,} recent records; {serving} instead of {scraps['champion_before']}."
+        asked = f", asked for by {scraps['by']}: {scraps['why']}" if scraps.get("by") else ""
+        same = scraps.get("agreement")
+        alike = "" if same is None else f" (agreement with version {scraps['champion_before']}: {same:.3f})"
+        proven = f"Proven on {scraps['proof_rows']:,} records of the current window{alike}"
+        return f"{proven}; {serving} instead of {scraps['champion_before']}{asked}."
     return ""
 
 

@@ -113,9 +113,9 @@ def roll_back(session: Session, proof: Proof, *, by: str = "trimtab", why: str =
     )
 
 
-def rollback_facts(change: Change, proof: Proof) -> dict[str, Any]:
-    """What later steps need to know of a rollback."""
+def rollback_facts(change: Change, proof: Proof, *, by: str, why: str) -> dict[str, Any]:
+    """What later steps, and readers of the report, need to know of a rollback."""
     return {
         "champion_before": change.from_version, "champion_after": change.to_version,
-        "proof_rows": proof.rows, "agreement": proof.agreement,
+        "proof_rows": proof.rows, "agreement": proof.agreement, "by": by, "why": why,
     }

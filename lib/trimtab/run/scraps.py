@@ -80,6 +80,8 @@ class RollbackScraps(Scraps):
     champion_after: int | None = None
     proof_rows: int
     agreement: float | None = None
+    by: str | None = None
+    why: str | None = None
 
 
 CONTRACT: dict[str, type[Scraps]] = {
