@@ -83,7 +83,16 @@ def test_refusal_in_json_is_the_same_object_with_nothing_reached(project: Callab
     result = json.loads(done.stdout)
     assert tuple(result) == FIELDS
     assert (result["pipeline"], result["status"], result["run_id"]) == ("drift", "failed", None)
+    assert (result["model"], result["tenant"]) == ("demo", None)
     assert list((tmp_path / "t").iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["drift", "--jsn"], [], ["rollback", "--to", "one"]])
+def test_command_typed_wrongly_prints_the_object_too(home: Path, tmp_path: Path, words: list[str]) -> None:
+    done = _type("run", *words, "--json", temporary=tmp_path / "t")
+    assert done.returncode == 2
+    assert "Error: " in done.stderr
+    assert tuple(json.loads(done.stdout)) == FIELDS
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

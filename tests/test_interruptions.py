@@ -65,6 +65,31 @@ def test_ctrl_c_in_the_middle_of_a_cell_ends_the_run_and_its_kernel(
     _wait_until(lambda: not _is_running(kernel))
 
 
+def test_killed_kernel_fails_the_run_and_leaves_everything_else_in_order(
+    project: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "books").mkdir()
+    shutil.copy(TESTS / "notebooks" / "sleeps.ipynb", home / "books" / "01_baseline.ipynb")
+    monkeypatch.setattr(notebooks, "folder", lambda: home / "books")
+    monkeypatch.setenv("SLEEPING", str(home / "sleeping"))
+
+    def _kill_when_it_sleeps() -> None:
+        _wait_until(lambda: (home / "sleeping").exists() and (home / "sleeping").read_text() != "")
+        os.kill(int((home / "sleeping").read_text()), signal.SIGKILL)
+
+    threading.Thread(target=_kill_when_it_sleeps).start()
+    params = project(BINARY, binary_table(800))
+    outcome = run(Request(pipeline="baseline", params=params, progress=False))
+    assert (outcome.exit_code, outcome.result["status"]) == (4, "failed")
+    assert outcome.error == "01_baseline: the kernel died (killed, or out of memory)"
+    (step,) = _manifest(home)["steps"]
+    assert "died before the notebook was through" in (Path(outcome.result["run_dir"]) / step["html"]).read_text()
+    monkeypatch.undo()
+    monkeypatch.setenv("TRIMTAB_HOME", str(home))
+    again = run(Request(pipeline="baseline", params=params, progress=False))
+    assert (again.error, again.result["champion_after"]) == (None, 1)
+
+
 def test_sigterm_during_training_ends_the_run_cleanly(project: Callable[..., Path], home: Path) -> None:
     running = _start(_params(project, home))
     _wait_until((home / "pids").exists)

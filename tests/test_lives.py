@@ -140,6 +140,20 @@ def test_rollback_expects_the_champion_that_served_at_its_proof(project: Project
     assert session.registry.champion() == other
 
 
+def test_version_that_loads_but_cannot_predict_is_not_rolled_back_to(project: Project, home: Path) -> None:
+    table = binary_table()
+    path = project(NUMERIC, table)
+    assert _run("baseline", path).exit_code == 0
+    blind = make_pipeline(StandardScaler(), LogisticRegression()).fit(table[["x"]], table["y"])
+    session = Session(params_module.load(path))
+    modelfile.save(blind, home / "blind", package="sklearn", requirements=["scikit-learn"])
+    version = session.registry.register(home / "blind", tags={"run_id": "none"}, metrics={})
+    outcome = _run("rollback", path, extra={"to": version})
+    assert outcome.exit_code == 4
+    assert f"version {version} loads but cannot predict" in str(outcome.error)
+    assert (outcome.result["champion_after"], session.registry.champion()) == (1, 1)
+
+
 def test_models_are_compared_on_records_that_the_champion_has_not_learned_from(project: Project) -> None:
     table = binary_table()
     path = project(NUMERIC, table)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trimtab import decide, plots, tables
     from trimtab.measure.drift import compare
-    from trimtab.run import checking, lifecycle
+    from trimtab.run import checking, lifecycle, readings
     from trimtab.run.check import check
     from trimtab.run.scraps import hand_on
     from trimtab.run.session import open_session as open
 
 __version__ = "0.1.0"
-__all__ = ["check", "checking", "compare", "decide", "hand_on", "lifecycle", "open", "plots", "tables"]
+__all__ = ["check", "checking", "compare", "decide", "hand_on", "lifecycle", "open", "plots", "readings", "tables"]
 
 _WHERE = {
     "check": ("trimtab.run.check", "check"),
@@ -28,6 +28,7 @@ _WHERE = {
     "lifecycle": ("trimtab.run.lifecycle", None),
     "open": ("trimtab.run.session", "open_session"),
     "plots": ("trimtab.plots", None),
+    "readings": ("trimtab.run.readings", None),
     "tables": ("trimtab.tables", None),
 }
 

@@ -23,7 +23,7 @@ MARKS = {
 _STYLES: list[CSSDict] = [
     {"selector": "caption", "props": "caption-side: top; text-align: left; font-weight: 600; padding: 0.4em 0"},
     {"selector": "th", "props": "text-align: left; vertical-align: bottom"},
-    {"selector": "td", "props": "text-align: left; vertical-align: top; max-width: 44em; overflow-wrap: anywhere"},
+    {"selector": "td", "props": "text-align: left; vertical-align: top; max-width: 44em; overflow-wrap: break-word"},
     {"selector": ".number", "props": "text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap"},
 ]
 _LONGEST = 300

@@ -6,11 +6,26 @@ failed, 5 a time limit was hit, 130 and 143 interrupted.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+
+# Full, over quota, over the size that a file may have, read-only: nothing that a step did wrong.
+_PLACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
 
 class TrimtabError(Exception):
-    """Root of all errors that Trimtab raises on purpose. Its message is one sentence for a person."""
+    """Root of all errors that Trimtab raises on purpose. Its message is one sentence for a person.
+
+    Attributes
+    ----------
+    exit_code : int
+    about : mapping
+        What is known of the run that it kept from starting: model and tenant.
+    """
 
     exit_code = 4
+    about: Mapping[str, str | None] = {}
 
 
 class UsageError(TrimtabError):
@@ -35,6 +50,31 @@ class StateError(TrimtabError):
     """`TRIMTAB_HOME` cannot be written or read."""
 
     exit_code = 2
+
+
+def of_place(error: BaseException, place: Path) -> StateError | None:
+    """The error of a disk that is full or cannot be written, however deep a library has wrapped it; else None.
+
+    Parameters
+    ----------
+    error : BaseException
+        With what caused it.
+    place : Path
+        Named where the system names no file.
+
+    Examples
+    --------
+    >>> str(of_place(OSError(errno.ENOSPC, "No space left on device"), Path("runs")))
+    'runs: No space left on device'
+    >>> of_place(ValueError("no"), Path("runs")) is None
+    True
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.errno in _PLACE_ERRORS:
+            return StateError(f"{found.filename or place}: {found.strerror}")
+        found = found.__cause__ or found.__context__
+    return None
 
 
 class BusyError(TrimtabError):

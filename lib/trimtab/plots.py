@@ -14,7 +14,7 @@ import matplotlib.dates as mdates
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from PIL import Image
 
 from trimtab.measure.bins import NumericBins
@@ -176,7 +176,7 @@ def matter(drift: Drift, scored: Scored, metric: str, settings: DriftSettings | 
         right.set_yticks([0, 1], ["now", "on its own\nholdout"])
         right.set_ylim(-0.6, 1.7)
         right.set_xlim(*(_mark_losses(right, metric, now, before) or _span(metric, (now, before)) or right.get_xlim()))
-        right.set_xlabel("value, with its interval; lines: losses of 5, 10 and 20 %")
+        right.set_xlabel("value, with its interval\ndotted: losses of 5, 10 and 20 %")
     answers = _drift_answer(drift, chosen, "input"), _metric_answer(scored, metric)
     figure.suptitle(_safe("; ".join(filter(None, answers))), x=0.01, ha="left", fontsize=12)
     return figure
@@ -293,7 +293,7 @@ def _draw_drift(axes: Axes, columns: Sequence[ColumnDrift], moved: set[str], set
                           va="center")
     axes.set_xscale("log")
     axes.set_xlim(smallest, max([2 * settings.psi_alert, *(2 * np.nan_to_num(c.excess) for c in columns)]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{'≤ ' if math.isclose(at, smallest) else ''}{at:g}"))
     axes.set_yticks(range(len(columns)), [_short(c.name) for c in reversed(columns)])
     axes.set_ylim(-0.6, max(len(columns), 1) + 0.1)
     for value, name, side in ((settings.psi_warn, "warn", "right"), (settings.psi_alert, "alert", "left")):
@@ -385,7 +385,8 @@ def _shares(axes: Axes, reference: ColumnProfile, current: ColumnProfile) -> Non
     rotate = max(map(len, names), default=0) > 5
     turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if rotate else {}
     axes.set_xticks(range(len(names)), names, fontsize=8, **turned)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     axes.set_ylabel("share of records", fontsize=8)
 
 
@@ -396,11 +397,19 @@ def _bin_labels(profile: ColumnProfile) -> list[str]:
     if not edges:
         return ["all"]
     below = np.nextafter(edges, -math.inf)    # a frequent value has a bin that starts a hair below it
-    labels = [f"≤ {edge:.4g}" for edge in edges]
-    for place, edge in enumerate(edges[1:], 1):
+    told = _told_apart(edges)
+    labels = [f"≤ {edge}" for edge in told]
+    for place, edge in enumerate(told[1:], 1):
         if edges[place - 1] == below[place]:
-            labels[place - 1 : place + 1] = [f"< {edge:.4g}", f"{edge:.4g}"]
-    return [*labels, f"> {edges[-1]:.4g}"]
+            labels[place - 1 : place + 1] = [f"< {edge}", edge]
+    return [*labels, f"> {told[-1]}"]
+
+
+def _told_apart(edges: Sequence[float]) -> list[str]:
+    """Numbers with no more digits than it takes to tell them apart, but for those that differ by a hair."""
+    apart = len({f"{edge:.6g}" for edge in edges})
+    digits = next((d for d in range(2, 6) if len({f"{edge:.{d}g}" for edge in edges}) == apart), 6)
+    return [f"{edge:.{digits}g}" if abs(edge) < 10**digits else f"{edge:.0f}" for edge in edges]
 
 
 def _short(text: str, most: int = 28) -> str:

@@ -26,7 +26,7 @@ from trimtab.cells import (
 from trimtab.decide.severity import rank
 from trimtab.measure.intervals import Interval
 from trimtab.measure.metrics import METRICS
-from trimtab.measure.performance import group_name
+from trimtab.measure.performance import group_name, told_apart
 from trimtab.settings import DriftSettings
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ def comparison(held: Contest) -> Styler:
             "metric": measure.metric, "better is": _direction(measure.metric),
             "champion": pair.champion.value, "challenger": pair.challenger.value, "difference": pair.difference.value,
             "interval": span(pair.difference.low, pair.difference.high, signed),
-            "challenger is": _told_apart(measure.metric, pair.difference),
+            "challenger is": told_apart(measure.metric, pair.difference),
         }
         for measure, pair in held.evaluation.differences.items() if measure.label is None and measure.segment is None
     ]
@@ -363,15 +363,9 @@ def comparison_by_group(held: Contest) -> Styler:
             continue
         name = group_name(measure)
         row = found.setdefault(name, {"group": name, "records": held.evaluation.challenger.support[measure]})
-        row[measure.metric] = signed(pair.difference.value) + signs[_told_apart(measure.metric, pair.difference)]
+        row[measure.metric] = signed(pair.difference.value) + signs[told_apart(measure.metric, pair.difference)]
     caption = "Challenger minus champion; ▲: the challenger is better, ▼: worse, otherwise not told apart"
     return grouped(list(found.values()), caption)
-
-
-def _told_apart(metric: str, difference: Interval) -> str:
-    sign = 1 if METRICS[metric].greater_is_better else -1
-    low, high = sorted((sign * difference.low, sign * difference.high))
-    return "better" if low > 0 else "worse" if high < 0 else "not told apart"
 
 
 def version(opened: Session, target: int) -> Styler:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.act import estimators, modelfile
 from trimtab.act.processes import end_with_parent
-from trimtab.errors import StepError, TimeLimitError, TrimtabError
+from trimtab.errors import StepError, TimeLimitError, TrimtabError, of_place
 from trimtab.settings import Candidate, Data
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ def _fit(
     except TrimtabError as error:
         sender.send(error)
     except Exception as error:  # noqa: BLE001 -- whatever an estimator raises, its words belong in the report
-        sender.send(StepError(f"training {candidate.class_} failed: {type(error).__name__}: {error}"))
+        failed = StepError(f"training {candidate.class_} failed: {type(error).__name__}: {error}")
+        sender.send(of_place(error, folder) or failed)
 
 
 def _limit_processor_time(max_runtime: timedelta) -> None:

@@ -21,7 +21,7 @@ class _Decide(ModuleType):
     """This package, callable."""
 
     def __call__(self, signals: Sequence[Signal], params: Params) -> Decision:
-        """See `trimtab.decide.decision.decide`."""
+        """Fuse the signals of a check into one decision; see `trimtab.decide.decision.decide`."""
         from trimtab.decide.decision import decide
 
         return decide(signals, params)

@@ -229,9 +229,9 @@ def label_completeness(due: int, known: int) -> Measurement:
     """The share of labels that are due but missing."""
     if not due:
         return Measurement("label_completeness", math.nan, "No label of the current window is due yet.")
-    share = known / due
+    missing = 1 - known / due
     return Measurement(
-        "label_completeness", 1 - share, f"{known:,} of the {due:,} labels that are due are known ({share:.1%})."
+        "label_completeness", missing, f"{missing:.1%} of the {due:,} labels that are due are not known yet."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,6 +92,11 @@ class Drift:
                 return column
         raise KeyError(name)
 
+    def __repr__(self) -> str:
+        worst = f", the most moved: {self.columns[0].name} (PSI {self.columns[0].excess:.2f})" if self.columns else ""
+        rows = f"{self.current_rows:,} records against {self.reference_rows:,}"
+        return f"<Drift of {len(self.columns)} columns, {rows}{worst}>"
+
     def drifted(self, *, alpha: float = 0.05, psi: float = 0.10) -> tuple[ColumnDrift, ...]:
         """Columns whose shift is both significant (q ≤ alpha) and large (PSI beyond chance ≥ psi)."""
         return tuple(c for c in self.columns if c.q_value <= alpha and c.excess >= psi)
@@ -100,7 +105,8 @@ class Drift:
         """One row per column, the most moved first."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(column) for column in self.columns]).set_index("name")
+        names = [field.name for field in fields(ColumnDrift)]
+        return pd.DataFrame([asdict(column) for column in self.columns], columns=names).set_index("name")
 
 
 def compare(reference: Profile, current: Profile) -> Drift:

@@ -45,6 +45,10 @@ class Performance:
     def __getitem__(self, name: str) -> Interval:
         return self.values[Measure(name)]
 
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name} {value:.3f}" for name, value in self.overall().items())
+        return f"<Performance on {self.rows:,} records: {told or 'nothing measured'}>"
+
     def overall(self) -> dict[str, float]:
         """The metrics over all records, by name."""
         return {m.metric: i.value for m, i in self.values.items() if m.label is None and m.segment is None}
@@ -97,6 +101,21 @@ def group_name(measure: Measure) -> str:
     parts = [f"class {measure.label}"] if measure.label is not None else []
     parts += [measure.segment] if measure.segment is not None else []
     return ", ".join(parts) or "all"
+
+
+def told_apart(name: str, difference: Interval) -> str:
+    """Whether the interval of a difference (challenger minus champion) says better or worse.
+
+    Examples
+    --------
+    >>> told_apart("log_loss", Interval(-0.02, -0.03, -0.01, 0.95, 0.005))
+    'better'
+    >>> told_apart("roc_auc", Interval(0.01, -0.01, 0.03, 0.95, 0.01))
+    'not told apart'
+    """
+    sign = 1 if METRICS[name].greater_is_better else -1
+    low, high = sorted((sign * difference.low, sign * difference.high))
+    return "better" if low > 0 else "worse" if high < 0 else "not told apart"
 
 
 def measure_performance(

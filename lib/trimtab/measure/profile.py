@@ -120,6 +120,9 @@ class Profile:
         """The definition of each column's bins."""
         return {name: column.bins for name, column in self.columns.items()}
 
+    def __repr__(self) -> str:
+        return f"<Profile of {self.rows:,} records, {len(self.columns)} columns>"
+
     def __add__(self, other: Profile) -> Profile:
         if self.columns.keys() != other.columns.keys():
             raise ValueError("profiles of different columns cannot be added")

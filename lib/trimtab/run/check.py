@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from trimtab import plots, tables
 from trimtab.errors import DataError
@@ -69,7 +70,8 @@ class CheckResult:
 
     def __repr__(self) -> str:
         moved = ", ".join(self.drifted) or "none"
-        return f"<CheckResult: {len(self.drifted)} of {len(self.drift.columns)} columns drifted: {moved}>"
+        rest = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        return f"<CheckResult: {len(self.drifted)} of {len(self.drift.columns)} columns drifted: {moved}{rest}>"
 
 
 def check(reference: Any, current: Any, *, settings: DriftSettings | None = None) -> CheckResult:
@@ -85,7 +87,8 @@ def check(reference: Any, current: Any, *, settings: DriftSettings | None = None
     Raises
     ------
     DataError
-        When a table is empty or cannot be read, the columns or their types differ, or none can be compared.
+        When one is no table, is empty, cannot be read or holds infinite numbers, the columns or their types differ,
+        or none can be compared.
 
     Examples
     --------
@@ -111,17 +114,44 @@ def check(reference: Any, current: Any, *, settings: DriftSettings | None = None
 
 
 def _window(backend: Any, name: str, data: Any) -> Window:
+    rows = _as_arrow(name, data)
+    if not rows.num_rows:
+        raise DataError(f"the {name} table is empty")
+    table = ibis.memtable(rows)
+    infinite = _infinite(backend, table)
+    if infinite:
+        raise DataError(f"column {infinite[0]!r} of the {name} table holds infinite values")
+    whole = datetime.min, datetime.now(UTC).replace(tzinfo=None)
+    return Window(name, *whole, rows=rows.num_rows, labelled=0, table=table)
+
+
+def _as_arrow(name: str, data: Any) -> pa.Table:
+    """Whatever offers its columns to Arrow, as an Arrow table; an index of pandas is no column."""
+    if not hasattr(data, "__arrow_c_stream__") or not hasattr(data, "columns"):
+        raise DataError(f"the {name} is a {type(data).__name__}, not a table: pass a pandas, Polars or Arrow table")
     try:
-        table = ibis.memtable(data)
-        rows = int(backend.execute(table.count()))
+        table = pa.Table.from_pandas(data, preserve_index=False) if _is_pandas(data) else pa.table(data)
     except Exception as error:
         # Arrow's errors come in several parts, of which a later one names the column.
         parts = [" ".join(str(part).split()) for part in error.args] or [type(error).__name__]
         raise DataError(f"the {name} table cannot be read: {'; '.join(parts)}") from error
-    if not rows:
-        raise DataError(f"the {name} table is empty")
-    whole = datetime.min, datetime.now(UTC).replace(tzinfo=None)
-    return Window(name, *whole, rows=rows, labelled=0, table=table)
+    names = [column.lower() for column in table.column_names]
+    twice = next((column for column in table.column_names if names.count(column.lower()) > 1), None)
+    if twice is not None:
+        raise DataError(f"the {name} table has more than one column {twice!r} (capital letters make no difference)")
+    return table
+
+
+def _is_pandas(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "pandas"
+
+
+def _infinite(backend: Any, table: ir.Table) -> list[str]:
+    names = [name for name, kind in table.schema().items() if kind.is_floating()]
+    if not names:
+        return []
+    found = backend.to_pyarrow(table.aggregate(**{name: table[name].isinf().any() for name in names})).to_pylist()[0]
+    return [name for name in names if found[name]]
 
 
 def _kinds(before: ir.Table, after: ir.Table) -> dict[str, str]:

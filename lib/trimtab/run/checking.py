@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -214,22 +213,23 @@ def signals(session: Session, drift: Drift, scored: Scored, window: Window) -> l
         measured.append(rules.prediction_drift(scored.drift, settings))
     if scored.label_drift is not None and session.params.task == "classification":
         measured.append(rules.class_balance(scored.label_drift, settings))
-    measured += [*_performance(session, scored), *_freshness(session), *_completeness(session, window)]
+    measured += [performance_drop(session, scored), *_freshness(session), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     return [rules.grade(measurement, triggers) for measurement in measured]
 
 
-def _performance(session: Session, scored: Scored) -> list[Measurement]:
+def performance_drop(session: Session, scored: Scored) -> Measurement:
+    """Realised performance against the baseline; nan where either is not known."""
     metric = primary_metric(session.params)
     if scored.performance is None:
         missing = "No label of the current window is known yet, so realised performance cannot be computed."
         if not scored.rows:
             missing = "No record is newer than what the champion was made from, so its performance is not news."
-        return [Measurement("performance_drop", float("nan"), missing)]
+        return Measurement("performance_drop", float("nan"), missing)
     before, after = (p.values.get(Measure(metric)) if p else None for p in (scored.baseline, scored.performance))
     if before is None or after is None:
-        return [Measurement("performance_drop", float("nan"), f"{metric} is not known for both windows.")]
-    return [rules.performance_drop(metric, before, after, greater_is_better=METRICS[metric].greater_is_better)]
+        return Measurement("performance_drop", float("nan"), f"{metric} is not known for both windows.")
+    return rules.performance_drop(metric, before, after, greater_is_better=METRICS[metric].greater_is_better)
 
 
 def _freshness(session: Session) -> list[Measurement]:
@@ -291,24 +291,3 @@ def decision_facts(decision: Decision, allowed: Guard) -> dict[str, Any]:
     """What later steps need to know of a decision."""
     told: dict[str, Any] = plain(decision)
     return told | {"allowed": allowed.allowed, "blocked_by": allowed.blocked_by}
-
-
-def reading(session: Session, drift: Drift, scored: Scored) -> str:
-    """Drift of inputs beside realised performance, in words that say which of the two is news."""
-    settings = session.params.drift
-    moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
-    inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
-    inputs += f", {moved[0].name} the most (PSI {moved[0].excess:.2f})" if moved else ""
-    loss = _performance(session, scored)[0]
-    if math.isnan(loss.value):
-        return f"{inputs}. {loss.message} Whether the drift does any harm is not known yet."
-    lost = loss.significant and loss.value > 0
-    if moved and not lost:
-        follows = f"By {primary_metric(session.params)} no loss can be shown; other metrics are in the table above."
-    elif moved:
-        follows = "Both moved, which does not make the one the cause of the other; the decision below weighs them."
-    elif lost:
-        follows = "Inputs look as before, so what changed is how the outcome follows from them (concept drift)."
-    else:
-        follows = "Neither gives a reason to act."
-    return f"{inputs}. {loss.message} {follows}"

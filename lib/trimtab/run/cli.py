@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trimtab.run.runner import Outcome
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Keeps machine-learning models in production on course.",
 )
 
@@ -50,9 +50,7 @@ def run(
     except (TrimtabError, EOFError, OSError) as failed:    # the latter when the warm server was killed
         error = failed if isinstance(failed, TrimtabError) else StepError(f"the run could not go on: {failed!r}")
         if as_json:
-            from trimtab.run.results import never_started
-
-            print(json.dumps(never_started(pipeline, error, as_of=as_of, dry_run=dry_run), ensure_ascii=False))
+            _print_refusal(pipeline, error, as_of=as_of, dry_run=dry_run)
         raise error from None
     if as_json:
         print(json.dumps(outcome.result, ensure_ascii=False))
@@ -61,6 +59,15 @@ def run(
     if outcome.error:
         _say(outcome.error)
     raise typer.Exit(outcome.exit_code)
+
+
+def _print_refusal(
+    pipeline: str | None, error: TrimtabError, *, as_of: str | None = None, dry_run: bool = False
+) -> None:
+    """What `--json` promises also where nothing ran: one object, with nothing reached."""
+    from trimtab.run.results import never_started
+
+    print(json.dumps(never_started(pipeline, error, as_of=as_of, dry_run=dry_run), ensure_ascii=False))
 
 
 def _run(
@@ -145,6 +152,8 @@ def main() -> None:
         code = error.exit_code
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 0
+        if code == UsageError.exit_code and {"run", "--json"} <= set(sys.argv):
+            _print_refusal(None, UsageError("the command was typed wrongly"))
     _leave(code)
 
 
@@ -212,7 +221,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return str(plain(value)).partition("\n")[0][:120]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import errors
-from trimtab.errors import StepError, TrimtabError, UsageError
+from trimtab.errors import StateError, StepError, TrimtabError, UsageError
 from trimtab.plain import write_atomically
 from trimtab.run import kernels, server
 
@@ -133,7 +133,7 @@ def execute(
                 parameters=dict(parameters),
                 cwd=str(source.parent),
                 kernel_name="python3",
-                progress_bar={"file": sys.stderr, "desc": name} if progress else False,
+                progress_bar=_bar(name) if progress else False,
                 shutdown_kernel="immediate",
                 **warmly,
             )
@@ -153,9 +153,17 @@ def execute(
         raise StepError(redact(f"{name}: {type(error).__name__}: {error}")) from error
 
 
+def _bar(name: str) -> dict[str, Any]:
+    """How the bar is drawn: over and over on a terminal, rarely in a log, where every state of it stays."""
+    rarely = {} if sys.stderr.isatty() else {"mininterval": 30.0, "ascii": True, "ncols": 80}
+    return {"file": sys.stderr, "desc": name, **rarely}
+
+
 def _translated(name: str, error: PapermillExecutionError, redact: Callable[[str], str]) -> TrimtabError:
     """The notebook's error as one of ours: its own class where it is one, so that the exit code stays right."""
     text = redact(f"{name}: {error.evalue}")
+    if error.ename == "OSError" and "No space left" in str(error.evalue):
+        return StateError(text)
     kind = getattr(errors, str(error.ename), None)
     if isinstance(kind, type) and issubclass(kind, TrimtabError) and kind is not errors.Interrupted:
         return kind(text)

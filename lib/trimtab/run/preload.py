@@ -44,6 +44,7 @@ MODULES = (
     "pandas.io.formats.style",
     "trimtab.run.checking",
     "trimtab.run.lifecycle",
+    "trimtab.run.readings",
     "trimtab.plots",
     "trimtab.tables",
 )

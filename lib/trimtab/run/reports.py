@@ -19,6 +19,7 @@ TITLES = {
     "04_evaluate_and_promote": "Evaluation and promotion",
     "05_rollback": "Rollback",
 }
+_LISTED = ("run_id", "started_at", "model", "tenant", "pipeline", "as_of", "status")
 ERROR_ANCHOR = "papermill-error-cell"
 
 
@@ -31,6 +32,7 @@ def _templates() -> jinja2.Environment:
     )
     environment.globals["titles"] = TITLES
     environment.filters["moment"] = lambda text: (text or "")[:16].replace("T", " ")
+    environment.filters["second"] = lambda text: (text or "")[:19].replace("T", " ")
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4f}"
     environment.filters["json"] = to_text
     return environment
@@ -152,7 +154,7 @@ def _row(path: Path, runs: Path) -> dict[str, Any] | None:
         run = json.loads(path.read_text(encoding="utf-8"))
         result = run["result"] or {}
         decision = result.get("decision") or {}
-        row = {name: str(run[name] or "") for name in ("started_at", "model", "tenant", "pipeline", "as_of", "status")}
+        row = {name: str(run[name] or "") for name in _LISTED}
         asked = "retrain" if decision.get("needs_retrain") else "leave"
         return row | {
             "dry_run": bool(run["dry_run"]),

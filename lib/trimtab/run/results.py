@@ -53,8 +53,8 @@ def summarise(
     return told
 
 
-def never_started(pipeline: str, error: TrimtabError, *, as_of: str | None, dry_run: bool) -> dict[str, Any]:
-    """The same object for a run that could not even start; of what it was about, only what was typed is known.
+def never_started(pipeline: str | None, error: TrimtabError, *, as_of: str | None, dry_run: bool) -> dict[str, Any]:
+    """The same object for a run that could not even start; of what it was about, only what was typed and read is known.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def never_started(pipeline: str, error: TrimtabError, *, as_of: str | None, dry_
     status = by_error.get(type(error), "failed")
     return dict.fromkeys(FIELDS) | {
         "pipeline": pipeline, "as_of": as_of, "status": status, "dry_run": dry_run,
-        "metrics": {"champion": None, "challenger": None},
+        "metrics": {"champion": None, "challenger": None}, **error.about,
     }
 
 

@@ -27,6 +27,7 @@ from trimtab.errors import (
     TimeLimitError,
     TrimtabError,
     UsageError,
+    of_place,
 )
 from trimtab.params import Loaded
 from trimtab.plain import plain
@@ -80,6 +81,7 @@ def _run(request: Request, loaded: Loaded) -> Outcome:
         return Run(request, session).go()
     except TrimtabError as error:
         error.args = (loaded.redact(str(error)),)
+        error.about = {"model": loaded.params.model, "tenant": loaded.params.tenant}
         raise
     finally:
         if session is not None and request.dry_run:
@@ -142,7 +144,7 @@ class Run:
             return StateError(f"{failed.filename or self.folder}: {failed.strerror or failed}")
         except Exception as failed:  # noqa: BLE001 -- whatever it is, the run must end in order and give its lease back
             self.status = "failed"
-            return StepError(f"unexpected {_sentence(failed)}")
+            return of_place(failed, self.folder) or StepError(f"unexpected {_sentence(failed)}")
         return None
 
     def _prepare(self, taken_over: str | None) -> None:
@@ -227,7 +229,7 @@ class Run:
             raise
         except Exception as error:
             step.status, step.error = "failed", self.loaded.redact(_sentence(error))
-            raise StepError(f"{notebook}: {step.error}") from error
+            raise of_place(error, target) or StepError(f"{notebook}: {step.error}") from error
         finally:
             step.seconds = round(time.perf_counter() - started, 3)
             if target.is_file():

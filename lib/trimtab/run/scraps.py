@@ -43,6 +43,7 @@ class DriftScraps(Scraps):
     confidence: float
     reasons: list[str]
     root_causes: list[str]
+    reading: str
     allowed: bool
     blocked_by: list[str]
     metrics: Metrics
@@ -66,6 +67,7 @@ class EvaluationScraps(Scraps):
 
     verdict: str
     reasons: list[str]
+    reading: str
     challenger: int
     champion_before: int | None = None
     champion_after: int | None = None

@@ -1,0 +1,60 @@
+"""What does a measurement mean? One sentence or two, for readers who skip the tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from trimtab.cells import listed
+from trimtab.measure.drift import Drift
+from trimtab.measure.intervals import Measure
+from trimtab.measure.performance import group_name, told_apart
+from trimtab.run.checking import Scored, performance_drop, primary_metric
+from trimtab.run.lifecycle import Contest
+from trimtab.run.session import Session
+
+
+def of_drift(session: Session, drift: Drift, scored: Scored) -> str:
+    """Drift of inputs beside realised performance, in words that say which of the two is news."""
+    settings = session.params.drift
+    moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
+    inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
+    inputs += f", {moved[0].name} the most (PSI {moved[0].excess:.2f})" if moved else ""
+    loss = performance_drop(session, scored)
+    if math.isnan(loss.value):
+        return f"{inputs}. {loss.message} Whether the drift does any harm is not known yet."
+    lost = loss.significant and loss.value > 0
+    if moved and not lost:
+        follows = f"By {primary_metric(session.params)} no loss can be shown."
+    elif moved:
+        follows = "Both moved, which does not make the one the cause of the other; the decision weighs them."
+    elif lost:
+        follows = "Inputs look as before, so what changed is how the outcome follows from them (concept drift)."
+    else:
+        follows = "Neither gives a reason to act."
+    return f"{inputs}. {loss.message} {follows}"
+
+
+def of_contest(contest: Contest) -> str:
+    """Where the challenger is better, where it is worse, and for which groups; as far as chance does not explain it."""
+    found = contest.evaluation.differences
+    if not found:
+        return "Nobody served, so there was nothing to compare with."
+    words = {measure: told_apart(measure.metric, pair.difference) for measure, pair in found.items()}
+    overall = [m for m in words if m.label is None and m.segment is None]
+    apart = [m for m in words if (m.label is None) != (m.segment is None)]
+    better, worse = (_metrics(m for m in overall if words[m] == word) for word in ("better", "worse"))
+    if not better and not worse:
+        told = "Over all records the two cannot be told apart by any metric."
+    else:
+        told = f"Over all records the challenger is better by {better or 'no metric'}, worse by {worse or 'none'}."
+    losers = list(dict.fromkeys(group_name(m) for m in apart if words[m] == "worse"))
+    if losers:
+        told += f" By at least one metric it is worse for {listed(losers)}."
+    elif apart:
+        told += " It is worse for no class and no segment."
+    return told
+
+
+def _metrics(measures: Iterable[Measure]) -> str:
+    return ", ".join(measure.metric for measure in measures)

@@ -1,0 +1,82 @@
+"""Readings: what they say follows from what was measured, in each of its cases."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from trimtab.measure.intervals import Interval, Measure, PairedDifference
+from trimtab.run import readings
+from trimtab.settings import DriftSettings
+
+
+def _contest(**differences: float) -> Any:
+    """A contest in which each difference is known to 0.01; names are a metric's, or group and metric."""
+    nowhere = Interval(0.5, 0.4, 0.6, 0.95, 0.05)
+    found = {}
+    for name, size in differences.items():
+        group, _, metric = name.rpartition("__")
+        measure = Measure(metric, segment=group or None)
+        difference = Interval(size, size - 0.01, size + 0.01, 0.95, 0.005)
+        found[measure] = PairedDifference(nowhere, nowhere, difference, nowhere)
+    return SimpleNamespace(evaluation=SimpleNamespace(differences=found))
+
+
+@pytest.mark.parametrize(
+    ("differences", "told"),
+    [
+        ({}, "Nobody served, so there was nothing to compare with."),
+        ({"roc_auc": 0.005, "log_loss": -0.005}, "Over all records the two cannot be told apart by any metric."),
+        ({"roc_auc": 0.02, "log_loss": 0.02},
+         "Over all records the challenger is better by roc_auc, worse by log_loss."),
+        ({"log_loss": -0.02}, "Over all records the challenger is better by log_loss, worse by none."),
+        ({"roc_auc": -0.02, "north__roc_auc": 0.02},
+         "Over all records the challenger is better by no metric, worse by roc_auc. "
+         "It is worse for no class and no segment."),
+        ({"roc_auc": 0.02, "north__roc_auc": -0.02, "south__log_loss": 0.02, "east__roc_auc": 0.02},
+         "Over all records the challenger is better by roc_auc, worse by none. "
+         "By at least one metric it is worse for north, south."),
+    ],
+)
+def test_contest_is_read_by_the_direction_of_each_metric(differences: dict[str, float], told: str) -> None:
+    assert readings.of_contest(_contest(**differences)) == told
+
+
+def _drift(psi: float) -> Any:
+    columns = [SimpleNamespace(name="x", excess=psi)]
+    drifted = [c for c in columns if c.excess >= DriftSettings().psi_warn]
+    return SimpleNamespace(columns=columns, drifted=lambda **_: drifted)
+
+
+@pytest.mark.parametrize(
+    ("psi", "lost", "ending"),
+    [
+        (0.5, 0.0, "By mae no loss can be shown."),
+        (0.5, 0.5, "Both moved, which does not make the one the cause of the other; the decision weighs them."),
+        (0.0, 0.5, "what changed is how the outcome follows from them (concept drift)."),
+        (0.0, 0.0, "Neither gives a reason to act."),
+    ],
+)
+def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float, ending: str) -> None:
+    promotion = SimpleNamespace(criteria=[])
+    params = SimpleNamespace(drift=DriftSettings(), task="regression", promotion=promotion)
+    before, now = (
+        SimpleNamespace(values={Measure("mae"): Interval(value, value - 0.05, value + 0.05, 0.95, 0.02)})
+        for value in (1.0, 1.0 + lost)
+    )
+    scored: Any = SimpleNamespace(performance=now, baseline=before, rows=10)
+    told = readings.of_drift(SimpleNamespace(params=params), _drift(psi), scored)  # type: ignore[arg-type]  # -- bare
+    assert told.startswith("1 of 1 inputs drifted, x the most (PSI 0.50)." if psi else "0 of 1 inputs drifted.")
+    assert told.endswith(ending)
+
+
+def test_drift_without_labels_is_not_called_harmless() -> None:
+    promotion = SimpleNamespace(criteria=[])
+    session: Any = SimpleNamespace(
+        params=SimpleNamespace(drift=DriftSettings(), task="regression", promotion=promotion)
+    )
+    scored: Any = SimpleNamespace(performance=None, baseline=None, rows=10)
+    told = readings.of_drift(session, _drift(0.5), scored)
+    assert told.endswith("Whether the drift does any harm is not known yet.")
