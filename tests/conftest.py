@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,39 @@ def warm_server() -> Iterator[None]:
     server.start(WARM)
     yield
     kernels.stop_server()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of our own that listens at a socket in a folder; its URL without a database."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("PostgreSQL is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="trimtab-pg-", dir="/tmp"))    # a socket's path must be short
+    user: dict[str, Any] = {"user": "postgres"} if os.getuid() == 0 else {}    # the server refuses to run as root
+    if user:
+        shutil.chown(folder, "postgres")
+    programs, quiet = found[-1].parent, {"stdout": subprocess.DEVNULL, "check": True}
+    subprocess.run([programs / "initdb", "-D", folder / "data", "-U", "tests", "-A", "trust"], **quiet, **user)
+    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+    control = [programs / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log"]
+    subprocess.run([*control, "-o", options, "start"], **quiet, **user)
+    yield f"postgresql+psycopg://tests@/{{}}?host={folder}"
+    subprocess.run([*control, "-m", "immediate", "stop"], **quiet, **user)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """The URL of a database with nothing in it."""
+    import sqlalchemy as sa
+
+    name = f"d{uuid.uuid4().hex}"
+    engine = sa.create_engine(postgres_server.format("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return postgres_server.format(name)
 
 
 @pytest.fixture(scope="session")

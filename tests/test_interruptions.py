@@ -19,10 +19,11 @@ from test_training import _is_running, _wait_until
 
 from trimtab.run import notebooks
 from trimtab.run.preflight import Request
-from trimtab.run.runner import run
+from trimtab.run.runner import Outcome, run
 
 TRIMTAB = Path(sys.executable).with_name("trimtab")
 TESTS = Path(__file__).parent
+Asleep = Callable[[Callable[[int], None]], Outcome]
 
 
 def _params(project: Callable[..., Path], home: Path) -> Path:
@@ -45,48 +46,42 @@ def _manifest(home: Path) -> dict[str, Any]:
     return found
 
 
-def test_ctrl_c_in_the_middle_of_a_cell_ends_the_run_and_its_kernel(
-    project: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (home / "books").mkdir()
-    shutil.copy(TESTS / "notebooks" / "sleeps.ipynb", home / "books" / "01_baseline.ipynb")
-    monkeypatch.setattr(notebooks, "folder", lambda: home / "books")
-    monkeypatch.setenv("SLEEPING", str(home / "sleeping"))
+@pytest.fixture
+def asleep(project: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch) -> Asleep:
+    """Runs a baseline whose notebook falls asleep, and then does something to its kernel."""
 
-    def press_when_it_sleeps() -> None:
-        _wait_until((home / "sleeping").exists)
-        os.kill(os.getpid(), signal.SIGINT)
+    def _run_and(do: Callable[[int], None]) -> Outcome:
+        (home / "books").mkdir()
+        shutil.copy(TESTS / "notebooks" / "sleeps.ipynb", home / "books" / "01_baseline.ipynb")
 
-    threading.Thread(target=press_when_it_sleeps).start()
-    outcome = run(Request(pipeline="baseline", params=project(BINARY, binary_table(800)), progress=False))
+        def _when_it_sleeps() -> None:
+            _wait_until((home / "sleeping").exists)
+            do(int((home / "sleeping").read_text()))
+
+        threading.Thread(target=_when_it_sleeps).start()
+        with monkeypatch.context() as patch:
+            patch.setattr(notebooks, "folder", lambda: home / "books")
+            patch.setenv("SLEEPING", str(home / "sleeping"))
+            return run(Request(pipeline="baseline", params=project(BINARY, binary_table(800)), progress=False))
+
+    return _run_and
+
+
+def test_ctrl_c_in_the_middle_of_a_cell_ends_the_run_and_its_kernel(asleep: Asleep, home: Path) -> None:
+    outcome = asleep(lambda kernel: os.kill(os.getpid(), signal.SIGINT))
     assert (outcome.exit_code, outcome.result["status"]) == (130, "interrupted")
     assert _manifest(home)["steps"][0]["status"] == "interrupted"
     kernel = int((home / "sleeping").read_text())
     _wait_until(lambda: not _is_running(kernel))
 
 
-def test_killed_kernel_fails_the_run_and_leaves_everything_else_in_order(
-    project: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (home / "books").mkdir()
-    shutil.copy(TESTS / "notebooks" / "sleeps.ipynb", home / "books" / "01_baseline.ipynb")
-    monkeypatch.setattr(notebooks, "folder", lambda: home / "books")
-    monkeypatch.setenv("SLEEPING", str(home / "sleeping"))
-
-    def _kill_when_it_sleeps() -> None:
-        _wait_until(lambda: (home / "sleeping").exists() and (home / "sleeping").read_text() != "")
-        os.kill(int((home / "sleeping").read_text()), signal.SIGKILL)
-
-    threading.Thread(target=_kill_when_it_sleeps).start()
-    params = project(BINARY, binary_table(800))
-    outcome = run(Request(pipeline="baseline", params=params, progress=False))
+def test_killed_kernel_fails_the_run_and_leaves_everything_else_in_order(asleep: Asleep, home: Path) -> None:
+    outcome = asleep(lambda kernel: os.kill(kernel, signal.SIGKILL))
     assert (outcome.exit_code, outcome.result["status"]) == (4, "failed")
     assert outcome.error == "01_baseline: the kernel died (killed, or out of memory)"
     (step,) = _manifest(home)["steps"]
     assert "died before the notebook was through" in (Path(outcome.result["run_dir"]) / step["html"]).read_text()
-    monkeypatch.undo()
-    monkeypatch.setenv("TRIMTAB_HOME", str(home))
-    again = run(Request(pipeline="baseline", params=params, progress=False))
+    again = run(Request(pipeline="baseline", params=home / "demo.yaml", progress=False))
     assert (again.error, again.result["champion_after"]) == (None, 1)
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,14 +35,16 @@ A08 = {
 }
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/ledger.db"
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/ledger.db" if request.param == "sqlite" else request.getfixturevalue("postgres")
 
 
 @pytest.fixture
-def ledger(url: str) -> Ledger:
-    return Ledger(database.connect(url), "demo")
+def ledger(url: str) -> Iterator[Ledger]:
+    engine = database.connect(url)
+    yield Ledger(engine, "demo")
+    engine.dispose()
 
 
 def _start(ledger: Ledger, run_id: str) -> None:
@@ -343,8 +346,10 @@ def test_damaged_ledger_is_one_sentence(tmp_path: Path) -> None:
 
 def test_read_only_ledger_says_that_it_cannot_be_written(url: str, ledger: Ledger) -> None:
     with ledger.engine.connect() as connection:
-        connection.execute(sa.text("PRAGMA query_only = ON"))
-        connection.rollback()
+        sqlite = connection.dialect.name == "sqlite"
+        words = "PRAGMA query_only = ON" if sqlite else "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+        connection.execute(sa.text(words))
+        connection.commit()
     with pytest.raises(StateError, match=r"store\.ledger: cannot be written"):
         _start(ledger, "a")
 

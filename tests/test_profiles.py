@@ -282,7 +282,7 @@ def test_a_large_table_is_sampled_by_what_tells_records_apart(backend: Any) -> N
     rows = 3 * SAMPLE_ROWS
     rng = RNG(0)
     frame = pa.table({f"c{i}": rng.integers(0, 2, rows).astype(str) for i in range(9)} | {"x": rng.normal(size=rows)})
-    picked = backend.to_pyarrow(sample(ibis.memtable(frame), Watched(("x",)), rows))["x"].to_numpy()
+    picked = backend.to_pyarrow(sample(ibis.memtable(frame), Watched(("x",)), rows, native=True))["x"].to_numpy()
     assert len(picked) == pytest.approx(rows / 4, rel=0.05)    # 20 standard deviations
     assert np.quantile(picked, [0.1, 0.5, 0.9]) == pytest.approx([-1.28, 0.0, 1.28], abs=0.03)
 

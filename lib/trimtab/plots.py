@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -12,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib.dates as mdates
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
-from PIL import Image
 
+from trimtab.canvas import Picture, empty, entitle, one_pair_of_axes, safe, short, tidy
 from trimtab.measure.bins import NumericBins
 from trimtab.measure.drift import compare_column
 from trimtab.measure.intervals import Measure
@@ -34,43 +31,19 @@ if TYPE_CHECKING:
     from trimtab.run.checking import Scored
 
 DARK, LIGHT, ALARM = "#1f3b57", "#b9c6d3", "#c8553d"
-_DOTS_PER_INCH = 100
 _MOST_LEVELS = 10
 _LOSSES = (0.05, 0.10, 0.20)    # shares of the baseline at which realised losses change their severity
 _MOST_CRITERIA = 15
-
-
-class Picture(Figure):
-    """A figure that shows itself in any notebook, whatever the backend; its title is its alternative text."""
-
-    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
-        """Twice the pixels that it is shown with, to be sharp in print, in few colours, to be small."""
-        buffer = io.BytesIO()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)    # a letter that the font lacks is drawn as a box: no news
-            self.savefig(buffer, format="rgba", dpi=2 * _DOTS_PER_INCH)
-        pixels = tuple(int(side) for side in self.get_size_inches() * 2 * _DOTS_PER_INCH)
-        drawn = Image.frombuffer("RGBA", (pixels[0], pixels[1]), buffer.getvalue()).convert("RGB")
-        picture = drawn.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        picture.save(buffer := io.BytesIO(), format="png")
-        width, height = (int(inches * _DOTS_PER_INCH) for inches in self.get_size_inches())
-        return buffer.getvalue(), {"width": width, "height": height, "alt": self.answer}
-
-    @property
-    def answer(self) -> str:
-        """Its title as plain text."""
-        title = self.get_suptitle() or next((axes.get_title(loc="left") for axes in self.axes), "")
-        return title.replace(r"\$", "$")
 
 
 def drift_overview(drift: Drift, settings: DriftSettings | None = None) -> Picture:
     """Which columns moved, and how far? PSI beyond chance per column on a logarithmic axis, thresholds drawn."""
     chosen = settings or DriftSettings()
     shown = drift.columns[: chosen.max_columns_reported]
-    figure, axes = _figure(9, 1.3 + 0.27 * max(len(shown), 1))
+    figure, axes = one_pair_of_axes(9, 1.3 + 0.27 * max(len(shown), 1))
     _draw_drift(axes, shown, _moved(drift, chosen), chosen)
     more = len(drift.columns) - len(shown)
-    _title(axes, _drift_answer(drift, chosen, "column") + (f" ({more} small ones not drawn)" if more > 0 else ""))
+    entitle(axes, _drift_answer(drift, chosen, "column") + (f" ({more} small ones not drawn)" if more > 0 else ""))
     return figure
 
 
@@ -80,7 +53,7 @@ def distributions(
     """How did these columns change? Shares per tenth of the reference, or per level, side by side."""
     names = [name for name in columns if name in reference.columns and name in current.columns]
     if not names:
-        return _nothing("There is no column to show")
+        return empty("There is no column to show")
     rows, across = math.ceil(len(names) / 2), min(len(names), 2)
     figure = Picture(figsize=(9, 2.9 * rows), layout="constrained")
     for position, name in enumerate(names, 1):
@@ -88,11 +61,11 @@ def distributions(
         before, after = reference.columns[name], current.columns[name]
         _shares(axes, before, after)
         psi = compare_column(name, before, after).excess
-        _title(axes, _short(name) + ("" if math.isnan(psi) else f": PSI {psi:.2f}"), size=10)
-        _tidy(axes)
+        entitle(axes, short(name) + ("" if math.isnan(psi) else f": PSI {psi:.2f}"), size=10)
+        tidy(axes)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
-    figure.suptitle(_safe(title), x=0.01, ha="left", fontsize=12)
+    figure.suptitle(safe(title), x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -110,7 +83,7 @@ def performance(current: Performance, baseline: Performance | None = None, *, ti
     found = {m.metric: i for m, i in current.values.items() if m.label is None and m.segment is None}
     known = {name: interval for name, interval in found.items() if not math.isnan(interval.value)}
     if not known:
-        return _nothing("No metric can be computed")
+        return empty("No metric can be computed")
     old = {name: baseline.values.get(Measure(name)) if baseline else None for name in known}
     spans = {name: _span(name, (known[name], old[name])) for name in known}
     parts = [(span, list(names)) for span, names in groupby(sorted(known, key=lambda n: str(spans[n])), spans.get)]
@@ -122,17 +95,17 @@ def performance(current: Performance, baseline: Performance | None = None, *, ti
         axes = figure.add_subplot(grid[place])
         for row, name in enumerate(reversed(names)):
             _draw_metric(axes, row, known[name], old[name])
-        axes.set_yticks(range(len(names)), [_short(name) for name in reversed(names)])
+        axes.set_yticks(range(len(names)), [short(name) for name in reversed(names)])
         axes.set_ylim(-0.6, len(names) - 0.4)
         if span is not None:
             axes.set_xlim(*span)
-        _tidy(axes)
+        tidy(axes)
     figure.axes[-1].set_xlabel("value of the metric; the bar is its interval" + _less_is_better(known))
     if baseline:
         keys = [Line2D([], [], marker="o", color=DARK, markerfacecolor=color, label=label)
                 for label, color in (("on its own holdout", "white"), ("now", DARK))]
         figure.legend(handles=keys, loc="outside upper right", ncols=2, frameon=False)
-    figure.suptitle(_safe(title or f"Measured on {current.rows:,} records"), x=0.01, ha="left", fontsize=12)
+    figure.suptitle(safe(title or f"Measured on {current.rows:,} records"), x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -140,8 +113,8 @@ def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
     """Does the model say something else than on its holdout?"""
     chosen = settings or DriftSettings()
     if scored.reference is None or scored.profile is None or scored.drift is None:
-        return _nothing("The outputs on the holdout are not known")
-    moved = [_short(c.name) for c in scored.drift.drifted(alpha=chosen.alpha, psi=chosen.psi_warn)]
+        return empty("The outputs on the holdout are not known")
+    moved = [short(c.name) for c in scored.drift.drifted(alpha=chosen.alpha, psi=chosen.psi_warn)]
     answer = f"What the model says has moved: {', '.join(moved)}" if moved else "The model says much the same as before"
     return distributions(scored.reference, scored.profile, list(scored.reference.columns), title=answer)
 
@@ -149,7 +122,7 @@ def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
 def realised(scored: Scored, metric: str = "") -> Picture:
     """Is the model as good as on its own holdout? The metric that speaks for it is named in the title."""
     if scored.performance is None:
-        return _nothing("No label of the current window is known yet")
+        return empty("No label of the current window is known yet")
     title = _metric_answer(scored, metric) or f"Measured on {scored.performance.rows:,} records with known labels"
     return performance(scored.performance, scored.baseline, title=title)
 
@@ -159,12 +132,12 @@ def matter(drift: Drift, scored: Scored, metric: str, settings: DriftSettings | 
     chosen = settings or DriftSettings()
     figure = Picture(figsize=(9, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    _tidy(left)
-    _tidy(right)
+    tidy(left)
+    tidy(right)
     _draw_drift(left, drift.columns[:6], _moved(drift, chosen), chosen)
-    _title(left, "inputs", size=10)
+    entitle(left, "inputs", size=10)
     now, before = (p.values.get(Measure(metric)) if p else None for p in (scored.performance, scored.baseline))
-    _title(right, _short(metric) + _less_is_better([metric]), size=10)
+    entitle(right, short(metric) + _less_is_better([metric]), size=10)
     if now is None or math.isnan(now.value):
         right.set_axis_off()
         right.text(0.5, 0.5, "no label is known yet", ha="center", transform=right.transAxes)
@@ -178,7 +151,7 @@ def matter(drift: Drift, scored: Scored, metric: str, settings: DriftSettings | 
         right.set_xlim(*(_mark_losses(right, metric, now, before) or _span(metric, (now, before)) or right.get_xlim()))
         right.set_xlabel("value, with its interval\ndotted: losses of 5, 10 and 20 %")
     answers = _drift_answer(drift, chosen, "input"), _metric_answer(scored, metric)
-    figure.suptitle(_safe("; ".join(filter(None, answers))), x=0.01, ha="left", fontsize=12)
+    figure.suptitle(safe("; ".join(filter(None, answers))), x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -196,12 +169,12 @@ def criteria(verdict: Verdict) -> Picture:
     if len(ordered) > len(shown):
         answer += f" ({len(ordered) - len(shown)} that passed or were missed like these are in the table)"
     if not shown:
-        return _nothing(answer)
+        return empty(answer)
     figure = Picture(figsize=(9, 0.9 + 0.72 * len(shown)), layout="constrained")
     for axes, row in zip(np.atleast_1d(figure.subplots(len(shown), 1)), shown, strict=True):
         _draw_criterion(axes, row)
     figure.axes[-1].set_xlabel("dot: measured; bar: its interval; line: the bound; shaded: where none of it may lie")
-    figure.suptitle(_safe(answer), x=0.01, ha="left", fontsize=12)
+    figure.suptitle(safe(answer), x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -211,8 +184,8 @@ def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Picture:
     times = [c["as_of"] or c["created_at"] for c in done]
     versions = sorted({c["to_version"] for c in done if c["to_version"] is not None})
     if not versions:
-        return _nothing("Nothing has served yet")
-    figure, axes = _figure(9, 1.3 + 0.5 * len(versions))
+        return empty("Nothing has served yet")
+    figure, axes = one_pair_of_axes(9, 1.3 + 0.5 * len(versions))
     last = max([as_of, *times])
     for change, start, end in zip(done, times, [*times[1:], last], strict=True):
         if change["to_version"] is None:
@@ -221,7 +194,7 @@ def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Picture:
         axes.plot([start, max(start, end)], [height] * 2, color=DARK, linewidth=5, solid_capstyle="butt")
         axes.plot(start, height, "o", color=DARK, markersize=8)
         late = last > min(times) and (start - min(times)) / (last - min(times)) > 0.8
-        axes.annotate(_safe(str(change["kind"])), (start, height), xytext=(4 if late else -4, 8),
+        axes.annotate(safe(str(change["kind"])), (start, height), xytext=(4 if late else -4, 8),
                       textcoords="offset points", fontsize=9, ha="right" if late else "left")
     axes.set_yticks(range(len(versions)), [f"version {v}" for v in versions])
     axes.set_ylim(-0.5, len(versions) - 0.2)
@@ -229,32 +202,12 @@ def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Picture:
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set_xlabel("time that the runs stood at (UTC)")
     now = done[-1]["to_version"]
-    _title(axes, "Nothing serves" if now is None else f"Version {now} serves")
+    entitle(axes, "Nothing serves" if now is None else f"Version {now} serves")
     return figure
 
 
-def _figure(width: float, height: float) -> tuple[Picture, Axes]:
-    """A figure that belongs to no global list, so that it is shown once: by the cell that returns it."""
-    figure = Picture(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    _tidy(axes)
-    return figure, axes
 
 
-def _nothing(reason: str) -> Picture:
-    """An empty figure that says why."""
-    figure, axes = _figure(9, 0.7)
-    axes.set_axis_off()
-    _title(axes, reason)
-    return figure
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _title(axes: Axes, text: str, size: int = 12) -> None:
-    axes.set_title(_safe(text), loc="left", fontsize=size)
 
 
 def _moved(drift: Drift, settings: DriftSettings) -> set[str]:
@@ -265,7 +218,7 @@ def _drift_answer(drift: Drift, settings: DriftSettings, thing: str) -> str:
     moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
     if not moved:
         return f"None of {len(drift.columns)} {thing}s drifted"
-    worst = f"{_short(moved[0].name)} the most (PSI {moved[0].excess:.2f})"
+    worst = f"{short(moved[0].name)} the most (PSI {moved[0].excess:.2f})"
     return f"{len(moved)} of {len(drift.columns)} {thing}s drifted, {worst}"
 
 
@@ -294,7 +247,7 @@ def _draw_drift(axes: Axes, columns: Sequence[ColumnDrift], moved: set[str], set
     axes.set_xscale("log")
     axes.set_xlim(smallest, max([2 * settings.psi_alert, *(2 * np.nan_to_num(c.excess) for c in columns)]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{'≤ ' if math.isclose(at, smallest) else ''}{at:g}"))
-    axes.set_yticks(range(len(columns)), [_short(c.name) for c in reversed(columns)])
+    axes.set_yticks(range(len(columns)), [short(c.name) for c in reversed(columns)])
     axes.set_ylim(-0.6, max(len(columns), 1) + 0.1)
     for value, name, side in ((settings.psi_warn, "warn", "right"), (settings.psi_alert, "alert", "left")):
         axes.axvline(value, color=DARK, linestyle="--" if name == "warn" else "-", linewidth=1, zorder=2)
@@ -358,13 +311,13 @@ def _draw_criterion(axes: Axes, row: Row) -> None:
     axes.plot(row.difference, 0, "o" if row.passed else "X", color=color, markersize=10, markeredgecolor="white")
     axes.set_xlim(left, right)
     axes.set_ylim(-1, 1)
-    group = "" if row.group == "all" else f"\n{_short(row.group, 40)}"
-    axes.set_yticks([0], [_short(row.criterion, 40) + group], fontsize=9)
+    group = "" if row.group == "all" else f"\n{short(row.group, 40)}"
+    axes.set_yticks([0], [short(row.criterion, 40) + group], fontsize=9)
     axes.tick_params(axis="x", labelsize=8)
     axes.locator_params(axis="x", nbins=6)
     axes.annotate(row.finding, (1, 0), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
                   fontsize=9, va="center", color=color, fontweight="normal" if row.passed else "bold")
-    _tidy(axes)
+    tidy(axes)
     axes.spines["left"].set_visible(False)
 
 
@@ -392,7 +345,7 @@ def _shares(axes: Axes, reference: ColumnProfile, current: ColumnProfile) -> Non
 
 def _bin_labels(profile: ColumnProfile) -> list[str]:
     if not isinstance(profile.bins, NumericBins):
-        return [_short(level, 14) for level in profile.bins.levels] + ["new"]
+        return [short(level, 14) for level in profile.bins.levels] + ["new"]
     edges = [profile.bins.edges[i] for i in profile.bins.groups]
     if not edges:
         return ["all"]
@@ -410,14 +363,3 @@ def _told_apart(edges: Sequence[float]) -> list[str]:
     apart = len({f"{edge:.6g}" for edge in edges})
     digits = next((d for d in range(2, 6) if len({f"{edge:.{d}g}" for edge in edges}) == apart), 6)
     return [f"{edge:.{digits}g}" if abs(edge) < 10**digits else f"{edge:.0f}" for edge in edges]
-
-
-def _short(text: str, most: int = 28) -> str:
-    """Text for an axis: one line, not too long, and safe."""
-    clean = " ".join(str(text).split())
-    return _safe(clean if len(clean) <= most else clean[: most - 1] + "…")
-
-
-def _safe(text: str) -> str:
-    """Text without dollar signs that matplotlib would read as mathematics; already safe text stays as it is."""
-    return text.replace(r"\$", "$").replace("$", r"\$")

@@ -106,6 +106,10 @@ class Records:
         backend, table = sources.connect(data, folders)
         return cls(data, table, backend, as_of, data.table)
 
+    def close(self) -> None:
+        """Give the connection back."""
+        self._backend.disconnect()
+
     # -- running expressions -------------------------------------------------------------------------------------
 
     def arrow(self, expression: ir.Table) -> pa.Table:
@@ -210,8 +214,7 @@ class Records:
         """Identity of the window's content. Equal content gives an equal hash in any order of rows."""
         table = window.table
         time = table[self.data.time]
-        whole = ibis.struct({name: table[name] for name in sorted(table.columns)})
-        row = whole.hash()
+        row = profiling.row_hash(table, sorted(table.columns), native=self._backend.name == "duckdb")
         # Exclusive or alone does not see what is there twice.
         seen = self.row(table.aggregate(
             n=table.count(), a=time.min(), b=time.max(), h=row.bit_xor(), s=(row % _PRIME).sum()
@@ -373,14 +376,14 @@ def count_profile(
 ) -> Profile:
     """Count a window's records per bin on any backend; without `bins`, freeze them on this window first."""
     execute = run or backend.to_pyarrow
-    table = window.table
+    table, native = window.table, backend.name == "duckdb"
     counted = {name: execute(profiling.levels(table, watched, name)) for name in watched.categorical}
     if bins is None:
-        sampled = execute(profiling.sample(table, watched, window.rows)) if watched.floats else None
+        sampled = execute(profiling.sample(table, watched, window.rows, native=native)) if watched.floats else None
         bins = profiling.read_bins(watched, sampled, counted)
     columns: dict[str, ColumnProfile] = {}
-    for batch in profiling.batches(watched, bins, native=backend.name == "duckdb"):
-        numbers = profiling.numeric_counts(table, batch, bins, native=backend.name == "duckdb")
+    for batch in profiling.batches(watched, bins, native=native):
+        numbers = profiling.numeric_counts(table, batch, bins, native=native)
         columns |= profiling.read_numeric(batch, bins, execute(numbers).to_pylist()[0])
     for name in watched.categorical:
         frozen = bins[name]

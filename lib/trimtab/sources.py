@@ -32,7 +32,7 @@ _COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
 def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
     """Open the backend and the table, whichever way `connect` and `table` name them."""
     try:
-        backend = _duckdb_file(data.connect, folders) or ibis.connect(data.connect)
+        backend = _database_file(data.connect, folders) or ibis.connect(data.connect)
     except DataError:
         raise
     except ModuleNotFoundError as error:
@@ -45,7 +45,8 @@ def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
     reader = _reader(data.table) if backend.name == "duckdb" else None
     try:
         if reader is None:
-            return backend, _named_table(backend, data.table)
+            table = _named_table(backend, data.table)
+            return _carried_over(table) if backend.name == "sqlite" else (backend, table)
         return backend, getattr(backend, reader)(_find(data.table, folders))
     except DataError:
         raise
@@ -56,13 +57,24 @@ def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
         raise DataError(f"data.table: {data.table}: cannot be read: {first_line(error)}") from error
 
 
-def _duckdb_file(url: str, folders: Sequence[Path]) -> Any:
-    """A DuckDB database in a file, opened for reading so that others may too; None for any other URL."""
-    place, _, options = url.removeprefix("duckdb://").partition("?")
-    if not url.startswith("duckdb://") or options or place in {"", ":memory:"}:
+def _database_file(url: str, folders: Sequence[Path]) -> Any:
+    """A DuckDB or SQLite database in a file that exists; None for any other URL."""
+    kind, _, rest = url.partition("://")
+    place, _, options = rest.partition("?")
+    if kind not in {"duckdb", "sqlite"} or options or place in {"", ":memory:"}:
         return None
     place = f"/{place.lstrip('/')}" if place.startswith("/") else place    # some write four slashes
-    return ibis.duckdb.connect(_find(place, folders, key="data.connect"), read_only=True)
+    found = _find(place, folders, key="data.connect")
+    return ibis.sqlite.connect(found) if kind == "sqlite" else ibis.duckdb.connect(found, read_only=True)
+
+
+def _carried_over(table: ir.Table) -> tuple[Any, ir.Table]:
+    """A SQLite table in DuckDB: SQLite knows neither times nor hashes, and lies beside us anyway."""
+    rows = table.to_pyarrow()
+    table.get_backend().disconnect()
+    backend = ibis.duckdb.connect()
+    backend.raw_sql("SET TimeZone = 'UTC'")
+    return backend, backend.create_table("records", rows)
 
 
 def _named_table(backend: Any, name: str) -> ir.Table:

@@ -60,6 +60,10 @@ class Ledger:
         self.engine = engine
         self._mine = {"model": model, "tenant": tenant or ""}
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         try:

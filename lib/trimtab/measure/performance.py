@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -101,6 +101,21 @@ def group_name(measure: Measure) -> str:
     parts = [f"class {measure.label}"] if measure.label is not None else []
     parts += [measure.segment] if measure.segment is not None else []
     return ", ".join(parts) or "all"
+
+
+def segment_masks(columns: Mapping[str, pd.Series[Any]]) -> dict[str, Array]:
+    """Which records are in which segment: a boolean mask per column and value; null is no segment.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> {name: mask.tolist() for name, mask in segment_masks({"site": pd.Series(["a", None, "b"])}).items()}
+    {'site = a': [True, False, False], 'site = b': [False, False, True]}
+    """
+    return {
+        f"{name} = {value}": (values == value).to_numpy(dtype=bool)
+        for name, values in columns.items() for value in sorted(values.dropna().unique(), key=str)
+    }
 
 
 def told_apart(name: str, difference: Interval) -> str:

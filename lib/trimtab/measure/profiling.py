@@ -7,7 +7,7 @@ lie at or below each cut, and everything else follows from that by subtraction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ SAMPLE_ROWS = 100_000
 _SAMPLE_KEYS = 8    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
 _MOST_MEASURES = 800    # of one query: PostgreSQL allows 1,664 columns in a result, others fewer
 _TEXT_LENGTH = "{} (length)"
+_BETWEEN, _NULL = "\x1f", "\x1e"    # between values, and in the place of one, where a record is hashed as text
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,25 @@ def _duckdb_histogram(value: dt.float64, edges: dt.Array(dt.float64)) -> dt.Map(
     """Counts per bin, by upper edge, upper edges included."""
 
 
-def sample(table: ir.Table, watched: Watched, rows: int) -> ir.Table:
+def row_hash(table: ir.Table, names: Sequence[str], *, native: bool) -> ir.IntegerValue:
+    """Expression for a whole number that follows from a record's values in these columns.
+
+    Parameters
+    ----------
+    native : bool
+        Whether the source is DuckDB, which hashes records as they are; elsewhere their values are hashed as text.
+    """
+    if native:
+        return ibis.struct({name: table[name] for name in names}).hash()
+    written = [table[name].cast("string").fill_null(_NULL) for name in names]
+    return ibis.literal(_BETWEEN).join(written).hash()
+
+
+def sample(table: ir.Table, watched: Watched, rows: int, *, native: bool) -> ir.Table:
     """Expression for the numeric values on which bins are frozen: all of them, or a fixed share picked by hash."""
     values = watched.cast(table)
     if rows > SAMPLE_ROWS:
-        keys = {name: table[name] for name in _telling(table)}
-        picked = ibis.struct(keys).hash() % (rows // SAMPLE_ROWS + 1) == 0
+        picked = row_hash(table, _telling(table), native=native) % (rows // SAMPLE_ROWS + 1) == 0
         values = watched.cast(table.filter(picked))
     return values.select(*watched.floats)
 

@@ -84,6 +84,8 @@ def _run(request: Request, loaded: Loaded) -> Outcome:
         error.about = {"model": loaded.params.model, "tenant": loaded.params.tenant}
         raise
     finally:
+        if session is not None:
+            session.close()
         if session is not None and request.dry_run:
             shutil.rmtree(session.scratch, ignore_errors=True)
 

@@ -21,6 +21,7 @@ from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registere
 from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, UsageError
 from trimtab.measure import scoring
 from trimtab.measure.outputs import Outputs
+from trimtab.measure.performance import segment_masks
 from trimtab.measure.profile import Profile
 from trimtab.measure.profiling import Watched
 from trimtab.params import Loaded
@@ -128,6 +129,12 @@ class Session:
         url = homes.absolute_url(self.params.store.registry, self.home)
         real = Registry(url, name, self.home / ".trimtab" / "models")
         return DryRegistry(real, self.scratch) if self.dry_run else real
+
+    def close(self) -> None:
+        """Give back what was opened: connections to the records and to the ledger."""
+        for name in ("records", "ledger"):
+            if name in self.__dict__:
+                getattr(self, name).close()
 
     # -- records -------------------------------------------------------------------------------------------------
 
@@ -342,12 +349,7 @@ class Session:
 
     def segments(self, frame: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
         """Masks of all segments, by their name."""
-        masks: dict[str, np.ndarray[Any, Any]] = {}
-        for column in self.params.data.segments:
-            values = frame[column]
-            for value in sorted(values.dropna().unique(), key=str):
-                masks[f"{column} = {value}"] = (values == value).to_numpy(dtype=bool)
-        return masks
+        return segment_masks({column: frame[column] for column in self.params.data.segments})
 
     def __repr__(self) -> str:
         mode = ", dry run" if self.dry_run else ""
