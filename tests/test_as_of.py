@@ -22,7 +22,7 @@ DELAY = pd.Timedelta(days=5)
 REPLAYED = merged(BINARY, data={"label_delay": "5d", "segments": ["site"]})
 
 
-def _poisoned(clean: pd.DataFrame) -> pd.DataFrame:
+def _poisoned(clean: pd.DataFrame, *, words: bool = False) -> pd.DataFrame:
     """The same past with a future that is nothing like it, and wrong labels where nobody could know them yet."""
     now = pd.Timestamp(LATER)
     past = clean[clean["at"] < now].copy()
@@ -33,7 +33,10 @@ def _poisoned(clean: pd.DataFrame) -> pd.DataFrame:
     assert len(future) > 100
     future[["x", "z", "noise"]] = 1e9
     future["kind"], future["y"] = "never seen", True
-    return pd.concat([future, past], ignore_index=True)
+    if words:
+        future[["x", "z", "y"]] = "gone"
+        past["y"] = past["y"].astype(object).mask(unknown, "gone")
+    return pd.concat([future.astype({"x": object, "z": object, "y": object}) if words else future, past])
 
 
 def _measure(params: Path) -> dict[str, Any]:
@@ -62,17 +65,20 @@ def _measure(params: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_poisoning_the_future_changes_no_number(
-    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    """In a CSV file, which has no types, words where numbers and labels have stood so far are poison too."""
     clean = binary_table(2500)
     measured = []
-    for name, table in (("clean", clean), ("poisoned", _poisoned(clean))):
+    for name, table in (("clean", clean), ("poisoned", _poisoned(clean, words=kind == "csv"))):
         home = tmp_path / name
         shutil.copytree(fresh_home, home)
         monkeypatch.setenv("TRIMTAB_HOME", str(home))
-        table.to_parquet(home / "records.parquet")
-        (home / "demo.yaml").write_text(yaml.safe_dump(REPLAYED))
+        place = home / f"records.{kind}"
+        table.to_parquet(place) if kind == "parquet" else table.to_csv(place, index=False)
+        (home / "demo.yaml").write_text(yaml.safe_dump(merged(REPLAYED, data={"table": place.name})))
         measured.append(_measure(home / "demo.yaml"))
     assert measured[0] == measured[1]
 

@@ -103,8 +103,9 @@ class Records:
         DataError
             When the source is missing or unreadable, or a column is missing or of the wrong type.
         """
-        backend, table = sources.connect(data, folders)
-        return cls(data, table, backend, as_of, data.table)
+        moment = None if as_of == "latest" else _moment(as_of)
+        backend, table = sources.connect(data, folders, moment)
+        return cls(data, table, backend, moment or as_of, data.table)
 
     def close(self) -> None:
         """Give the connection back."""
@@ -323,10 +324,8 @@ class Records:
         return span
 
     def _resolve(self, as_of: datetime | str) -> datetime:
-        if isinstance(as_of, datetime):
-            return as_of
-        if as_of == "now":
-            return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+        if as_of != "latest":
+            return _moment(as_of)
         newest: datetime = self.row(self._table.aggregate(t=self._table[self.data.time].max()))["t"]
         return newest.replace(tzinfo=None) + timedelta(seconds=1)
 
@@ -364,6 +363,11 @@ class Records:
         newest = table.order_by(ibis.desc(self.data.time)).limit(spec.rows)
         oldest = self.row(newest.aggregate(t=newest[self.data.time].min()))["t"]
         return oldest or self.as_of, self.as_of
+
+
+def _moment(as_of: datetime | str) -> datetime:
+    """A time, or now."""
+    return as_of if isinstance(as_of, datetime) else datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
 
 def count_profile(

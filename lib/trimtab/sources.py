@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,21 @@ _READERS = {
     ".parquet": "read_parquet", ".pq": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv",
     ".json": "read_json", ".jsonl": "read_json", ".ndjson": "read_json",
 }
+_WHOLE = r"^\s*[+-]?[0-9]{1,18}\s*$"
 _COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
 
 
-def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
-    """Open the backend and the table, whichever way `connect` and `table` name them."""
+def connect(data: Data, folders: Sequence[Path], until: datetime | None = None) -> tuple[Any, ir.Table]:
+    """Open the backend and the table, whichever way `connect` and `table` name them.
+
+    Parameters
+    ----------
+    data : Data
+    folders : sequence of Path
+        Where relative files are looked for, in order.
+    until : datetime, optional
+        Records from then on have no say in what types the columns of a CSV file have.
+    """
     try:
         backend = _database_file(data.connect, folders) or ibis.connect(data.connect)
     except DataError:
@@ -47,7 +58,10 @@ def connect(data: Data, folders: Sequence[Path]) -> tuple[Any, ir.Table]:
         if reader is None:
             table = _named_table(backend, data.table)
             return _carried_over(table) if backend.name == "sqlite" else (backend, table)
-        return backend, getattr(backend, reader)(_find(data.table, folders))
+        path = _find(data.table, folders)
+        if reader == "read_csv":
+            return backend, _typed(data, backend.read_csv(path, all_varchar=True), until, backend.to_pyarrow)
+        return backend, getattr(backend, reader)(path)
     except DataError:
         raise
     except TableNotFound:
@@ -91,6 +105,47 @@ def _named_table(backend: Any, name: str) -> ir.Table:
 def _reader(table: str) -> str | None:
     suffixes = [suffix.lower() for suffix in Path(table).suffixes if suffix.lower() not in _COMPRESSED]
     return _READERS.get(suffixes[-1]) if suffixes else None
+
+
+def _typed(data: Data, table: ir.Table, until: datetime | None, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
+    """The columns of a CSV file with the narrowest type that all their values before a time fit; times stay text.
+
+    What a later record holds must not change what an earlier one means.
+    """
+    names = [name for name in data.columns if name in table.columns and name not in _times(data)]
+    if data.time not in table.columns or not names:
+        return table    # which is told where names are checked
+    seen = table if until is None else _as_seen(data, table, until)
+    fits: dict[str, ir.Value] = {}
+    for index, name in enumerate(names):
+        column = seen[name]
+        fits[f"known{index}"] = column.count()
+        fits[f"int{index}"] = column.re_search(_WHOLE).sum()
+        fits[f"float{index}"] = column.try_cast("float64").count()
+        fits[f"bool{index}"] = column.lower().isin(["true", "false"]).sum()
+    counts = run(seen.aggregate(**fits)).to_pylist()[0]
+    typed: dict[str, ir.Value] = {}
+    for index, name in enumerate(names):
+        known = counts[f"known{index}"]
+        kinds = {"int64": "int", "float64": "float", "boolean": "bool"}
+        kind = next((kind for kind, short in kinds.items() if counts[f"{short}{index}"] == known), None)
+        if not known:
+            typed[name] = ibis.null()
+        elif kind:
+            typed[name] = table[name].try_cast(kind)
+    return table.mutate(**typed)
+
+
+def _as_seen(data: Data, table: ir.Table, until: datetime) -> ir.Table:
+    """The records before a time, without the labels that were not known by then."""
+    made = _as_timestamp(data, table, data.time, "")
+    if data.label is not None and data.label in table.columns:
+        known = made <= ibis.literal(until - data.label_delay)
+        if data.label_time is not None and data.label_time in table.columns:
+            told = _as_timestamp(data, table, data.label_time, "")
+            known = known & (told.isnull() | (told <= ibis.literal(until)))
+        table = table.mutate(**{data.label: ibis.ifelse(known, table[data.label], ibis.null("string"))})
+    return table.filter(made < ibis.literal(until))
 
 
 def _find(table: str, folders: Sequence[Path], *, key: str = "data.table") -> str:

@@ -53,10 +53,12 @@ MODULES = (
 running shell, so it belongs to the kernel. MLflow is missing because a drift analysis never needs it, and would
 wait for it."""
 
-UNUSED = ("rfc3987_syntax", "pytest", "debugpy")
-"""Costly modules (1.1 s, 0.3 s, and 0.1 s per kernel) that jsonschema, skops and ipykernel import when they can.
+UNUSED = ("rfc3987_syntax", "pytest", "debugpy", "polars")
+"""Modules that others import when they can, and that are better not in the server.
 
-The first two do not need them, and nobody debugs a notebook that the runner executes.
+Three are costly (1.1 s, 0.3 s, and 0.1 s per kernel): jsonschema and skops do not need theirs, and nobody debugs a
+notebook that the runner executes. The last, which MLflow looks for, starts threads, and those do not survive a fork; a
+notebook that wants it imports it for itself.
 """
 
 IMPORT_ENVIRONMENT = {
