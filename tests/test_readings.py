@@ -37,7 +37,7 @@ def _contest(**differences: float) -> Any:
          "It is worse for no class and no segment."),
         ({"roc_auc": 0.02, "north__roc_auc": -0.02, "south__log_loss": 0.02, "east__roc_auc": 0.02},
          "Over all records the challenger is better by roc_auc, worse by none. "
-         "By at least one metric it is worse for north, south."),
+         "It is worse for north (roc_auc), south (log_loss)."),
     ],
 )
 def test_contest_is_read_by_the_direction_of_each_metric(differences: dict[str, float], told: str) -> None:

@@ -192,7 +192,7 @@ def grouped(
     return table(rows[:MOST_GROUPS], caption=told, formats={"records": count}, marks=marks, longest=LONGEST_NAME)
 
 
-def listed(names: Sequence[str], most: int = 8) -> str:
+def listed(names: Sequence[str], most: int = 8, longest: int = 40) -> str:
     """The first names of many.
 
     Examples
@@ -200,5 +200,5 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     >>> listed(["a", "b", "c"], 2)
     'a, b and 1 more'
     """
-    shown = ", ".join(shorten(name, 40) for name in names[:most])
+    shown = ", ".join(shorten(name, longest) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")

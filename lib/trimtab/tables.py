@@ -214,7 +214,7 @@ def changes(rows: Sequence[Mapping[str, Any]]) -> Styler:
     """What served when, who changed it and why."""
     shown = [
         {
-            "as of": moment(row["as_of"]), "recorded": row["created_at"], "what": row["kind"],
+            "as of": row["as_of"], "recorded": row["created_at"], "what": row["kind"],
             "from": row["from_version"], "to": row["to_version"], "state": row["state"], "by": row["by"],
             "why": row["why"],
         }
@@ -222,7 +222,8 @@ def changes(rows: Sequence[Mapping[str, Any]]) -> Styler:
     ]
     return table(
         shown or [{"": "nothing has served yet"}], caption="What served when",
-        formats={"recorded": moment, "from": count, "to": count}, marks={"state": {"intent": "warn", "undone": "warn"}},
+        formats={"as of": moment, "recorded": moment, "from": count, "to": count},
+        marks={"state": {"intent": "warn", "undone": "warn"}},
     )
 
 

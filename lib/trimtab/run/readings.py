@@ -48,9 +48,11 @@ def of_contest(contest: Contest) -> str:
         told = "Over all records the two cannot be told apart by any metric."
     else:
         told = f"Over all records the challenger is better by {better or 'no metric'}, worse by {worse or 'none'}."
-    losers = list(dict.fromkeys(group_name(m) for m in apart if words[m] == "worse"))
+    groups = dict.fromkeys(group_name(m) for m in apart)
+    lost = {name: _metrics(m for m in apart if group_name(m) == name and words[m] == "worse") for name in groups}
+    losers = [f"{name} ({metrics})" for name, metrics in lost.items() if metrics]
     if losers:
-        told += f" By at least one metric it is worse for {listed(losers)}."
+        told += f" It is worse for {listed(losers, longest=120)}."
     elif apart:
         told += " It is worse for no class and no segment."
     return told

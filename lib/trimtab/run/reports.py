@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from trimtab.measure.metrics import METRICS
 from trimtab.plain import plain, to_text, write_atomically
 from trimtab.run.manifest import FILE, Manifest
 
@@ -93,6 +94,9 @@ def run_report(folder: Path, manifest: Manifest) -> Path:
     for step in run["steps"]:
         step["came_of_it"] = _came_of_it(step["notebook"], step["scraps"])
         step["link"] = _link(folder, step)
+    metrics = run["result"]["metrics"]
+    for who, values in metrics.items():    # notebooks keep their values by the alphabet
+        metrics[who] = values and {name: values[name] for name in METRICS if name in values}
     target = folder / "report.html"
     write_atomically(target, _templates().get_template("report.html").render(run=run))
     return target
