@@ -6,6 +6,7 @@ PARAMS ?= params/demo.yaml
 AS_OF  ?=
 UV     := uv==0.13.8
 BIN    := .venv/bin
+HOME_OF_RUNS = $(or $(TRIMTAB_HOME),$(CURDIR))
 RUN     = $(BIN)/trimtab run $@ --params $(PARAMS) $(if $(AS_OF),--as-of $(AS_OF)) $(ARGS)
 
 .PHONY: help setup demo test lint check-types nbval lab baseline drift retrain rollback bench lock ui clean
@@ -34,8 +35,8 @@ demo: setup data/flights.parquet
 	@$(BIN)/trimtab run retrain  -p params/demo.yaml --as-of 2013-07-01
 	@$(BIN)/trimtab run retrain  -p params/demo.yaml --as-of 2013-12-01 --set windows.training.last=90d
 	@$(BIN)/trimtab run rollback -p params/demo.yaml --as-of 2013-12-01 --by demo --why "to show how it is done"
-	@echo; echo "Open these:"; ls -1t runs/flight-delays/*/report.html | head -4 | tac | sed "s|^|  $(CURDIR)/|"
-	@echo "  $(CURDIR)/runs/index.html"
+	@echo; echo "Open these:"; ls -1t $(HOME_OF_RUNS)/runs/flight-delays/*/report.html | head -4 | tac | sed "s|^|  |"
+	@echo "  $(HOME_OF_RUNS)/runs/index.html"
 
 baseline drift retrain rollback: setup
 	@$(RUN)

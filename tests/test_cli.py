@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from conftest import BINARY, binary_table
@@ -18,6 +20,7 @@ from typer.testing import CliRunner
 
 import trimtab as tt
 from trimtab.errors import TrimtabError
+from trimtab.run import cli, homes
 from trimtab.run.cli import app
 from trimtab.run.results import FIELDS
 
@@ -91,7 +94,8 @@ def test_refusal_in_json_is_the_same_object_with_nothing_reached(project: Callab
 def test_command_typed_wrongly_prints_the_object_too(home: Path, tmp_path: Path, words: list[str]) -> None:
     done = _type("run", *words, "--json", temporary=tmp_path / "t")
     assert done.returncode == 2
-    assert "Error: " in done.stderr
+    assert done.stderr.startswith("trimtab: ")
+    assert done.stderr.count("\n") == 1
     assert tuple(json.loads(done.stdout)) == FIELDS
 
 
@@ -163,3 +167,29 @@ def test_history_models_and_signals_answer_in_json_and_as_tables(project: Callab
     (version,) = ask("models")["versions"]
     assert (version["version"], version["champion"]) == (1, True)
     assert ask("signals") == {"signals": []}
+
+
+def test_run_that_fails_midway_with_code_2_prints_one_object(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = SimpleNamespace(result={"status": "failed"}, report=None, error="no room", exit_code=2)
+    monkeypatch.setattr(cli, "_run", lambda *_args, **_settings: failed)
+    monkeypatch.setattr(cli, "_leave", lambda code: codes.append(code))
+    monkeypatch.setattr(sys, "argv", ["trimtab", "run", "drift", "--json"])
+    codes: list[int] = []
+    cli.main()
+    said = capsys.readouterr()
+    assert (codes, said.out, said.err) == ([2], '{"status": "failed"}\n', "trimtab: no room\n")
+
+
+def test_state_that_cannot_be_written_can_be_read(project: Callable[..., Path], home: Path) -> None:
+    params = project(BINARY, binary_table(800))
+    tt.open(params).ledger.start_run("one", pipeline="drift", run_dir="nowhere")
+    state = home / ".trimtab"
+    before = sorted(state.glob("*.db*"))
+    with patch("os.access", lambda place, mode: mode != os.W_OK), homes.readable(home) as copy:
+        assert copy != home
+        assert [path.name for path in sorted((copy / ".trimtab").iterdir())] == [path.name for path in before]
+    assert not copy.exists()
+    with homes.readable(home) as same:
+        assert same == home

@@ -24,7 +24,7 @@ def test_all_is_well_without_an_earlier_retraining() -> None:
     found = guard()
     assert found.allowed
     assert found.blocked_by == ()
-    assert [c.name for c in found.checks] == ["enabled", "min_severity", "min_records", "cooldown"]
+    assert [c.name for c in found.checks] == ["enabled", "min_severity", "min_records", "cooldown", "something_new"]
 
 
 def test_a_switched_off_guard_refuses() -> None:
@@ -63,3 +63,10 @@ def test_every_refusal_is_listed_with_its_evidence() -> None:
     assert not found.allowed
     assert found.blocked_by == ("enabled", "min_severity", "min_records", "cooldown")
     assert found.checks[3].evidence == "the last retraining was 2d ago, at least 7d is asked for"
+
+
+def test_the_champion_is_not_made_a_second_time() -> None:
+    decision = Decision(True, "high", 0.99, ("Inputs drifted.",), ())
+    found = check(decision, Guardrails(), training_records=5000, as_of=NOW, last_retrain=None, repeated=True)
+    assert found.blocked_by == ("something_new",)
+    assert "made from these very records" in found.checks[-1].evidence

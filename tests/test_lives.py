@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from trimtab import params as params_module
 from trimtab.act import modelfile
 from trimtab.errors import ChampionError, UsageError
+from trimtab.measure.drift import Drift, compare
 from trimtab.run import checking, lifecycle, rollbacks
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
@@ -184,3 +185,88 @@ def test_alias_that_somebody_removed_is_not_set_again_without_being_asked(projec
         assert outcome.result["champion_after"] is None
     assert [(c["kind"], c["to_version"]) for c in session.ledger.changes()] == [("promotion", 1), ("foreign", None)]
     assert _run("baseline", path).result["champion_after"] == 2
+
+
+def test_with_a_label_delay_the_champion_ends_where_labels_could_be_known(project: Project) -> None:
+    """Records that nobody could learn from yet are not what it was made from: they are what it is measured on."""
+    path = project(merged(NUMERIC, data={"label_delay": "20d"}, windows={"current": {"last": "40d"}}), binary_table())
+    assert _run("baseline", path, as_of="2024-04-01").exit_code == 0
+    session = Session(params_module.load(path), as_of="2024-04-10")
+    lineage = session.champion.lineage
+    assert parse_time(lineage["holdout_until"]) == datetime(2024, 3, 12)
+    assert parse_time(lineage["as_of"]) == datetime(2024, 4, 1)
+    current = session.records.window("current", session.params.windows.current)
+    scored = checking.score(session, current)
+    known = session.records.between("known", datetime(2024, 3, 12), datetime(2024, 3, 21), labelled=True)
+    assert scored.performance is not None
+    assert abs(scored.performance.rows - known.rows) <= 1
+    found = {signal.name: signal for signal in session.signals(compare_windows(session))}
+    due = session.records.between("due", current.start, datetime(2024, 3, 21))
+    assert f"of the {due.rows:,} labels that are due" in found["label_completeness"].message
+    assert found["model_age"].value == pytest.approx(29.0)
+    earlier = Session(params_module.load(path), as_of="2024-03-20")
+    with pytest.raises(UsageError, match="before version 1 was made"):
+        checking.score(earlier, earlier.records.window("current", earlier.params.windows.current))
+
+
+def compare_windows(session: Session) -> Drift:
+    reference, current = session.windows()
+    return compare(session.profile(reference), session.profile(current))
+
+
+def test_reference_is_what_the_champion_was_made_from_its_holdout_included(project: Project) -> None:
+    path = project(merged(NUMERIC, windows={"reference": "training"}), binary_table())
+    assert _run("baseline", path, as_of="2024-04-01").exit_code == 0
+    session = Session(params_module.load(path), as_of="2024-04-10")
+    window = session.reference_window()
+    lineage = session.champion.lineage
+    assert (window.start, window.end) == (parse_time(lineage["trained_from"]), parse_time(lineage["holdout_until"]))
+    assert window.rows == lineage["train_records"] + lineage["holdout_records"]
+
+
+def test_first_retraining_makes_one_model_and_is_not_blocked(project: Project) -> None:
+    path = project(merged(NUMERIC, windows={"reference": "training"}), binary_table())
+    outcome = _run("retrain", path, as_of="2024-04-01")
+    result = outcome.result
+    assert (outcome.error, result["status"], result["verdict"], result["champion_after"]) == (
+        None, "succeeded", "promote", 1)
+    assert result["guard"]["blocked_by"] == ["something_new"]
+    session = Session(params_module.load(path))
+    assert [event["trigger_type"] for event in session.ledger.retrain_events()] == ["baseline"]
+    again = _run("retrain", path, as_of="2024-04-01")
+    assert (again.result["status"], again.result["champion_after"]) == ("blocked", 1)
+    other = _run("retrain", path, as_of="2024-04-01", overrides=("estimator.params.C=0.5",))
+    assert other.result["guard"] == {"allowed": True, "blocked_by": []}
+
+
+def test_training_beyond_its_time_ends_the_run_with_code_5(project: Project) -> None:
+    slow = {"class": "test_training.Misbehaving", "params": {"pid_file": "pids"}}
+    path = project(merged(NUMERIC, estimator=slow, guardrails={"max_runtime": "2s"}), binary_table(400))
+    outcome = _run("baseline", path)
+    assert (outcome.exit_code, outcome.result["status"]) == (5, "timed_out")
+    assert outcome.result["champion_after"] is None
+    assert "guardrails.max_runtime" in str(outcome.error)
+
+
+def test_rollback_goes_on_where_no_record_has_come_for_long(project: Project) -> None:
+    path = project(NUMERIC, binary_table())
+    for as_of in ("2024-04-01", "2024-04-20"):
+        assert _run("baseline" if as_of == "2024-04-01" else "retrain", path, as_of=as_of).exit_code == 0
+    outcome = _run("rollback", path, as_of="2026-01-01")
+    assert (outcome.error, outcome.result["champion_after"]) == (None, 1)
+
+
+def test_first_model_that_was_refused_is_not_called_champion_in_the_report(project: Project) -> None:
+    path = project(merged(NUMERIC, promotion={"criteria": [{"metric": "roc_auc", "floor": 0.999}]}), binary_table())
+    outcome = _run("retrain", path)
+    assert (outcome.result["verdict"], outcome.result["metrics"]["champion"]) == ("reject", None)
+    assert outcome.report is not None
+    page = outcome.report.read_text()
+    assert "accepted without comparison" not in page
+    assert "roc_auc: at least 0.999: missed" in page
+
+
+def test_records_without_a_time_are_counted(project: Project) -> None:
+    table = binary_table(600)
+    path = project(NUMERIC, table.assign(at=table["at"].where(table.index % 3 > 0)))
+    assert Session(params_module.load(path)).check().timeless == 200

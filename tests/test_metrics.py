@@ -17,7 +17,9 @@ from numpy.testing import assert_allclose
 from sklearn import metrics as sk
 
 from trimtab.measure import metrics as catalogue
+from trimtab.measure.intervals import Measure
 from trimtab.measure.metrics import METRICS, Outputs, applicable, evaluate, metric, per_class
+from trimtab.measure.performance import measure_performance
 
 CLOSE = 1e-9
 RNG = np.random.default_rng
@@ -402,3 +404,15 @@ def test_take_chooses_by_mask_or_position() -> None:
     np.testing.assert_array_equal(chosen.actual, again.actual)
     with pytest.raises(ValueError, match="mask of shape"):
         outputs.take(mask[:5])
+
+
+def test_a_metric_rests_on_no_more_than_what_it_is_about() -> None:
+    """Precision of a class on those called so, a mean over classes on the rarest of them."""
+    actual = np.repeat([0, 1, 2], [1000, 900, 100])
+    predicted = np.where(np.arange(2000) < 1992, np.minimum(actual, 1), 2)
+    outputs = Outputs(("a", "b", "c"), actual, predicted)
+    support = measure_performance(outputs).support
+    assert support[Measure("precision", "c")] == 8
+    assert support[Measure("recall", "c")] == 100
+    assert support[Measure("f1")] == 100
+    assert support[Measure("accuracy")] == 2000

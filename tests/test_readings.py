@@ -9,6 +9,7 @@ import pytest
 
 from trimtab.measure.intervals import Interval, Measure, PairedDifference
 from trimtab.run import readings
+from trimtab.run.checking import Scored
 from trimtab.settings import DriftSettings
 
 
@@ -54,7 +55,7 @@ def _drift(psi: float) -> Any:
     ("psi", "lost", "ending"),
     [
         (0.5, 0.0, "By mae no loss can be shown."),
-        (0.5, 0.5, "Both moved, which does not make the one the cause of the other; the decision weighs them."),
+        (0.5, 0.5, "Both moved, which does not make the one the cause of the other."),
         (0.0, 0.5, "what changed is how the outcome follows from them (concept drift)."),
         (0.0, 0.0, "Neither gives a reason to act."),
     ],
@@ -77,6 +78,9 @@ def test_drift_without_labels_is_not_called_harmless() -> None:
     session: Any = SimpleNamespace(
         params=SimpleNamespace(drift=DriftSettings(), task="regression", promotion=promotion)
     )
-    scored: Any = SimpleNamespace(performance=None, baseline=None, rows=10)
+    scored = Scored(
+        drift=None, label_drift=None, performance=None, baseline=None, rows=10, labelled=0, source="", values={},
+        profile=None, reference=None,
+    )
     told = readings.of_drift(session, _drift(0.5), scored)
     assert told.endswith("Whether the drift does any harm is not known yet.")

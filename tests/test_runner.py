@@ -175,6 +175,21 @@ def test_failing_notebook_fails_the_run_and_is_saved_marked_and_linked(
     assert _lease_is_free(served)
 
 
+def test_secret_that_a_notebook_prints_and_raises_is_written_nowhere(
+    served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _instead(monkeypatch, tmp_path / "books", "tells")
+    outcome = _run(served)
+    assert outcome.exit_code == 4
+    assert "the word is ${WORD}" in str(outcome.error)
+    files = [path for path in Path(outcome.result["run_dir"]).rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".ipynb", ".html", ".json"}
+    for path in files:
+        assert SECRET not in path.read_text(), path
+    (step,) = _manifest(outcome)["steps"]
+    assert "the word is ${WORD}" in step["error"]
+
+
 def test_notebook_without_parameters_cell_is_refused_before_anything_starts(
     served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -248,3 +249,19 @@ def test_reasons_and_causes_come_from_the_most_serious_first_and_once() -> None:
     assert found.reasons == ("It is high.", "It is low.")
     assert found.root_causes == ("y", "x")
     assert 0 <= found.confidence <= 1
+
+
+def test_outliers_are_corrected_for_the_number_of_columns() -> None:
+    """Of fifty columns one has p = 0.004: by itself that is news, among fifty it is what one expects."""
+    one = drift(x=(500, 500)).columns[0]
+    columns = [replace(one, name=f"c{i}", kind="numeric", outliers=0.0, outliers_p=1.0) for i in range(49)]
+    odd = replace(one, name="odd", kind="numeric", outliers=0.2, outliers_p=0.004)
+    assert signals.outliers(Drift((odd,), 2000, 1000)).significant
+    assert not signals.outliers(Drift((odd, *columns), 2000, 1000)).significant
+
+
+@pytest.mark.parametrize(("counts", "significant"), [((520, 480), False), ((600, 400), True)])
+def test_class_balance_is_news_only_where_chance_does_not_explain_it(
+    counts: tuple[int, int], significant: bool
+) -> None:
+    assert signals.class_balance(drift(label=counts), DriftSettings()).significant == significant

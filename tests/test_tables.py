@@ -19,13 +19,14 @@ from trimtab import cells, tables
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Check, Guard
 from trimtab.decide.promotion import Row, Verdict
-from trimtab.decide.signals import Signal
+from trimtab.decide.signals import SIGNALS, Signal
 from trimtab.measure.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.drift import Drift, compare
 from trimtab.measure.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.performance import Evaluation, Performance
 from trimtab.measure.profile import ColumnProfile, Profile
 from trimtab.records import Column, Contract
+from trimtab.run.checking import Scored
 from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
 from trimtab.settings import DriftSettings
 from trimtab.windows import Window
@@ -60,6 +61,13 @@ def _interval(value: float, width: float = 0.02) -> Interval:
 def _performance(value: float = 0.7, width: float = 0.02) -> Performance:
     found = [Measure("roc_auc"), Measure("log_loss"), Measure("recall", NASTY), Measure("accuracy", segment=NASTY)]
     return Performance(1234, {m: _interval(value, width) for m in found}, dict.fromkeys(found, 1234))
+
+
+def _scored(performance: Performance | None) -> Scored:
+    return Scored(
+        drift=None, label_drift=None, performance=performance, baseline=None, rows=0, labelled=0, source=NASTY,
+        values={}, profile=None, reference=None,
+    )
 
 
 def _profiles() -> tuple[Profile, Profile]:
@@ -124,10 +132,13 @@ TABLES: dict[str, Callable[[], Any]] = {
     "drift": lambda: tables.drift(compare(*_profiles())),
     "drift of nothing": lambda: tables.drift(Drift((), 0, 0)),
     "performance": lambda: tables.performance(_performance(), _performance(0.8)),
-    "no performance": lambda: tables.performance(None, _performance()),
+    "realised": lambda: tables.realised(_scored(_performance())),
+    "nothing realised": lambda: tables.realised(_scored(None)),
+    "nothing realised by group": lambda: tables.realised_by_group(_scored(None)),
+    "outputs of nothing new": lambda: tables.outputs(_scored(None), DriftSettings()),
     "undefined performance": lambda: tables.performance(_performance(NAN), _performance(NAN)),
     "groups": lambda: tables.groups(_performance(), _performance()),
-    "no groups": lambda: tables.groups(None),
+    "no groups": lambda: tables.groups(Performance(10, {}, {})),
     "signals": lambda: tables.signals([_signal("feature_drift", NAN, "none"), _signal(NASTY, 1.0, "high")]),
     "no signals": lambda: tables.signals([]),
     "decision": lambda: tables.decision(Decision(True, "high", 0.5, (NASTY,), (NASTY,) * 20)),
@@ -142,7 +153,6 @@ TABLES: dict[str, Callable[[], Any]] = {
     "profile of nothing": lambda: tables.profile(Profile({}, 0)),
     "profile of empty columns": lambda: tables.profile(Profile({"x": ColumnProfile(freeze_numeric([]), (0,))}, 0)),
     "outputs": lambda: tables.outputs(SimpleNamespace(drift=compare(*_profiles())), DriftSettings()),  # type: ignore[arg-type]
-    "unknown outputs": lambda: tables.outputs(SimpleNamespace(drift=None), DriftSettings()),  # type: ignore[arg-type]
     "classes": lambda: tables.classes(_session(values=[NASTY, "a", "a"]), _window()),
     "classes of nothing": lambda: tables.classes(_session(), _window()),
     "spread": lambda: tables.classes(_session("regression", [1.0, 2.0]), _window()),
@@ -154,7 +164,7 @@ TABLES: dict[str, Callable[[], Any]] = {
     "comparison by group": lambda: tables.comparison_by_group(_contest()),
     "no comparison by group": lambda: tables.comparison_by_group(_contest(champion=False)),
     "version": lambda: tables.version(_session(), 7),
-    "proof": lambda: tables.proof(Proof(1, 2, 100, 0.1, 0.1, NAN, NAN)),
+    "proof": lambda: tables.proof(Proof(1, 2, 100, "current", 0.1, 0.1, NAN, NAN)),
     "facts": lambda: tables.facts({NASTY: NASTY}, NASTY),
     "sentence": lambda: tables.sentence(NASTY),
     "nothing at all": lambda: tables.table([], caption=NASTY),
@@ -173,7 +183,7 @@ def test_every_table_shows_text_as_text(name: str) -> None:
 
 def test_every_public_table_is_tried_above() -> None:
     public = {name for name, value in vars(tables).items() if callable(value) and value.__module__ == "trimtab.tables"}
-    needs_a_session = {"session"}    # the notebooks' own tests show it
+    needs_a_session = {"session", "with_unit"}    # the notebooks' own tests show the first; the second is no table
     tried = " ".join(TABLES)
     for name in public - needs_a_session:
         if not name.startswith("_"):
@@ -268,3 +278,7 @@ def test_values_are_written_so_that_a_person_can_read_them(write: Callable[[Any]
 def test_interval_without_bounds_is_a_dash() -> None:
     assert cells.span(NAN, 1.0) == "–"
     assert cells.span(0.1, 0.2) == "0.100\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}0.200"
+
+
+def test_each_signal_has_a_unit() -> None:
+    assert set(tables._UNITS) == set(SIGNALS)

@@ -296,7 +296,8 @@ def _explain(
     also = f"; it may also be {words}" if words and not first.words else ""
     more = len({one.keys for one in told if one.keys != first.keys[: len(one.keys)]})
     others = f" ({more} more after this)" if more else ""
-    where = [_origin(origins, first.keys, file), ".".join(first.keys)]
+    origin, key = _origin(origins, first.keys, file), ".".join(first.keys)
+    where = [origin] if origin.split(" ")[-1] == key else [origin, key]    # --set names the key already
     return ": ".join([part for part in where if part] + [first.what() + also + others])
 
 

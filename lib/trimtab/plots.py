@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 DARK, LIGHT, ALARM = "#1f3b57", "#b9c6d3", "#c8553d"
 _MOST_LEVELS = 10
-_LOSSES = (0.05, 0.10, 0.20)    # shares of the baseline at which realised losses change their severity
 _MOST_CRITERIA = 15
 
 
@@ -61,7 +61,7 @@ def distributions(
         before, after = reference.columns[name], current.columns[name]
         _shares(axes, before, after)
         psi = compare_column(name, before, after).excess
-        entitle(axes, short(name) + ("" if math.isnan(psi) else f": PSI {psi:.2f}"), size=10)
+        entitle(axes, short(name) + ("" if math.isnan(psi) else f": PSI beyond chance {psi:.2f}"), size=10)
         tidy(axes)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
@@ -72,7 +72,8 @@ def distributions(
 def most_moved(drift: Drift, reference: Profile, current: Profile, *, most: int = 4) -> Picture:
     """How did the most moved columns change?"""
     names = [column.name for column in drift.columns[:most]]
-    return distributions(reference, current, names, title=f"The {len(names)} columns that moved most")
+    title = f"The {len(names)} columns that moved most" + ("" if drift.drifted() else ", none of them far")
+    return distributions(reference, current, names, title=title)
 
 
 def performance(current: Performance, baseline: Performance | None = None, *, title: str = "") -> Picture:
@@ -113,22 +114,32 @@ def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
     """Does the model say something else than on its holdout?"""
     chosen = settings or DriftSettings()
     if scored.reference is None or scored.profile is None or scored.drift is None:
-        return empty("The outputs on the holdout are not known")
+        return empty(scored.incomparable)
     moved = [short(c.name) for c in scored.drift.drifted(alpha=chosen.alpha, psi=chosen.psi_warn)]
-    answer = f"What the model says has moved: {', '.join(moved)}" if moved else "The model says much the same as before"
+    most = max((c.excess for c in scored.drift.columns if not math.isnan(c.excess)), default=0.0)
+    answer = f"What the model says has moved: {', '.join(moved)}" if moved else (
+        f"What the model says has moved less than counts (PSI {most:.2f}, counted from {chosen.psi_warn:g})")
     return distributions(scored.reference, scored.profile, list(scored.reference.columns), title=answer)
 
 
 def realised(scored: Scored, metric: str = "") -> Picture:
     """Is the model as good as on its own holdout? The metric that speaks for it is named in the title."""
     if scored.performance is None:
-        return empty("No label of the current window is known yet")
+        return empty(scored.missing)
     title = _metric_answer(scored, metric) or f"Measured on {scored.performance.rows:,} records with known labels"
     return performance(scored.performance, scored.baseline, title=title)
 
 
-def matter(drift: Drift, scored: Scored, metric: str, settings: DriftSettings | None = None) -> Picture:
-    """Did the drift matter? The most moved inputs on the left, what became of the metric on the right."""
+def matter(
+    drift: Drift, scored: Scored, metric: str, settings: DriftSettings | None = None, losses: Sequence[float] = ()
+) -> Picture:
+    """Did the drift matter? The most moved inputs on the left, what became of the metric on the right.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        Shares of the baseline at which losses change their severity; drawn as lines.
+    """
     chosen = settings or DriftSettings()
     figure = Picture(figsize=(9, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
@@ -140,7 +151,8 @@ def matter(drift: Drift, scored: Scored, metric: str, settings: DriftSettings | 
     entitle(right, short(metric) + _less_is_better([metric]), size=10)
     if now is None or math.isnan(now.value):
         right.set_axis_off()
-        right.text(0.5, 0.5, "no label is known yet", ha="center", transform=right.transAxes)
+        told = scored.missing or f"{metric} cannot be computed"
+        right.text(0.5, 0.5, textwrap.fill(told, 36), ha="center", va="center", transform=right.transAxes)
     else:
         for row, (interval, color) in enumerate(((now, DARK), (before, "white"))):
             if interval is not None and not math.isnan(interval.value):
@@ -148,8 +160,10 @@ def matter(drift: Drift, scored: Scored, metric: str, settings: DriftSettings | 
                 right.text(interval.value, row + 0.17, f"{interval.value:.3f}", ha="center", va="bottom", fontsize=9)
         right.set_yticks([0, 1], ["now", "on its own\nholdout"])
         right.set_ylim(-0.6, 1.7)
-        right.set_xlim(*(_mark_losses(right, metric, now, before) or _span(metric, (now, before)) or right.get_xlim()))
-        right.set_xlabel("value, with its interval\ndotted: losses of 5, 10 and 20 %")
+        marked = _mark_losses(right, metric, now, before, losses)
+        right.set_xlim(*(marked or _span(metric, (now, before)) or right.get_xlim()))
+        dotted = f"\ndotted: losses of {', '.join(f'{100 * loss:g}' for loss in losses)} %" if losses else ""
+        right.set_xlabel(f"value, with its interval{dotted}")
     answers = _drift_answer(drift, chosen, "input"), _metric_answer(scored, metric)
     figure.suptitle(safe("; ".join(filter(None, answers))), x=0.01, ha="left", fontsize=12)
     return figure
@@ -280,14 +294,16 @@ def _span(name: str, intervals: Sequence[Any]) -> tuple[float, float] | None:
     return (low, high) if low < high else None
 
 
-def _mark_losses(axes: Axes, name: str, now: Interval, before: Interval | None) -> tuple[float, float] | None:
-    """Draw where losses would be called medium, high and critical; the range that shows it, None without a baseline."""
+def _mark_losses(
+    axes: Axes, name: str, now: Interval, before: Interval | None, losses: Sequence[float]
+) -> tuple[float, float] | None:
+    """Draw where losses would change their severity; the range that shows it, None without a baseline."""
     if before is None or not math.isfinite(before.value) or before.value == 0 or name not in METRICS:
         return None
     worse = -1.0 if METRICS[name].greater_is_better else 1.0
-    lines = [before.value + worse * share * abs(before.value) for share in _LOSSES]
-    for at, width in zip(lines, (0.6, 1.0, 1.4), strict=True):
-        axes.axvline(at, color=ALARM, linestyle=":", linewidth=width, zorder=0)
+    lines = [before.value + worse * share * abs(before.value) for share in losses]
+    for place, at in enumerate(lines):
+        axes.axvline(at, color=ALARM, linestyle=":", linewidth=0.6 + 0.4 * place, zorder=0)
     seen = [v for i in (now, before) for v in (i.value, i.low, i.high) if math.isfinite(v)]
     reach = 0.05 * abs(before.value)
     return min([*lines, *seen]) - reach, max([*lines, *seen]) + reach

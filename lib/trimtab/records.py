@@ -50,13 +50,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """What a contract check saw of the whole table as of a time."""
+    """What a contract check saw of the whole table as of a time.
+
+    Attributes
+    ----------
+    timeless : int
+        Records of the source that have no time, and so could be seen at none.
+    """
 
     rows: int
     first: datetime
     last: datetime
     labelled: int
     columns: tuple[Column, ...]
+    timeless: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,8 @@ class Records:
     def training(self, spec: WindowSpec, holdout: float) -> tuple[Window, Window]:
         """Split the labelled training window by time: the oldest records to learn from, the newest `holdout` share.
 
-        Records of the same moment stay together, so that no record of the holdout is older than one trained on.
+        Records of the same moment stay together, so that no record of the holdout is older than one trained on. The
+        holdout ends where labels can be known: what lies beyond is nothing that a model was made from.
 
         Raises
         ------
@@ -175,6 +183,7 @@ class Records:
             When there are no labels, or too few distinct times to split.
         """
         start, end = self._bounds(spec, labelled=True)
+        end = min(end, self.as_of - self.data.label_delay)
         both = self.between("training window", start, end, labelled=True)
         if not both.rows:
             raise DataError(
@@ -254,7 +263,9 @@ class Records:
             for i, name in enumerate(table.columns)
         )
         labelled = next((seen["rows"] - c.nulls for c in columns if c.name == data.label), 0)
-        return Contract(seen["rows"], self._span["first"], self._span["last"], labelled, columns)
+        lost = self._table.filter(self._table[data.time].isnull())
+        timeless = self.row(lost.aggregate(n=lost.count()))["n"]
+        return Contract(seen["rows"], self._span["first"], self._span["last"], labelled, columns, timeless)
 
     def check(self) -> Contract:
         """Check what no run can go on without, and return the contract.
@@ -262,7 +273,7 @@ class Records:
         Raises
         ------
         DataError
-            For infinite values in a numeric column and for duplicate ids.
+            For infinite values in a numeric column, and for ids that are missing or occur twice.
         """
         contract = self.contract()
         for column in contract.columns:
@@ -270,6 +281,9 @@ class Records:
                 told = f"column {column.name!r} ({column.role}) holds {column.infinite} infinite values"
                 raise DataError(f"{self.source}: {told}")
         if self.data.id:
+            nameless = next(c.nulls for c in contract.columns if c.name == self.data.id)
+            if nameless:
+                raise DataError(f"{self.source}: column {self.data.id!r} (id) is null in {nameless:,} records")
             key = self.visible[self.data.id]
             counts = self.visible.group_by(key).aggregate(n=self.visible.count())
             twice = self.arrow(counts.filter(counts.n > 1).order_by(self.data.id).limit(1)).to_pylist()

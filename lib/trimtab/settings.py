@@ -272,7 +272,7 @@ class Criterion(Section):
 class Promotion(Section):
     """The gate that a challenger must pass."""
 
-    confidence: Share = 0.95
+    confidence: Annotated[float, Field(gt=0, le=0.995)] = 0.95    # 500 bootstrap replicates say no more
     criteria: tuple[Criterion, ...] = ()
 
 

@@ -27,6 +27,7 @@ _READERS = {
     ".parquet": "read_parquet", ".pq": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv",
     ".json": "read_json", ".jsonl": "read_json", ".ndjson": "read_json",
 }
+_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 _WHOLE = r"^\s*[+-]?[0-9]{1,18}\s*$"
 _COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
 
@@ -189,7 +190,7 @@ def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], 
             typed[name] = table[name].cast("float64")
     found = table.select(*data.columns).mutate(**typed)
     _check_times(data, table, found, source, run)
-    _check_types(data, found, source)
+    _check_types(data, found, source, run)
     return found
 
 
@@ -203,7 +204,7 @@ def _check_names(data: Data, table: ir.Table, source: str) -> None:
             raise DataError(f"{source}: there is no column {name!r} ({role(data, name)}); {hint}")
 
 
-def _check_types(data: Data, table: ir.Table, source: str) -> None:
+def _check_types(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], pa.Table]) -> None:
     """Every column is of a type that fits its role."""
     schema = table.schema()
 
@@ -226,7 +227,14 @@ def _check_types(data: Data, table: ir.Table, source: str) -> None:
         for name in names:
             if name is not None and (schema[name].is_unknown() or not fits(schema[name])):
                 told = f"column {name!r} ({role(data, name)}) holds {_named(schema[name])}, not {what}"
-                raise DataError(f"{source}: {told}")
+                odd = table.filter(~table[name].re_search(_NUMBER)).select(name) if schema[name].is_string() else None
+                raise DataError(f"{source}: {told}{_such_as(odd, run)}")
+
+
+def _such_as(rows: ir.Table | None, run: Callable[[ir.Table], pa.Table]) -> str:
+    """The first value of a column that stands in the way, to be seen in a sentence."""
+    found = run(rows.limit(1)).to_pylist() if rows is not None else []
+    return f", such as {next(iter(found[0].values()))!r}" if found else ""
 
 
 def _times(data: Data) -> list[str]:
@@ -271,7 +279,9 @@ def _check_times(
     if not seen["rows"]:
         raise DataError(f"{source}: the table is empty")
     if not seen["known0"]:
-        raise DataError(f"{source}: column {data.time!r} (data.time) holds no time that can be read")
+        text = table[data.time].type().is_string()
+        such = _such_as(table.select(data.time).filter(table[data.time].notnull()) if text else None, run)
+        raise DataError(f"{source}: column {data.time!r} (data.time) holds no time that can be read{such}")
     for i, name in enumerate(_times(data)):
         if seen[f"known{i}"] < seen["rows"] and table[name].type().is_string():
             wrong = table[name].notnull() & _as_timestamp(data, table, name, source).isnull()

@@ -75,6 +75,8 @@ def contract(seen: Contract) -> Styler:
     caption = f"{seen.rows:,} records from {seen.first:%Y-%m-%d %H:%M} to {seen.last:%Y-%m-%d %H:%M}"
     if seen.labelled:
         caption += f", {seen.labelled:,} with a known label ({seen.labelled / seen.rows:.1%})"
+    if seen.timeless:
+        caption += f"; {seen.timeless:,} more have no time, so they are left out everywhere"
     return table(rows, caption=caption, formats={"missing": percent, "distinct": count})
 
 
@@ -102,11 +104,21 @@ def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
     return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("KS", "missing", "note"))
 
 
-def performance(result: Performance | None, baseline: Performance | None = None) -> Styler:
+def realised(scored: Scored) -> Styler:
+    """Realised metrics beside those of the champion's holdout, or why there are none."""
+    return performance(scored.performance, scored.baseline) if scored.performance else sentence(scored.missing)
+
+
+def realised_by_group(scored: Scored) -> Styler:
+    """The same per class and per segment."""
+    return groups(scored.performance, scored.baseline) if scored.performance else sentence(scored.missing)
+
+
+def performance(result: Performance, baseline: Performance | None = None) -> Styler:
     """Metrics over all records with their intervals, beside the baseline where there is one."""
-    measured = {m: i for m, i in result.values.items() if m.label is None and m.segment is None} if result else {}
-    if result is None or not measured:
-        return sentence("No label of this window is known yet, so nothing can be said about performance.")
+    measured = {m: i for m, i in result.values.items() if m.label is None and m.segment is None}
+    if not measured:
+        return sentence("No metric can be computed.")
     rows = []
     for measure, interval in measured.items():
         before = baseline.values.get(measure) if baseline else None
@@ -127,13 +139,12 @@ def performance(result: Performance | None, baseline: Performance | None = None)
     )
 
 
-def groups(result: Performance | None, baseline: Performance | None = None) -> Styler:
+def groups(result: Performance, baseline: Performance | None = None) -> Styler:
     """The same metrics per class and per segment, one line each; in brackets the baseline."""
     found: dict[str, dict[str, Any]] = {}
-    for measure, interval in result.values.items() if result else ():
-        if measure.label is None and measure.segment is None:
+    for measure, interval in result.values.items():
+        if (measure.label is None) == (measure.segment is None):
             continue
-        assert result is not None, "there is something in it"
         row = found.setdefault(group_name(measure), {"group": group_name(measure), "records": result.support[measure]})
         before = baseline.values.get(measure) if baseline else None
         row[measure.metric] = number(interval.value) + (f" ({number(before.value)})" if before else "")
@@ -160,8 +171,8 @@ def signals(found: Sequence[Signal]) -> Styler:
     """All signals of a check, the most serious first."""
     rows = [
         {
-            "signal": s.name, "severity": s.severity, "value": _with_unit(s.name, s.value),
-            "threshold": _with_unit(s.name, s.threshold), "p": s.p_value, "in words": s.message,
+            "signal": s.name, "severity": s.severity, "value": with_unit(s.name, s.value),
+            "threshold": with_unit(s.name, s.threshold), "p": s.p_value, "in words": s.message,
         }
         for s in sorted(found, key=lambda s: -rank(s.severity))
     ]
@@ -172,7 +183,8 @@ def signals(found: Sequence[Signal]) -> Styler:
     )
 
 
-def _with_unit(name: str, value: float) -> str:
+def with_unit(name: str, value: float) -> str:
+    """A signal's value as reports write it."""
     return "–" if nothing(value) else _UNITS.get(name, number)(value)
 
 
@@ -197,20 +209,21 @@ def verdict(given: Verdict) -> Styler:
     """The criteria table: what was required, what was measured, and how sure that is; what was missed comes first."""
     rows = [
         {
-            "finding": r.finding, "required": r.criterion, "for": r.group, "records": r.support, "champion": r.champion,
-            "challenger": r.challenger, "measured": r.difference, "interval": span(r.low, r.high),
-            "must clear": r.bound, "note": r.note,
+            "finding": r.finding, "required": r.criterion, "for": r.group, "records that count": r.support,
+            "champion": r.champion, "challenger": r.challenger, "measured": r.difference,
+            "interval": span(r.low, r.high), "must clear": r.bound, "note": r.note,
         }
         for r in sorted(given.rows, key=lambda r: r.passed)
     ] or [{"required": "no criteria are set"}]
     missed = sum(not r.passed for r in given.rows)
     words = f"{missed} of {len(given.rows)} criteria missed" if missed else " ".join(given.reasons)
-    formats = {**dict.fromkeys(("champion", "challenger", "measured", "must clear"), number), "records": count}
+    formats: dict[str, Format] = dict.fromkeys(("champion", "challenger", "measured", "must clear"), number)
+    formats["records that count"] = count
     caption, marks = f"Verdict: {given.outcome}. {words}", {"finding": _FINDINGS}
     return table(rows, caption=caption, formats=formats, marks=marks, optional=("champion", "note"), longest=80)
 
 
-def changes(rows: Sequence[Mapping[str, Any]]) -> Styler:
+def changes(rows: Sequence[Mapping[str, Any]], caption: str = "What served when") -> Styler:
     """What served when, who changed it and why."""
     shown = [
         {
@@ -221,7 +234,7 @@ def changes(rows: Sequence[Mapping[str, Any]]) -> Styler:
         for row in rows
     ]
     return table(
-        shown or [{"": "nothing has served yet"}], caption="What served when",
+        shown or [{"": "nothing has served yet"}], caption=caption,
         formats={"as of": moment, "recorded": moment, "from": count, "to": count},
         marks={"state": {"intent": "warn", "undone": "warn"}},
     )
@@ -239,7 +252,7 @@ def session(opened: Session) -> Styler:
         "records": params.data.table,
         "task": params.task,
         "champion": _version(opened.serving),
-        "reference window": "what the champion learned from" if reference == "training" else describe(reference),
+        "reference window": "what the champion was made from" if reference == "training" else describe(reference),
         "current window": describe(params.windows.current),
         "training window": f"{describe(params.windows.training)}, the newest {params.windows.holdout:.0%} held out",
         "overrides": ", ".join(map(str, opened.overrides)) or "none",
@@ -264,7 +277,8 @@ def profile(seen: Profile) -> Styler:
     for name, column in seen.columns.items():
         bins = column.bins
         if isinstance(bins, NumericBins):
-            kind, told = "numeric", span(bins.minimum, bins.maximum)
+            ends = bins.minimum, bins.maximum
+            kind, told = "numeric", span(*ends, count if all(map(_whole, ends)) else number)
         else:
             kind, told = "categorical", f"{len(bins.levels)} levels: {listed(bins.levels)}"
         rows.append({
@@ -274,10 +288,14 @@ def profile(seen: Profile) -> Styler:
     return table(rows, caption=f"Reference profile of {seen.rows:,} records", formats={"missing": percent})
 
 
+def _whole(value: float) -> bool:
+    return math.isfinite(value) and value == round(value)
+
+
 def outputs(scored: Scored, settings: DriftSettings) -> Styler:
     """What the model says now against what it said on its holdout."""
     if scored.drift is None:
-        return sentence("The champion's outputs on its own holdout are not known, so they cannot be compared.")
+        return sentence(scored.incomparable)
     return drift(scored.drift, settings)
 
 
@@ -386,7 +404,7 @@ def proof(made: Proof) -> Styler:
     """Evidence that a version can serve."""
     told = {
         "file": "as registered, only reviewed types", "loads": f"in {made.load_seconds:.2f} s",
-        "predicts": f"{made.rows:,} recent records in {made.predict_seconds:.2f} s",
+        "predicts": f"{made.rows:,} records of the {made.window} window in {made.predict_seconds:.2f} s",
         "mean score": number(made.mean_score), "agreement with the champion (1: the same)": number(made.agreement),
     }
     return facts({name: text for name, text in told.items() if text != "–"}, f"Version {made.version} can serve")

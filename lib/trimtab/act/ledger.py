@@ -77,9 +77,10 @@ class Ledger:
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         try:
             with self.engine.connect() as connection:
-                return [dict(row) for row in connection.execute(query).mappings()]
+                found = [dict(row) for row in connection.execute(query).mappings()]
         except SQLAlchemyError as error:
             raise StateError(f"store.ledger: cannot be read: {reason(error)}") from error
+        return [row | {"tenant": row["tenant"] or None} if "tenant" in row else row for row in found]
 
     def _select(self, table: sa.Table) -> sa.Select[Any]:
         return sa.select(table).where(*self._is_mine(table))
@@ -192,7 +193,7 @@ class Ledger:
 
     def signals(self, limit: int = 100) -> list[dict[str, Any]]:
         """The newest signals, newest first."""
-        order = (tables.signals.c.as_of.desc(), tables.signals.c.id)
+        order = (tables.signals.c.recorded_at.desc(), tables.signals.c.id)
         return self._rows(self._select(tables.signals).order_by(*order).limit(limit))
 
     def decision(self, run_id: str | None = None) -> Decision | None:

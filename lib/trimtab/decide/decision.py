@@ -22,7 +22,7 @@ class Decision:
     severity : str
         Of the most serious signal.
     confidence : float
-        In [0, 1]. When retraining is asked for: one minus the smallest adjusted p-value among the signals that ask for
+        In [0, 1]. When retraining is asked for: one minus the smallest p-value among the signals that ask for
         it (1 where a signal needs no test). Otherwise: the share of signals that could be measured at all.
     reasons : tuple of str
         One sentence per signal that is graded above none, most serious first.

@@ -25,10 +25,8 @@ class Guard:
 
     Attributes
     ----------
-    allowed : bool
-        True when every check passed.
-    blocked_by : tuple of str
-        Names of those that did not.
+    checks : tuple of Check
+        In the order of the settings.
     """
 
     checks: tuple[Check, ...]
@@ -51,6 +49,7 @@ def check(
     training_records: int,
     as_of: datetime,
     last_retrain: datetime | None,
+    repeated: bool = False,
 ) -> Guard:
     """Check every safeguard.
 
@@ -66,6 +65,8 @@ def check(
         The time of the run.
     last_retrain : datetime or None
         The `as_of` of the newest attempt before this run; None when there was none.
+    repeated : bool
+        Whether the champion was made from the very same records in the very same way.
 
     Examples
     --------
@@ -87,6 +88,11 @@ def check(
             f"{training_records:,} labelled records to learn from, at least {settings.min_records:,} are asked for",
         ),
         _cooldown(settings, as_of, last_retrain),
+        Check(
+            "something_new", not repeated,
+            "the champion was made from these very records in this very way" if repeated else
+            "the records to learn from, or the way to do it, are not those of the champion",
+        ),
     ))
 
 

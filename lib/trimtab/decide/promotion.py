@@ -241,7 +241,7 @@ def _sentence(row: Row) -> str:
     if row.finding == "not evaluable":
         return f"{row.criterion}{where}: cannot be evaluated ({row.note})."
     verb = "missed" if row.finding == "failed" else "not certain"
-    return f"{row.criterion}{where}: {verb}, measured {_measured(row)} on {row.support:,} records."
+    return f"{row.criterion}{where}: {verb}, measured {_measured(row)} on {row.support:,} records that count."
 
 
 def _measured(row: Row) -> str:

@@ -152,10 +152,11 @@ def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
     """The shift of the labels themselves."""
     column = drift.columns[0]
     significant = column.q_value <= settings.alpha
-    words = "differ from" if significant and column.excess >= settings.psi_warn else "are close to"
+    size = f"PSI {column.excess:.2f}"
+    size += "" if significant and column.excess >= settings.psi_warn else ", less than counts"
     return Measurement(
         "class_balance", column.excess, significant=significant, p_value=column.q_value, columns=(column.name,),
-        message=f"The shares of the classes {words} those at training (PSI {column.excess:.2f}).",
+        message=f"The shares of the classes differ from those of the champion's holdout ({size}).",
     )
 
 

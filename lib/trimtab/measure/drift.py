@@ -11,7 +11,7 @@ import numpy as np
 from trimtab.measure import bins as binning
 from trimtab.measure import divergences
 from trimtab.measure.bins import CategoricalBins, NumericBins
-from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.profile import ColumnProfile, Counts, Profile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,7 @@ def compare_column(name: str, reference: ColumnProfile, current: ColumnProfile) 
     """Compare one column; `q_value` is left nan."""
     if not binning.same(reference.bins, current.bins):
         raise ValueError(f"column {name!r}: the profiles have different bins")
-    a, b = reference.coarse(), current.coarse()
+    a, b = _cells(reference, current)
     with_missing = np.append(a, reference.missing), np.append(b, current.missing)
     ks = ks_p = wasserstein = math.nan
     if isinstance(reference.bins, NumericBins):
@@ -175,6 +175,21 @@ def compare_column(name: str, reference: ColumnProfile, current: ColumnProfile) 
         note=_note(reference, current),
         outliers_p=_outliers_p(reference, current) if present else math.nan,
     )
+
+
+def _cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
+    """What PSI, JS and χ² are computed on: groups of bins; or levels, the rare ones counted as one with new ones.
+
+    A level that the reference happens to hold once stands for many that it happens not to hold: apart from each other
+    they would always differ, though nothing has moved. Rare is what either side expects fewer than five records of.
+    """
+    a, b = reference.coarse(), current.coarse()
+    n, m = a.sum(), b.sum()
+    if isinstance(reference.bins, NumericBins) or not (n and m):
+        return a, b
+    rare = (a + b) * min(n, m) / (n + m) < divergences.SMALLEST_EXPECTED
+    rare[-1] = True    # the levels that the reference never had
+    return np.append(a[~rare], a[rare].sum()), np.append(b[~rare], b[rare].sum())
 
 
 def _missing_p(reference: ColumnProfile, current: ColumnProfile) -> float:

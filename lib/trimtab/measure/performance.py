@@ -21,6 +21,7 @@ OVERALL: Mapping[str, tuple[str, ...]] = {
     "regression": ("mae", "rmse", "r2"),
 }
 PER_CLASS = ("precision", "recall", "f1")
+_MEANS = {"balanced_accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc"}    # over classes, if none is positive
 _OF_POSITIVES = {"recall", "f1", "pr_auc", "precision_at_recall_80"}
 
 
@@ -212,8 +213,9 @@ def _support(
 ) -> dict[Measure, int]:
     """Records that each measure rests on, within its segment.
 
-    Of a class those that are in it by outcome; where one class is positive those that are (for precision, are called)
-    positive, and for a ranking the rarer of the two.
+    Of a class those that are in it by outcome, and for precision not more than are called so; where one class is
+    positive those that are (for precision, are called) positive, and for a ranking the rarer of the two. A mean over
+    classes rests on no more than its rarest class.
     """
     masks = {None: np.ones(len(outputs), dtype=bool)} | dict(segments or {})
     codes = {label: code for code, label in enumerate(outputs.labels)}
@@ -221,9 +223,12 @@ def _support(
     def _count(one: Measure) -> int:
         chosen = masks[one.segment]
         if one.label is not None:
-            return int((chosen & (outputs.actual == codes[one.label])).sum())
+            members, called = (int((chosen & (who == codes[one.label])).sum())
+                               for who in (outputs.actual, outputs.predicted))
+            return min(members, called) if one.metric == "precision" else members
         if outputs.positive is None:
-            return int(chosen.sum())
+            sizes = np.bincount(outputs.actual[chosen]) if outputs.labels and one.metric in _MEANS else np.zeros(0)
+            return int(sizes[sizes > 0].min()) if sizes.any() else int(chosen.sum())
         if one.metric == "precision":
             return int((chosen & (outputs.predicted == outputs.positive)).sum())
         positives = int((chosen & (outputs.actual == outputs.positive)).sum())

@@ -52,8 +52,8 @@ class Scored:
         Where the predictions come from: the log, or the champion scoring the window now.
     values : dict
         Scores and predictions themselves, for figures.
-    reference : Profile or None
-        Profile of the outputs on the holdout, for figures.
+    profile, reference : Profile or None
+        Profiles of the outputs in the window and on the holdout, for figures.
     """
 
     drift: Drift | None
@@ -66,6 +66,24 @@ class Scored:
     values: dict[str, np.ndarray[Any, Any]]
     profile: Profile | None
     reference: Profile | None
+
+    @property
+    def missing(self) -> str:
+        """Why there is no realised performance, in a sentence; empty where there is."""
+        if self.performance is not None:
+            return ""
+        if not self.rows:
+            return "No record is newer than what the champion was made from, so its performance is not news."
+        return "No label of the current window is known yet, so realised performance cannot be computed."
+
+    @property
+    def incomparable(self) -> str:
+        """Why the outputs are compared with nothing, in a sentence; empty where they are."""
+        if self.drift is not None:
+            return ""
+        if not self.rows:
+            return "No record is newer than what the champion was made from, so there are no new outputs to compare."
+        return "The champion's outputs on its own holdout are not known, so they cannot be compared."
 
 
 def primary_metric(params: Params) -> str:
@@ -222,10 +240,7 @@ def performance_drop(session: Session, scored: Scored) -> Measurement:
     """Realised performance against the baseline; nan where either is not known."""
     metric = primary_metric(session.params)
     if scored.performance is None:
-        missing = "No label of the current window is known yet, so realised performance cannot be computed."
-        if not scored.rows:
-            missing = "No record is newer than what the champion was made from, so its performance is not news."
-        return Measurement("performance_drop", float("nan"), missing)
+        return Measurement("performance_drop", float("nan"), scored.missing)
     before, after = (p.values.get(Measure(metric)) if p else None for p in (scored.baseline, scored.performance))
     if before is None or after is None:
         return Measurement("performance_drop", float("nan"), f"{metric} is not known for both windows.")
@@ -251,6 +266,12 @@ def _completeness(session: Session, window: Window) -> list[Measurement]:
     return [rules.label_completeness(due.rows, due.labelled)]
 
 
+def loss_thresholds(session: Session) -> tuple[float, ...]:
+    """Shares of the baseline from which on a realised loss is graded, in ascending order."""
+    rule_book = rules.triggers_for(session.params.drift, session.params.triggers)
+    return tuple(sorted({t.at_least for t in rule_book if t.signal == "performance_drop" and t.at_least > 0}))
+
+
 def guard(session: Session, decision: Decision) -> Guard:
     """Whether retraining may start now, with the evidence for each safeguard."""
     training, _ = session.training_windows()
@@ -260,7 +281,21 @@ def guard(session: Session, decision: Decision) -> Guard:
         training_records=training.rows,
         as_of=session.as_of,
         last_retrain=session.ledger.last_retrain(session.run_id, session.as_of),
+        repeated=_repeated(session, training),
     )
+
+
+_HOW = ("task", "data", "estimator")    # sections of a params file that a model follows from
+
+
+def _repeated(session: Session, training: Window) -> bool:
+    """Whether a challenger would learn what the champion has learned, in the same way."""
+    known = session.champion.lineage
+    if not known:
+        return False
+    same = [known["trained_from"], known["trained_until"], known["train_records"]] == plain(
+        [training.start, training.end, training.rows])
+    return same and all(known["params"].get(name) == session.loaded.public.get(name) for name in _HOW)
 
 
 def record(session: Session, found: list[Signal], decision: Decision, allowed: Guard) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from multiprocessing import util
 from pathlib import Path
@@ -27,6 +29,7 @@ app = typer.Typer(
 ParamsOption = Annotated[Path, typer.Option("--params", "-p", help="The params file.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 DEFAULT = Path("params/demo.yaml")
+_TYPED_WRONGLY: Any = typer.BadParameter.__base__    # click's usage error, for which typer has no name of its own
 _PLAIN_WIDTH = 180    # of a table that goes to a file or a pipe
 
 
@@ -102,10 +105,10 @@ def data(name: Annotated[str, typer.Argument(help="The data set: flights.")]) ->
 @app.command()
 def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 50) -> None:
     """What served when, who changed it and why; and the newest runs."""
-    ledger, _ = _state(params)
-    changes, runs = ledger.changes()[-limit:], ledger.runs(limit)
+    with _state(params) as (ledger, _):
+        changes, runs, events = ledger.changes()[-limit:], ledger.runs(limit), ledger.retrain_events(limit)
     if as_json:
-        print(json.dumps(plain({"changes": changes, "runs": runs, "retrain_events": ledger.retrain_events(limit)})))
+        print(json.dumps(plain({"changes": changes, "runs": runs, "retrain_events": events})))
         return
     _table("Champion", changes, ("created_at", "as_of", "kind", "from_version", "to_version", "state", "by", "why"))
     _table("Runs", runs, ("started_at", "run_id", "pipeline", "as_of", "status", "error"))
@@ -114,15 +117,15 @@ def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 
 @app.command()
 def models(params: ParamsOption = DEFAULT, as_json: Json = False) -> None:
     """The registered versions, and which one is the champion."""
-    ledger, registry = _state(params)
     rows = []
-    for version in registry.versions():
-        known = ledger.version(version.version) or {}
+    with _state(params) as (ledger, registry):
+        found = [(version, ledger.version(version.version) or {}) for version in registry.versions()]
+    for version, known in found:
         lineage = known.get("lineage") or {}
         rows.append({
             "version": version.version, "champion": version.champion, "as_of": known.get("as_of"),
             "class": lineage.get("class"), "train_records": lineage.get("train_records"),
-            "trained_from": lineage.get("trained_from"), "trained_until": lineage.get("trained_until"),
+            "trained_from": _time(lineage.get("trained_from")), "trained_until": _time(lineage.get("trained_until")),
             "run_id": known.get("run_id"), "sha256": known.get("sha256"), "source": version.source,
         })
     if as_json:
@@ -134,27 +137,42 @@ def models(params: ParamsOption = DEFAULT, as_json: Json = False) -> None:
 @app.command()
 def signals(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 50) -> None:
     """The newest signals."""
-    ledger, _ = _state(params)
-    rows = ledger.signals(limit)
+    with _state(params) as (ledger, _):
+        rows = ledger.signals(limit)
     if as_json:
         print(json.dumps(plain({"signals": rows})))
         return
-    _table("Signals", rows, ("as_of", "name", "severity", "value", "threshold", "message"))
+    from trimtab.tables import with_unit
+
+    written = [row | {key: with_unit(row["name"], row[key]) for key in ("value", "threshold")} for row in rows]
+    _table("Signals", written, ("as_of", "name", "severity", "value", "threshold", "message"))
 
 
 def main() -> None:
     """Every error that Trimtab raises on purpose is one sentence and its exit code."""
     try:
-        app()
-        code = 0
+        code = app(standalone_mode=False) or 0
     except TrimtabError as error:
         _say(str(error))
         code = error.exit_code
+    except _TYPED_WRONGLY as error:
+        code = UsageError.exit_code
+        _explain(error, sys.argv[1:])
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 0
-        if code == UsageError.exit_code and {"run", "--json"} <= set(sys.argv):
-            _print_refusal(None, UsageError("the command was typed wrongly"))
     _leave(code)
+
+
+def _explain(error: Any, words: list[str]) -> None:
+    """What is wrong with what was typed, as every other error is told; help where nothing was typed."""
+    told = error.format_message()
+    if "\n" in told:
+        print(told, file=sys.stderr)
+    else:
+        _say(f"{told.rstrip('.')} (see trimtab --help)")
+    if words[:1] == ["run"] and "--json" in words:
+        named = next((word for word in words[1:] if not word.startswith("-")), None)
+        _print_refusal(named, UsageError(told))
 
 
 def _leave(code: int) -> NoReturn:
@@ -172,13 +190,17 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _state(params: Path) -> tuple[Any, Any]:
-    """Ledger and registry of a params file."""
+@contextmanager
+def _state(params: Path) -> Iterator[tuple[Any, Any]]:
+    """Ledger and registry of a params file, to read from."""
     from trimtab import params as params_module
+    from trimtab.run import homes
     from trimtab.run.session import Session
 
     session = Session(params_module.load(params))
-    return session.ledger, session.registry
+    with homes.readable(session.home) as session.home:
+        yield session.ledger, session.registry
+        session.close()
 
 
 def _tell(result: dict[str, Any], report: Path | None) -> None:
@@ -215,6 +237,10 @@ def _table(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -> No
     for row in rows:
         shown.add_row(*[escape(_cell(row.get(name))) for name in names])
     Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(shown)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _cell(value: Any) -> str:

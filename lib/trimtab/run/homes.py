@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trimtab.errors import StateError
@@ -31,6 +35,23 @@ def absolute_url(url: str, home: Path) -> str:
     if not url.startswith(prefix) or url.startswith(prefix + "/"):
         return url
     return f"{prefix}{home / url.removeprefix(prefix)}"
+
+
+@contextmanager
+def readable(home: Path) -> Iterator[Path]:
+    """A home to read from: itself, or where it cannot be written (a snapshot, an auditor's copy) a copy of its state.
+
+    Databases make files beside themselves even when they are only read.
+    """
+    state = home / ".trimtab"
+    if os.access(state if state.exists() else home, os.W_OK):
+        yield home
+        return
+    with tempfile.TemporaryDirectory(prefix="trimtab-") as place:
+        (Path(place) / state.name).mkdir()
+        for database in state.glob("*.db*"):
+            shutil.copy(database, Path(place) / state.name)
+        yield Path(place)
 
 
 def prepare(home: Path) -> None:

@@ -51,7 +51,7 @@ class Challenger:
     seconds : float
         Of fitting.
     others : dict
-        The primary metric of every candidate on the holdout, by name.
+        The primary metric of every candidate on the records that chose among them, by name; empty for a single one.
     """
 
     version: int
@@ -101,7 +101,8 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
         session.ledger.close_retrain(session.run_id, session.loaded.redact(str(error)))
         raise
     best = _best(session, made)
-    event(retrain_successful=True, new_version=best.version, artifact_path=str(session.registry.fetch(best.version)))
+    source = str(session.registry.fetch(best.version))
+    event(retrain_successful=trigger is not None, new_version=best.version, artifact_path=source)
     return best
 
 
@@ -162,7 +163,7 @@ def _lineage(session: Session, trained: trainer.Trained, older: Window, newer: W
         "train_records": older.rows, "holdout_records": newer.rows,
         "fingerprint": session.records.fingerprint(older), "positive": session.settled_positive(older),
         "features": params.data.features, "params": session.loaded.public,
-        "run_id": session.run_id, "code": code_version(), "seconds": trained.seconds,
+        "run_id": session.run_id, "as_of": session.as_of, "code": code_version(), "seconds": trained.seconds,
     })
     return lineage
 

@@ -39,9 +39,13 @@ def drift(run: Steps) -> DriftScraps | None:
 
 
 def retrain(run: Steps) -> None:
-    """Drift analysis; then retrain, evaluate and promote, if the decision asks for it and the guardrails allow it."""
+    """Drift analysis; then retrain, evaluate and promote, if the decision asks for it and the guardrails allow it.
+
+    A first champion that was made on the way is enough for one run, and no safeguard has stopped anything then.
+    """
+    first = not run.has_champion()
     found = drift(run)
-    if found is None or not found.needs_retrain:
+    if found is None or not found.needs_retrain or first:
         return
     if not found.allowed:
         run.block()

@@ -53,7 +53,7 @@ def check(session: Session, request: Request) -> None:
         notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
     _check_place(session.run_dir)
     session.check()
-    if request.pipeline != "baseline":
+    if request.pipeline in {"drift", "retrain"}:
         session.records.window("current", params.windows.current)
     if request.pipeline in {"drift", "retrain"} and params.windows.reference != "training":
         session.reference_window()

@@ -27,7 +27,7 @@ def of_drift(session: Session, drift: Drift, scored: Scored) -> str:
     if moved and not lost:
         follows = f"By {primary_metric(session.params)} no loss can be shown."
     elif moved:
-        follows = "Both moved, which does not make the one the cause of the other; the decision weighs them."
+        follows = "Both moved, which does not make the one the cause of the other."
     elif lost:
         follows = "Inputs look as before, so what changed is how the outcome follows from them (concept drift)."
     else:

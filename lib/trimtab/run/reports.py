@@ -137,7 +137,7 @@ def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
         asked = f", asked for by {scraps['by']}: {scraps['why']}" if scraps.get("by") else ""
         same = scraps.get("agreement")
         alike = "" if same is None else f" (agreement with version {scraps['champion_before']}: {same:.3f})"
-        proven = f"Proven on {scraps['proof_rows']:,} records of the current window{alike}"
+        proven = f"Proven on {scraps['proof_rows']:,} records of the {scraps['proof_window']} window{alike}"
         return f"{proven}; {serving} instead of {scraps['champion_before']}{asked}."
     return ""
 

@@ -82,4 +82,7 @@ def _metrics(
     if evaluation:
         return {"champion": evaluation.metrics_champion or None, "challenger": evaluation.metrics_challenger}
     newest = drift or baseline
-    return {"champion": (newest.metrics or None) if newest else None, "challenger": None}
+    told = (newest.metrics or None) if newest else None
+    if newest is baseline and baseline is not None and baseline.champion_after is None:    # a first model refused
+        return {"champion": None, "challenger": told}
+    return {"champion": told, "challenger": None}

@@ -12,9 +12,11 @@ import numpy as np
 from trimtab.act import champion as champions
 from trimtab.act.champion import Change
 from trimtab.decide import rollback
-from trimtab.errors import StepError
+from trimtab.errors import DataError, StepError
 from trimtab.measure import scoring
 from trimtab.run.session import Session
+from trimtab.settings import WindowSpec
+from trimtab.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +31,9 @@ class Proof:
     Attributes
     ----------
     rows : int
-        Records that it predicted, spread evenly over the current window.
+        Records that it predicted, spread evenly over the window.
+    window : str
+        Which one: `current`, or `newest` where the current one holds nothing.
     champion : int or None
         The version that served meanwhile, and that a rollback expects to find unchanged.
     agreement : float
@@ -41,6 +45,7 @@ class Proof:
     version: int
     champion: int | None
     rows: int
+    window: str
     load_seconds: float
     predict_seconds: float
     agreement: float
@@ -68,7 +73,7 @@ def prove(session: Session, version: int) -> Proof:
     model = session.model(version)
     session.require_features(model)
     loaded = time.perf_counter()
-    window = session.records.window("current", session.params.windows.current)
+    window = _recent(session)
     every = session.frame(window, labelled=False)[list(session.params.data.features)]
     features = every.iloc[np.unique(np.linspace(0, len(every) - 1, _PROOF_ROWS).astype(int))]
     labels = session.labels([model], [])
@@ -81,7 +86,15 @@ def prove(session: Session, version: int) -> Proof:
     values = next(iter(scoring.output_values(said).values()))
     mean = float(np.mean(values)) if values.dtype.kind == "f" else math.nan
     agreement = _agreement(session, features, model.estimator.predict(features))
-    return Proof(version, champion, len(features), loaded - started, done - loaded, agreement, mean)
+    return Proof(version, champion, len(features), window.name, loaded - started, done - loaded, agreement, mean)
+
+
+def _recent(session: Session) -> Window:
+    """The current window; where nothing has come for that long, the newest records there are."""
+    try:
+        return session.records.window("current", session.params.windows.current)
+    except DataError:
+        return session.records.window("newest", WindowSpec(rows=_PROOF_ROWS))
 
 
 def _agreement(session: Session, features: pd.DataFrame, then: np.ndarray[Any, Any]) -> float:
@@ -117,5 +130,5 @@ def rollback_facts(change: Change, proof: Proof, *, by: str, why: str) -> dict[s
     """What later steps, and readers of the report, need to know of a rollback."""
     return {
         "champion_before": change.from_version, "champion_after": change.to_version,
-        "proof_rows": proof.rows, "agreement": proof.agreement, "by": by, "why": why,
+        "proof_rows": proof.rows, "proof_window": proof.window, "agreement": proof.agreement, "by": by, "why": why,
     }

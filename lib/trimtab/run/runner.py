@@ -177,6 +177,8 @@ class Run:
             if step.file and step.status == "interrupted":
                 notebooks.mark(folder / step.file, "The run died while this notebook was executed.", self.loaded.redact)
             step.html = reports.notebook_html(folder, step.file) if step.file else None
+            if step.file and (folder / step.file).is_file():
+                step.sha256 = manifests.digest(folder / step.file)
         dead.result = summarise(dead, folder, before=None, after=None, seconds=0.0)
         dead.save(folder)
         reports.run_report(folder, dead)
@@ -265,7 +267,8 @@ class Run:
             report = reports.run_report(self.folder, manifest)
             reports.index(session.home / "runs")
         except Exception as failed:  # noqa: BLE001 -- nbconvert and jinja raise what they like; the lease must go back
-            error = error or StateError(f"the run is through, but its report could not be written: {failed}")
+            words = f"the run is through, but its report could not be written: {failed}"
+            error = error or (StateError(words) if after == self.champion_before else StepError(words))
         self._tell(manifest)
         told = self.loaded.redact(str(error)) if error else None
         return Outcome(manifest.result, error.exit_code if error else 0, told, report)

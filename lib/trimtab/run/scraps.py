@@ -30,6 +30,7 @@ class BaselineScraps(Scraps):
     champion_before: int | None = None
     champion_after: int | None = None
     verdict: str
+    reasons: list[str]
     metrics: Metrics
     rows: int
     fingerprint: dict[str, str | int | None]
@@ -81,6 +82,7 @@ class RollbackScraps(Scraps):
     champion_before: int | None = None
     champion_after: int | None = None
     proof_rows: int
+    proof_window: str
     agreement: float | None = None
     by: str | None = None
     why: str | None = None

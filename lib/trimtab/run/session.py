@@ -273,18 +273,18 @@ class Session:
             raise ModelFileError(f"version {version} cannot be fetched: {error}") from error
 
     def refuse_future(self, model: Model) -> None:
-        """Refuse to measure a model on records that it may have learned from.
+        """Refuse to measure a model at a time when it could not exist yet.
 
         Raises
         ------
         UsageError
-            When the session stands before the end of the records that the model was made from.
+            When the session stands before the time at which the model was made.
         """
-        until = model.lineage.get("holdout_until")
-        if until is not None and self.as_of < parse_time(until):
+        made = model.lineage.get("as_of")
+        if made is not None and self.as_of < parse_time(made):
             raise UsageError(
-                f"as_of {self.as_of:%Y-%m-%d %H:%M} is before version {model.version} was made (from records up to "
-                f"{parse_time(until):%Y-%m-%d %H:%M}); replay an earlier time in a TRIMTAB_HOME of its own"
+                f"as_of {self.as_of:%Y-%m-%d %H:%M} is before version {model.version} was made (as of "
+                f"{parse_time(made):%Y-%m-%d %H:%M}); replay an earlier time in a TRIMTAB_HOME of its own"
             )
 
     def require_features(self, model: Model) -> None:
