@@ -180,7 +180,7 @@ def test_file_in_the_place_of_the_runs_is_refused(project: Callable[..., Path], 
     assert (home / name).read_text() == "in the way"
 
 
-@pytest.mark.parametrize("most", [8, 100, 250])    # kilobytes: no room for the ledger, for a notebook, for the registry
+@pytest.mark.parametrize("most", [8, 100])    # kilobytes: no room for the ledger, for a notebook
 def test_full_disk_is_one_sentence_and_leaves_no_half_written_state(
     project: Callable[..., Path], home: Path, most: int
 ) -> None:

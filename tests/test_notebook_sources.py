@@ -25,7 +25,7 @@ FACTS = {
         "needs_retrain", "severity", "confidence", "reasons", "root_causes", "allowed", "blocked_by",
     },
     "evaluation_facts": {"reasons", "challenger", "metrics_champion", "metrics_challenger"},
-    "rollback_facts": {"champion_before", "champion_after", "proof_rows", "agreement", "by", "why"},
+    "rollback_facts": {"champion_before", "champion_after", "proof_rows", "proof_window", "agreement", "by", "why"},
 }
 
 each = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -50,10 +50,13 @@ def test_any_table_runs_through_the_whole_loop_from_a_params_file(
     project: Callable[..., Path], tree: dict[str, Any], table: Callable[..., Any]
 ) -> None:
     forced = merged(tree, triggers=[{"signal": "model_age", "at_least": 0, "severity": "high"}])
-    outcome = _run(project(forced, table(2000)), "retrain", as_of="2024-04-15")
+    params = project(forced, table(2000))
+    first = _run(params, "retrain", as_of="2024-03-15")
+    assert (first.error, _steps(first)) == (None, ["01_baseline", "02_drift_analysis"])
+    outcome = _run(params, "retrain", as_of="2024-04-15")
     assert outcome.error is None
-    assert _steps(outcome) == ["01_baseline", "02_drift_analysis", "03_retrain", "04_evaluate_and_promote"]
-    assert outcome.result["champion_before"] is None
+    assert _steps(outcome) == ["02_drift_analysis", "03_retrain", "04_evaluate_and_promote"]
+    assert (first.result["champion_before"], outcome.result["champion_before"]) == (None, 1)
     assert outcome.result["verdict"] in {"promote", "reject", "hold"}
 
 

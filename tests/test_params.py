@@ -188,7 +188,7 @@ def test_mistakes_name_the_source_they_were_written_in(write: Write) -> None:
     wrong = write(merged(BINARY, drift={"psi_alert": "high"}), "base.yaml")
     assert _refusal(write("extends: base.yaml\n")).startswith(f"{wrong}: drift.psi_alert")
     fine = write(BINARY, "fine.yaml")
-    assert _refusal(fine, "drift.alpha=2").startswith("--set drift.alpha: drift.alpha")
+    assert _refusal(fine, "drift.alpha=2").startswith("--set drift.alpha: should be less than 1")
     assert _refusal(fine, TRIMTAB_DRIFT__ALPHA="2").startswith("environment variable TRIMTAB_DRIFT__ALPHA:")
     assert _refusal(fine, "windows.current.rows=5").startswith("--set windows.current.rows: windows.current")
     assert _refusal(fine, "model.x=5").startswith("--set model.x: model")

@@ -212,11 +212,11 @@ CAME_OF_IT = [
      "Version 2 learned from 1,000 records in 1.2 s and serves nobody yet; 250 were held out."),
     ("04_evaluate_and_promote", {"challenger": 2, "verdict": "reject", "champion_before": 1, "champion_after": 1},
      "Version 2: reject; version 1 serves, as before."),
-    ("05_rollback", {"champion_before": 2, "champion_after": 1, "proof_rows": 1000},
+    ("05_rollback", {"champion_before": 2, "champion_after": 1, "proof_rows": 1000, "proof_window": "current"},
      "Proven on 1,000 records of the current window; version 1 serves instead of 2."),
-    ("05_rollback", {"champion_before": 2, "champion_after": 1, "proof_rows": 9, "agreement": 0.5, "by": "me",
-                     "why": "it lies"},
-     "Proven on 9 records of the current window (agreement with version 2: 0.500); version 1 serves instead of 2, "
+    ("05_rollback", {"champion_before": 2, "champion_after": 1, "proof_rows": 9, "proof_window": "newest",
+                     "agreement": 0.5, "by": "me", "why": "it lies"},
+     "Proven on 9 records of the newest window (agreement with version 2: 0.500); version 1 serves instead of 2, "
      "asked for by me: it lies."),
     ("01_baseline", {}, ""),
     ("06_other", {"x": 1}, ""),

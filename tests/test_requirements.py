@@ -146,7 +146,7 @@ def test_b12_challenger_worse_on_a_minority_class_is_rejected_though_better_over
     challenger = np.where(actual == 2, np.where(rng.uniform(size=3000) < 0.4, 2, 0), actual)
     gate = [
         Criterion(metric="accuracy", max_drop=0.01),
-        Criterion(metric="f1", max_drop=1.0),
+        Criterion(metric="f1", min_gain=0.0),
         Criterion(metric="recall", per="class", max_drop=0.05),
     ]
     labels = ("food", "rent", "rare")
@@ -174,6 +174,7 @@ def test_b14_dry_run_measures_everything_and_changes_nothing(params: Path) -> No
     assert outcome.error is None
     assert outcome.result["verdict"] is not None
     assert outcome.result["champion_after"] == 1
+    assert tt.open(params).registry.champion() == 1
     after = tt.open(params).ledger
     assert (after.changes(), after.versions(), after.retrain_events(), after.signals()) == rows
 

@@ -41,6 +41,7 @@ def test_values_come_back_typed_and_plain(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_null_and_nan_come_back_as_null(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = {"champion_before": 2, "champion_after": 1, "proof_rows": 5, "agreement": math.nan}
+    values["proof_window"] = "current"
     found = scraps.read(_left(monkeypatch, tmp_path / "a.ipynb", "05_rollback", **values), "05_rollback")
     assert isinstance(found, scraps.RollbackScraps)
     assert found.agreement is None

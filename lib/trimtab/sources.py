@@ -60,6 +60,8 @@ def connect(data: Data, folders: Sequence[Path], until: datetime | None = None) 
             table = _named_table(backend, data.table)
             return _carried_over(table) if backend.name == "sqlite" else (backend, table)
         path = _find(data.table, folders)
+        if Path(path).is_file() and not Path(path).stat().st_size:
+            raise DataError(f"data.table: {data.table}: the file is empty")
         if reader == "read_csv":
             return backend, _typed(data, backend.read_csv(path, all_varchar=True), until, backend.to_pyarrow)
         return backend, getattr(backend, reader)(path)

@@ -1,8 +1,9 @@
 """Into which bins does a value of a column fall? Frozen on the reference, so that every later count is comparable.
 
-Numeric columns have `FINE` bins of equal mass in the reference, which bound the error of a Kolmogorov-Smirnov statistic
-by 1/FINE, and groups of them, about ten, on which the population stability index is defined. The outer bins are open,
-so that an outlier cannot stretch them. A value that holds a large share of the records (an atom: zero in a
+Numeric columns have `FINE` bins of equal mass in the reference, and groups of them, about ten, on which the population
+stability index is defined. The share of one bin bounds the error of a Kolmogorov-Smirnov statistic: 1/FINE for large
+references, below 0.01 from 120 records on, and up to 1/n below that. The outer bins are open, so that an outlier cannot
+stretch them. A value that holds a large share of the records (an atom: zero in a
 zero-inflated column, both values of a binary one) has a bin to itself.
 """
 

@@ -38,4 +38,5 @@ def _start_server(words: list[str]) -> None:
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
+    print(f"trimtab: interrupted by signal {number}", file=sys.stderr)
     raise SystemExit(128 + number)

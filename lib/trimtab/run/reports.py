@@ -94,6 +94,7 @@ def run_report(folder: Path, manifest: Manifest) -> Path:
     for step in run["steps"]:
         step["came_of_it"] = _came_of_it(step["notebook"], step["scraps"])
         step["link"] = _link(folder, step)
+    run["data_of"] = next((step["notebook"] for step in run["steps"] if "fingerprint" in step["scraps"]), None)
     metrics = run["result"]["metrics"]
     for who, values in metrics.items():    # notebooks keep their values by the alphabet
         metrics[who] = values and {name: values[name] for name in METRICS if name in values}
