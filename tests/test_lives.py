@@ -146,7 +146,7 @@ def test_rollback_expects_the_champion_that_served_at_its_proof(project: Project
     assert session.registry.champion() == other
 
 
-def test_version_that_loads_but_cannot_predict_is_not_rolled_back_to(project: Project, home: Path) -> None:
+def test_x06_version_that_loads_but_cannot_predict_is_not_rolled_back_to(project: Project, home: Path) -> None:
     table = binary_table()
     path = project(NUMERIC, table)
     assert _run("baseline", path).exit_code == 0
