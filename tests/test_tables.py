@@ -282,3 +282,9 @@ def test_interval_without_bounds_is_a_dash() -> None:
 
 def test_each_signal_has_a_unit() -> None:
     assert set(tables._UNITS) == set(SIGNALS)
+
+
+def test_a_group_is_as_large_as_its_records_whatever_a_metric_rests_on() -> None:
+    measures = [Measure("precision", "c"), Measure("recall", "c")]
+    made = Performance(2000, {m: _interval(0.7) for m in measures}, dict(zip(measures, (8, 100), strict=True)))
+    assert ">100<" in _shown(tables.groups(made))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.dates as mdates
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from trimtab.canvas import Picture, empty, entitle, one_pair_of_axes, safe, short, tidy
 from trimtab.measure.bins import NumericBins
@@ -355,7 +355,7 @@ def _shares(axes: Axes, reference: ColumnProfile, current: ColumnProfile) -> Non
     turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if rotate else {}
     axes.set_xticks(range(len(names)), names, fontsize=8, **turned)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
     axes.set_ylabel("share of records", fontsize=8)
 
 

@@ -145,7 +145,8 @@ def groups(result: Performance, baseline: Performance | None = None) -> Styler:
     for measure, interval in result.values.items():
         if (measure.label is None) == (measure.segment is None):
             continue
-        row = found.setdefault(group_name(measure), {"group": group_name(measure), "records": result.support[measure]})
+        row = found.setdefault(group_name(measure), {"group": group_name(measure), "records": 0})
+        row["records"] = max(row["records"], result.support[measure])    # some metrics rest on a part of them
         before = baseline.values.get(measure) if baseline else None
         row[measure.metric] = number(interval.value) + (f" ({number(before.value)})" if before else "")
     words = "; in brackets: on the champion's own holdout" if baseline else ""
@@ -381,7 +382,8 @@ def comparison_by_group(held: Contest) -> Styler:
         if (measure.label is None) == (measure.segment is None):
             continue
         name = group_name(measure)
-        row = found.setdefault(name, {"group": name, "records": held.evaluation.challenger.support[measure]})
+        row = found.setdefault(name, {"group": name, "records": 0})
+        row["records"] = max(row["records"], held.evaluation.challenger.support[measure])
         row[measure.metric] = signed(pair.difference.value) + signs[told_apart(measure.metric, pair.difference)]
     caption = "Challenger minus champion; ▲: the challenger is better, ▼: worse, otherwise not told apart"
     return grouped(list(found.values()), caption)

@@ -74,7 +74,7 @@ class Scored:
             return ""
         if not self.rows:
             return "No record is newer than what the champion was made from, so its performance is not news."
-        return "No label of the current window is known yet, so realised performance cannot be computed."
+        return f"No label of the {self.rows:,} records scored is known yet, so realised performance cannot be computed."
 
     @property
     def incomparable(self) -> str:
