@@ -118,15 +118,14 @@ def test_stop_while_everything_is_still_being_imported(
     assert sorted(home.rglob("*")) == before
 
 
-@pytest.mark.parametrize("seconds", [1.5, 3.0])
 def test_nothing_outlives_a_runner_that_was_killed_not_even_to_hold_its_output_open(
-    project: Callable[..., Path], home: Path, seconds: float
+    project: Callable[..., Path], home: Path
 ) -> None:
     params = project(BINARY, binary_table(300))
     started = subprocess.Popen(
         [TRIMTAB, "run", "baseline", "-p", params], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
-    time.sleep(seconds)    # while the server imports, and while it tries the estimators or runs the first cells
+    time.sleep(2)    # while the server imports, tries the estimators, or runs the first cells
     started.kill()
     started.communicate(timeout=30)    # returns when no process has the pipes any more
     assert started.returncode == -signal.SIGKILL

@@ -159,8 +159,6 @@ def test_whole_loop_on_postgresql_for_records_and_ledger(
     ))
     first = _run("baseline", path, "2024-03-01")
     assert (first.error, first.result["champion_after"]) == (None, 1)
-    dry = _run("retrain", path, "2024-04-20", dry_run=True)
-    assert (dry.error, dry.result["champion_after"]) == (None, 1)
     second = _run("retrain", path, "2024-04-20")
     assert (second.error, second.result["verdict"], second.result["champion_after"]) == (None, "promote", 2)
     back = _run("rollback", path, "2024-04-20")
