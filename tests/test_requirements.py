@@ -167,18 +167,6 @@ def test_b13_swap_is_atomic_logged_and_any_earlier_version_can_return(params: Pa
     ]
 
 
-def test_b14_dry_run_measures_everything_and_changes_nothing(params: Path) -> None:
-    before = tt.open(params).ledger
-    rows = (before.changes(), before.versions(), before.retrain_events(), before.signals())
-    outcome = run(Request(pipeline="retrain", params=params, as_of="2024-04-15", dry_run=True, progress=False))
-    assert outcome.error is None
-    assert outcome.result["verdict"] is not None
-    assert outcome.result["champion_after"] == 1
-    assert tt.open(params).registry.champion() == 1
-    after = tt.open(params).ledger
-    assert (after.changes(), after.versions(), after.retrain_events(), after.signals()) == rows
-
-
 def test_b15_retrain_event_has_the_columns_of_the_old_table() -> None:
     wanted = {"started_at", "finished_at", "reason_json", "train_records", "valid_records", "acc_old", "acc_new",
               "f1_old", "f1_new", "promoted", "artifact_path", "notes"}

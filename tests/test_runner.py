@@ -120,7 +120,7 @@ def _digests(home: Path) -> dict[str, str]:
     }
 
 
-def test_dry_run_reaches_a_verdict_and_leaves_ledger_registry_and_models_byte_for_byte(served: Path) -> None:
+def test_b14_dry_run_reaches_a_verdict_and_leaves_ledger_registry_and_models_byte_for_byte(served: Path) -> None:
     before = _digests(served.parent)
     outcome = _run(served, "retrain", dry_run=True, as_of="2024-04-15")
     assert outcome.error is None
