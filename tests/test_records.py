@@ -161,6 +161,11 @@ def test_label_that_fits_the_task_is_accepted(task: str, values: Any) -> None:
 # -- training
 
 
+def test_labels_that_are_all_too_young_to_be_known_are_told_with_their_delay() -> None:
+    told = _refusal(lambda: _records(_table(), label_delay="90d").training(WindowSpec(last=timedelta(days=30)), 0.2))
+    assert "data.label_delay hides those of records from" in told
+
+
 def test_training_is_split_by_time_and_moments_are_never_torn_apart() -> None:
     table = _table(100).assign(at=pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(100) // 10, unit="D"))
     records = _records(table.sample(frac=1, random_state=0))

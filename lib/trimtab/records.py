@@ -185,6 +185,11 @@ class Records:
         start, end = self._bounds(spec, labelled=True)
         end = min(end, self.as_of - self.data.label_delay)
         both = self.between("training window", start, end, labelled=True)
+        if end <= start:
+            raise DataError(
+                f"{self.source}: no label of column {self.data.label!r} can be known yet: data.label_delay hides those "
+                f"of records from {end:%Y-%m-%d} on, and the training window begins on {start:%Y-%m-%d}"
+            )
         if not both.rows:
             raise DataError(
                 f"{self.source}: column {self.data.label!r} has no known label between {start:%Y-%m-%d} and "
