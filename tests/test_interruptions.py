@@ -128,6 +128,9 @@ def test_killed_runner_is_succeeded_by_the_next_run_which_closes_it(project: Cal
     assert (result["status"], result["champion_after"]) == ("succeeded", 1)
     notes = json.loads((Path(result["run_dir"]) / "run.json").read_text())["notes"]
     assert notes == [f"run {dead} had died; it was marked interrupted and its lease taken over"]
+    told = subprocess.run([TRIMTAB, "history", "-p", home / "demo.yaml", "--json"], capture_output=True, text=True)
+    known = next(run for run in json.loads(told.stdout)["runs"] if run["run_id"] == dead)
+    assert (known["status"], known["as_of"], known["result"]["run_id"]) == ("interrupted", "2024-04-01T00:00:00", dead)
     closed = json.loads((home / "runs" / "demo" / dead / "run.json").read_text())
     assert closed["status"] == "interrupted"
     assert closed["steps"][0]["status"] == "interrupted"

@@ -40,6 +40,7 @@ from trimtab.run.preflight import Request
 from trimtab.run.results import summarise
 from trimtab.run.scraps import Scraps, read
 from trimtab.run.session import Session
+from trimtab.settings import parse_time
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,10 @@ class Run:
                 step.sha256 = manifests.digest(folder / step.file)
         dead.result = summarise(dead, folder, before=None, after=None, seconds=0.0)
         dead.save(folder)
+        as_of = parse_time(dead.as_of) if dead.as_of else None
+        self.session.ledger.finish_run(
+            dead.run_id, status=dead.status, as_of=as_of, error=dead.error, result=dead.result
+        )
         reports.run_report(folder, dead)
 
     # -- what pipelines call -------------------------------------------------------------------------------------
