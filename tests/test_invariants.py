@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -63,9 +64,19 @@ TWO_COUNTS = st.integers(5, 24).flatmap(
 
 def test_every_public_divergence_is_swept() -> None:
     swept = {"psi", "psi_by_chance", "jensen_shannon", "kolmogorov_smirnov", "chi_square", "share_difference",
-             "wasserstein", "false_discovery"}
+             "wasserstein", "false_discovery", "rare_cells"}
     public = {name for name, f in inspect.getmembers(divergences, inspect.isfunction) if not name.startswith("_")}
     assert public == swept
+
+
+@settings(max_examples=40, deadline=None)
+@given(pair=TWO_COUNTS)
+def test_cells_are_rare_for_both_sides_and_those_that_are_kept_expect_five(pair: tuple[Any, Any]) -> None:
+    a, b = pair[0] + 1, pair[1] + 1
+    rare = divergences.rare_cells(a, b)
+    assert (divergences.rare_cells(b, a) == rare).all()
+    expected = scipy.stats.contingency.expected_freq(np.array([a, b]))
+    assert ((expected.min(axis=0) < 5) == rare).all()
 
 
 @pytest.mark.parametrize("name", DIVERGENCES)

@@ -366,7 +366,7 @@ def _bin_labels(profile: ColumnProfile) -> list[str]:
     if not edges:
         return ["all"]
     below = np.nextafter(edges, -math.inf)    # a frequent value has a bin that starts a hair below it
-    told = _told_apart(edges)
+    told = _with_few_digits(edges)
     labels = [f"≤ {edge}" for edge in told]
     for place, edge in enumerate(told[1:], 1):
         if edges[place - 1] == below[place]:
@@ -374,7 +374,7 @@ def _bin_labels(profile: ColumnProfile) -> list[str]:
     return [*labels, f"> {told[-1]}"]
 
 
-def _told_apart(edges: Sequence[float]) -> list[str]:
+def _with_few_digits(edges: Sequence[float]) -> list[str]:
     """Numbers with no more digits than it takes to tell them apart, but for those that differ by a hair."""
     apart = len({f"{edge:.6g}" for edge in edges})
     digits = next((d for d in range(2, 6) if len({f"{edge:.{d}g}" for edge in edges}) == apart), 6)

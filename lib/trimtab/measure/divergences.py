@@ -9,6 +9,7 @@ SciPy's tests take a second to import, so each function imports what it needs: a
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -155,13 +156,26 @@ def chi_square(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float,
     n, m = a.sum(), b.sum()
     if not (n and m):
         return math.nan, math.nan
-    rare = (a + b) * min(n, m) / (n + m) < SMALLEST_EXPECTED
+    rare = rare_cells(a, b)
     table = np.array([np.append(a[~rare], a[rare].sum()), np.append(b[~rare], b[rare].sum())])
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2:
         return 0.0, 1.0
     result = stats.chi2_contingency(table, correction=False)
     return float(result.statistic), float(result.pvalue)
+
+
+def rare_cells(reference: npt.NDArray[Any], current: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which cells either side expects fewer than five records of, if both are from one distribution and not empty.
+
+    Examples
+    --------
+    >>> rare_cells(np.array([90.0, 10.0]), np.array([9.0, 1.0])).tolist()
+    [False, True]
+    """
+    n, m = reference.sum(), current.sum()
+    found: npt.NDArray[np.bool_] = (reference + current) * min(n, m) / (n + m) < SMALLEST_EXPECTED
+    return found
 
 
 def share_difference(reference: tuple[int, int], current: tuple[int, int]) -> float:

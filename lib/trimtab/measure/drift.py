@@ -184,10 +184,9 @@ def _cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Co
     they would always differ, though nothing has moved. Rare is what either side expects fewer than five records of.
     """
     a, b = reference.coarse(), current.coarse()
-    n, m = a.sum(), b.sum()
-    if isinstance(reference.bins, NumericBins) or not (n and m):
+    if isinstance(reference.bins, NumericBins) or not (a.sum() and b.sum()):
         return a, b
-    rare = (a + b) * min(n, m) / (n + m) < divergences.SMALLEST_EXPECTED
+    rare = divergences.rare_cells(a, b)
     rare[-1] = True    # the levels that the reference never had
     return np.append(a[~rare], a[rare].sum()), np.append(b[~rare], b[rare].sum())
 

@@ -67,7 +67,7 @@ class ColumnProfile:
         return self.present + self.missing
 
     def coarse(self) -> Counts:
-        """Counts on which PSI, JS and χ² are defined: about ten groups, or levels and unseen; without missing."""
+        """Counts to compare and to draw: about ten groups, or levels and last those unseen; without missing."""
         counts = np.asarray(self.counts, dtype=np.int64)
         if isinstance(self.bins, NumericBins):
             starts = [0, *(index + 1 for index in self.bins.groups)]
