@@ -119,14 +119,14 @@ def test_chi_square_is_pearsons_on_the_two_rows() -> None:
     assert divergences.chi_square(a, b) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-12)
 
 
-def test_levels_that_expect_fewer_than_five_records_are_pooled() -> None:
-    a, b = [500, 480, 10, 6, 4], [60, 30, 4, 3, 3]
-    expected = stats.chi2_contingency([[500, 480, 20], [60, 30, 10]], correction=False)
+def test_levels_that_expect_fewer_than_ten_records_are_pooled() -> None:
+    a, b = [500, 480, 90, 60, 70], [60, 30, 4, 3, 3]
+    expected = stats.chi2_contingency([[500, 480, 220], [60, 30, 10]], correction=False)
     assert divergences.chi_square(a, b) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-12)
 
 
-def test_a_level_that_expects_exactly_five_is_not_pooled() -> None:
-    a, b = [50, 40, 10], [50, 50, 0]
+def test_a_level_that_expects_exactly_ten_is_not_pooled() -> None:
+    a, b = [50, 40, 20], [60, 50, 0]
     expected = stats.chi2_contingency([a, b], correction=False)
     assert divergences.chi_square(a, b)[0] == pytest.approx(expected.statistic)
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from trimtab.measure.aspects import LARGE, SMALLEST_SAMPLE, Variation
 from trimtab.measure.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.drift import SMALLEST_SAMPLE, ColumnDrift, Drift, compare
+from trimtab.measure.drift import ColumnDrift, Drift, compare
 from trimtab.measure.profile import ColumnProfile, Profile
 from trimtab.measure.profiling import profile_array
 
@@ -49,9 +50,9 @@ def undrifted(rng: np.random.Generator, n: int, m: int, *, columns: int = 50) ->
     return before, Profile({str(i): draw(rng, p, masses, m) for i, (p, masses) in enumerate(made)}, m)
 
 
-def alarm_rate(n: int, m: int, repetitions: int, *, psi: float = 0.10) -> float:
+def alarm_rate(n: int, m: int, repetitions: int) -> float:
     rng = RNG([n, m])
-    return sum(bool(compare(*undrifted(rng, n, m)).drifted(psi=psi)) for _ in range(repetitions)) / repetitions
+    return sum(bool(compare(*undrifted(rng, n, m)).drifted()) for _ in range(repetitions)) / repetitions
 
 
 @pytest.mark.parametrize("rows", [50, 500, 5000])
@@ -110,14 +111,19 @@ def test_a_column_that_goes_missing_has_drifted() -> None:
     assert found.js == 0.0    # of the values that are present
 
 
-def test_a_column_without_gaps_is_tested_once() -> None:
+def test_missing_values_are_tested_where_there_are_any_and_not_all() -> None:
     whole = one(categorical(500, 500), categorical(540, 460))
-    assert whole.p_value == pytest.approx(whole.chi2_p)
+    assert [aspect.name for aspect in whole.aspects] == ["psi", "unseen"]
+    gaps = one(categorical(500, 500, nulls=10), categorical(560, 440, nulls=10))
+    assert [aspect.name for aspect in gaps.aspects] == ["psi", "missing", "unseen"]
+    assert gaps["missing"].p_value == pytest.approx(1.0)
+    assert math.isnan(whole["missing"].p_value)
 
 
-def test_a_column_with_gaps_is_tested_twice_and_pays_for_it() -> None:
-    found = one(categorical(500, 500, nulls=10), categorical(560, 440, nulls=10))
-    assert found.p_value == pytest.approx(2 * found.chi2_p)
+def test_a_column_pays_for_each_way_in_which_it_is_looked_at() -> None:
+    found = one(categorical(500, 500), categorical(540, 460))
+    assert found.p_value == pytest.approx(2 * found["psi"].p_value)
+    assert found.q_value == pytest.approx(2 * found["psi"].p_value)    # here of two tests in all
 
 
 @pytest.mark.parametrize(("rows", "tested"), [(SMALLEST_SAMPLE - 1, False), (SMALLEST_SAMPLE, True)])
@@ -158,9 +164,17 @@ def test_outliers_are_tested_by_their_own_share() -> None:
     """The tails hold too little for a test of the whole distribution to see."""
     counts = tuple([10] * BINS.size)
     found = one(ColumnProfile(BINS, counts, outliers=5), ColumnProfile(BINS, counts, outliers=60))
-    assert found.ks_p == 1.0
-    assert found.outliers_p < 1e-6
-    assert math.isnan(one(categorical(50, 50), categorical(50, 50)).outliers_p)
+    assert found["wasserstein"].p_value == 1.0
+    assert found["outliers"].p_value < 1e-6
+    assert [str(aspect) for aspect in found.moved()] == [f"outliers {100 * 55 / sum(counts):.1f} pp"]
+    assert math.isnan(one(categorical(50, 50), categorical(50, 50))["outliers"].p_value)
+
+
+def test_fewer_outliers_than_before_are_no_alarm() -> None:
+    counts = tuple([10] * BINS.size)
+    found = one(ColumnProfile(BINS, counts, outliers=60), ColumnProfile(BINS, counts, outliers=5))
+    assert found["outliers"].size == 0.0
+    assert found.moved() == ()
 
 
 def test_columns_are_listed_from_the_most_to_the_least_moved_and_corrected_together() -> None:
@@ -169,17 +183,38 @@ def test_columns_are_listed_from_the_most_to_the_least_moved_and_corrected_toget
     after = Profile({name: categorical(*counts) for name, counts in columns.items()}, 1000)
     drift = compare(before, after)
     assert [column.name for column in drift.columns] == ["moved", "some", "still"]
-    expected = stats.false_discovery_control([column.p_value for column in drift.columns])
-    assert [column.q_value for column in drift.columns] == pytest.approx(list(expected))
+    every = [aspect for column in drift.columns for aspect in column.aspects]
+    expected = stats.false_discovery_control([aspect.p_value for aspect in every])
+    assert [aspect.q_value for aspect in every] == pytest.approx(list(expected))
     assert drift.to_frame().index.tolist() == ["moved", "some", "still"]
 
 
 def test_what_is_exactly_at_the_thresholds_has_drifted() -> None:
     found = one(categorical(500, 500), categorical(900, 100))
     drift = Drift((found,), 1000, 1000)
-    assert drift.drifted(alpha=found.q_value, psi=found.excess) == (found,)
-    assert drift.drifted(alpha=found.q_value, psi=np.nextafter(found.excess, 9)) == ()
-    assert drift.drifted(alpha=np.nextafter(found.q_value, 0), psi=found.excess) == ()
+    size, above = dict(LARGE) | {"psi": found.excess}, dict(LARGE) | {"psi": np.nextafter(found.excess, 9)}
+    assert drift.drifted(alpha=found.q_value, large=size) == (found,)
+    assert drift.drifted(alpha=found.q_value, large=above) == ()
+    assert drift.drifted(alpha=np.nextafter(found.q_value, 0), large=size) == ()
+
+
+def test_a_shift_that_natural_variation_reaches_is_no_alarm() -> None:
+    before, after = categorical(500, 500), categorical(900, 100)
+    found = one(before, after)
+    for floor, drifted in ((0.9 * found.excess, True), (found.excess, False)):
+        variation = {"x": Variation({}, {"psi": floor})}
+        drift = compare(Profile({"x": before}, 1000), Profile({"x": after}, 1000), variation=variation)
+        assert bool(drift.drifted()) is drifted
+
+
+def test_records_that_share_their_luck_count_for_fewer() -> None:
+    """Where ten records are as good as one, chance explains ten times as much, and p-values are those of a tenth."""
+    before, after = categorical(5000, 5000), categorical(5300, 4700)
+    variation = {"x": Variation({"psi": (10.0, 10.0)}, {})}
+    thick = one(before, after)
+    thin = compare(Profile({"x": before}, 10_000), Profile({"x": after}, 10_000), variation=variation)["x"]
+    assert thin.psi_by_chance == pytest.approx(10 * thick.psi_by_chance)
+    assert thin["psi"].p_value == pytest.approx(one(categorical(500, 500), categorical(530, 470))["psi"].p_value)
 
 
 def test_profiles_of_other_columns_or_bins_are_not_compared() -> None:

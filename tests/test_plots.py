@@ -44,7 +44,7 @@ def _profiles(name: str = "x") -> tuple[Profile, Profile]:
     before = Profile({name: ColumnProfile(numbers, tuple(still.tolist())),
                       "kind": ColumnProfile(levels, (500, 500), nulls=int(still.sum()) - 1000)}, int(still.sum()))
     after = Profile({name: ColumnProfile(numbers, tuple(moved.tolist())),
-                     "kind": ColumnProfile(levels, (500, 490), unseen=10)}, 1000)
+                     "kind": ColumnProfile(levels, (500, 497), unseen=3)}, 1000)
     return before, after
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from trimtab.measure.aspects import Aspect
 from trimtab.measure.intervals import Interval, Measure, PairedDifference
 from trimtab.run import readings
 from trimtab.run.checking import Scored
@@ -46,7 +47,7 @@ def test_contest_is_read_by_the_direction_of_each_metric(differences: dict[str, 
 
 
 def _drift(psi: float) -> Any:
-    columns = [SimpleNamespace(name="x", excess=psi)]
+    columns = [SimpleNamespace(name="x", excess=psi, moved=lambda **_: [Aspect("psi", psi, 0.0)])]
     drifted = [c for c in columns if c.excess >= DriftSettings().psi_warn]
     return SimpleNamespace(columns=columns, drifted=lambda **_: drifted)
 

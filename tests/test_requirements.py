@@ -22,8 +22,9 @@ from conftest import BINARY, binary_table, merged
 import trimtab as tt
 from trimtab import params as params_module
 from trimtab.act import tables
+from trimtab.decide.columns import feature_drift
 from trimtab.decide.promotion import judge
-from trimtab.decide.signals import default_triggers, feature_drift, grade, performance_drop
+from trimtab.decide.signals import default_triggers, grade, performance_drop
 from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageError
 from trimtab.measure import divergences
 from trimtab.measure.intervals import Interval

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from trimtab.decide import signals
+from trimtab.decide import columns, signals
 from trimtab.decide.decision import decide
 from trimtab.decide.severity import LEVELS, rank, worst
 from trimtab.decide.signals import Measurement, Signal, default_triggers, grade, triggers_for
@@ -92,7 +91,7 @@ def drift(**current: tuple[int, int]) -> Drift:
 
 
 def test_feature_drift_names_the_columns_from_the_worst() -> None:
-    found = signals.feature_drift(drift(still=(500, 500), moved=(900, 100), some=(700, 300)), DriftSettings())
+    found = columns.feature_drift(drift(still=(500, 500), moved=(900, 100), some=(700, 300)), DriftSettings())
     assert found.columns == ("moved", "some")
     assert found.significant
     assert found.message.startswith("2 of 3 input columns drifted: moved (PSI")
@@ -100,7 +99,7 @@ def test_feature_drift_names_the_columns_from_the_worst() -> None:
 
 def test_a_rule_may_ask_for_less_than_the_warning() -> None:
     moved = drift(x=(600, 400))
-    measured = signals.feature_drift(moved, DriftSettings())
+    measured = columns.feature_drift(moved, DriftSettings())
     assert 0.03 < measured.value < 0.10
     assert grade(measured, DEFAULTS).severity == "none"
     own = Trigger(signal="feature_drift", at_least=0.03, severity="low")
@@ -114,12 +113,12 @@ def test_a_large_shift_by_chance_does_not_hide_a_smaller_certain_one() -> None:
     after = Profile({
         "rare": ColumnProfile(bins, (20, 9)), "sure": ColumnProfile(bins, (600, 400)),
     }, 1000)
-    found = signals.feature_drift(compare(before, after), DriftSettings(psi_warn=0.03))
+    found = columns.feature_drift(compare(before, after), DriftSettings(psi_warn=0.03))
     assert found.columns == ("sure",)
 
 
 def test_drift_without_anything_tested_is_nan() -> None:
-    found = signals.prediction_drift(drift(x=(5, 5)), DriftSettings())
+    found = columns.prediction_drift(drift(x=(5, 5)), DriftSettings())
     assert math.isnan(found.value)
     assert found.message == "None of the outputs of the champion could be tested."
 
@@ -135,19 +134,33 @@ def tails(**shares: tuple[int, int]) -> Drift:
 
 
 def test_outliers_that_the_reference_had_too_are_no_news() -> None:
-    found = signals.outliers(tails(heavy=(70, 75)))
+    found = columns.outliers(tails(heavy=(70, 75)), DriftSettings())
     assert (found.value, found.significant) == (0.075, False)
     assert grade(found, DEFAULTS).severity == "none"
 
 
 def test_new_outliers_are_seen_beside_a_column_that_always_had_more() -> None:
-    found = signals.outliers(tails(heavy=(70, 75), fresh=(2, 60)))
+    found = columns.outliers(tails(heavy=(70, 75), fresh=(2, 60)), DriftSettings())
     assert found.columns == ("fresh",)
     assert grade(found, DEFAULTS).severity == "medium"
 
 
+def test_each_way_in_which_a_column_can_move_is_a_signal_of_its_own() -> None:
+    bins = freeze_numeric([float(i) for i in range(100)])
+    counts = tuple([10] * bins.size)
+    n = sum(counts)
+    before, after = ColumnProfile(bins, counts), ColumnProfile(bins, counts, nulls=n // 4, outside=n // 50)
+    moved = compare(Profile({"x": before}, n), Profile({"x": after}, after.rows))
+    found = {m.name: grade(m, DEFAULTS) for m in columns.inputs(moved, DriftSettings())}
+    assert found["missing_values"].severity == "medium"
+    assert found["missing_values"].message == "x is missing more or less often than before, by 20.0 pp."
+    assert found["out_of_range"].severity == "low"
+    assert found["feature_shift"].severity == "none"
+    assert "unseen_levels" not in found    # there is no column that has levels
+
+
 def test_outliers_need_a_numeric_column() -> None:
-    assert math.isnan(signals.outliers(drift(x=(500, 500))).value)
+    assert math.isnan(columns.outliers(drift(x=(500, 500)), DriftSettings()).value)
 
 
 def near(value: float, below: float = 0.02, above: float = 0.02) -> Interval:
@@ -252,16 +265,16 @@ def test_reasons_and_causes_come_from_the_most_serious_first_and_once() -> None:
 
 
 def test_outliers_are_corrected_for_the_number_of_columns() -> None:
-    """Of fifty columns one has p = 0.004: by itself that is news, among fifty it is what one expects."""
-    one = drift(x=(500, 500)).columns[0]
-    columns = [replace(one, name=f"c{i}", kind="numeric", outliers=0.0, outliers_p=1.0) for i in range(49)]
-    odd = replace(one, name="odd", kind="numeric", outliers=0.2, outliers_p=0.004)
-    assert signals.outliers(Drift((odd,), 2000, 1000)).significant
-    assert not signals.outliers(Drift((odd, *columns), 2000, 1000)).significant
+    """Of a hundred columns one has p = 0.004: by itself that is news, among a hundred it is what one expects."""
+    odd = tails(odd=(5, 18)).columns[0]
+    assert 0.05 / 100 < odd["outliers"].p_value < 0.05 / len(odd.aspects)
+    assert columns.outliers(tails(odd=(5, 18)), DriftSettings()).significant
+    others = {f"c{i}": (5, 5) for i in range(99)}
+    assert not columns.outliers(tails(odd=(5, 18), **others), DriftSettings()).significant
 
 
 @pytest.mark.parametrize(("counts", "significant"), [((520, 480), False), ((600, 400), True)])
 def test_class_balance_is_news_only_where_chance_does_not_explain_it(
     counts: tuple[int, int], significant: bool
 ) -> None:
-    assert signals.class_balance(drift(label=counts), DriftSettings()).significant == significant
+    assert columns.class_balance(drift(label=counts), DriftSettings()).significant == significant

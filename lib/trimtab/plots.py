@@ -115,7 +115,7 @@ def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
     chosen = settings or DriftSettings()
     if scored.reference is None or scored.profile is None or scored.drift is None:
         return empty(scored.incomparable)
-    moved = [short(c.name) for c in scored.drift.drifted(alpha=chosen.alpha, psi=chosen.psi_warn)]
+    moved = [short(c.name) for c in scored.drift.drifted(**chosen.bounds)]
     most = max((c.excess for c in scored.drift.columns if not math.isnan(c.excess)), default=0.0)
     answer = f"What the model says has moved: {', '.join(moved)}" if moved else (
         f"What the model says has moved less than counts (PSI {most:.2f}, counted from {chosen.psi_warn:g})")
@@ -221,18 +221,16 @@ def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Picture:
 
 
 
-
-
-
-def _moved(drift: Drift, settings: DriftSettings) -> set[str]:
-    return {c.name for c in drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)}
+def _moved(drift: Drift, settings: DriftSettings) -> dict[str, str]:
+    """The columns that drifted, and in which way most."""
+    return {c.name: str(c.moved(**settings.bounds)[0]) for c in drift.drifted(**settings.bounds)}
 
 
 def _drift_answer(drift: Drift, settings: DriftSettings, thing: str) -> str:
-    moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
+    moved = drift.drifted(**settings.bounds)
     if not moved:
         return f"None of {len(drift.columns)} {thing}s drifted"
-    worst = f"{short(moved[0].name)} the most (PSI {moved[0].excess:.2f})"
+    worst = f"{short(moved[0].name)} the most ({moved[0].moved(**settings.bounds)[0]})"
     return f"{len(moved)} of {len(drift.columns)} {thing}s drifted, {worst}"
 
 
@@ -246,7 +244,7 @@ def _metric_answer(scored: Scored, metric: str) -> str:
     return f"{metric} went from {before.value:.3f} to {now.value:.3f}"
 
 
-def _draw_drift(axes: Axes, columns: Sequence[ColumnDrift], moved: set[str], settings: DriftSettings) -> None:
+def _draw_drift(axes: Axes, columns: Sequence[ColumnDrift], moved: Mapping[str, str], settings: DriftSettings) -> None:
     """Dots on a logarithmic axis: sizes of drift span orders of magnitude, and all of them are asked for."""
     smallest = settings.psi_warn / 100
     for row, column in enumerate(reversed(columns)):
@@ -256,8 +254,8 @@ def _draw_drift(axes: Axes, columns: Sequence[ColumnDrift], moved: set[str], set
         axes.plot(size, row, "o", color=ALARM if drifted else "white", markeredgecolor=ALARM if drifted else DARK,
                   markersize=7, zorder=3, clip_on=False)
         if drifted:
-            axes.annotate(f"{column.excess:.2f}", (size, row), xytext=(7, 0), textcoords="offset points", fontsize=8,
-                          va="center")
+            axes.annotate(moved[column.name].removeprefix("PSI "), (size, row), xytext=(7, 0),
+                          textcoords="offset points", fontsize=8, va="center")
     axes.set_xscale("log")
     axes.set_xlim(smallest, max([2 * settings.psi_alert, *(2 * np.nan_to_num(c.excess) for c in columns)]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{'≤ ' if math.isclose(at, smallest) else ''}{at:g}"))

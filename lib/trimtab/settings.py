@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
@@ -205,11 +205,23 @@ class Estimator(Section):
         return {self.class_.rpartition(".")[2]: Candidate(class_=self.class_, params=self.params)}
 
 
+class Bounds(TypedDict):
+    """What a shift is held against."""
+
+    alpha: float
+    large: dict[str, float]
+
+
 class DriftSettings(Section):
-    """When a column counts as drifted: significant at `alpha` over all columns, and larger than `psi_warn`."""
+    """When a column counts as drifted: significant at `alpha` over all columns, and far enough in some aspect."""
 
     psi_warn: Annotated[float, Field(gt=0)] = 0.10
     psi_alert: Annotated[float, Field(gt=0)] = 0.25
+    shift_warn: Annotated[float, Field(gt=0)] = 0.20
+    missing_warn: Share = 0.02
+    unseen_warn: Share = 0.005
+    outliers_warn: Share = 0.02
+    outside_warn: Share = 0.01
     alpha: Share = 0.05
     max_columns_reported: Annotated[int, Field(ge=1)] = 20
 
@@ -218,6 +230,19 @@ class DriftSettings(Section):
         if self.psi_warn > self.psi_alert:
             raise ValueError("psi_warn must not be larger than psi_alert")
         return self
+
+    @property
+    def large(self) -> dict[str, float]:
+        """From which size on a shift counts, by aspect."""
+        return {
+            "psi": self.psi_warn, "wasserstein": self.shift_warn, "missing": self.missing_warn,
+            "unseen": self.unseen_warn, "outliers": self.outliers_warn, "outside": self.outside_warn,
+        }
+
+    @property
+    def bounds(self) -> Bounds:
+        """What `Drift.drifted` takes."""
+        return {"alpha": self.alpha, "large": self.large}
 
 
 class Trigger(Section):

@@ -52,7 +52,8 @@ _MOVED = {"drifted": {"yes": "warn"}}
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}
 _UNITS: Mapping[str, Format] = {
     **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance"), lambda v: f"PSI {v:.2f}"),
-    **dict.fromkeys(("performance_drop", "outliers", "label_completeness"), percent),
+    **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
+    "feature_shift": lambda v: f"{number(v)} σ", "missing_values": lambda v: f"{number(100 * v)} pp",
     "new_records": count, "model_age": lambda v: f"{number(v)} days",
 }
 
@@ -83,10 +84,11 @@ def contract(seen: Contract) -> Styler:
 def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
     """The columns ranked by drift."""
     chosen = settings or DriftSettings()
-    moved = {c.name for c in result.drifted(alpha=chosen.alpha, psi=chosen.psi_warn)}
+    moved = {c.name for c in result.drifted(**chosen.bounds)}
     rows = [
         {
             "column": c.name, "drifted": "yes" if c.name in moved else "no",
+            "how": ", ".join(map(str, c.moved(**chosen.bounds))),
             "PSI": c.psi, "by chance": c.psi_by_chance, "JS": c.js, "KS": c.ks, "χ²": c.chi2,
             "p": c.p_value, "q": c.q_value,
             "missing": "" if c.missing_reference == c.missing_current == 0 else
@@ -97,11 +99,11 @@ def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
     ]
     more = len(result.columns) - len(rows)
     caption = (
-        f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:g} and PSI beyond chance "
-        f"≥ {chosen.psi_warn:g} ({result.reference_rows:,} against {result.current_rows:,} records)"
+        f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:g} and far enough in some way "
+        f"({result.reference_rows:,} against {result.current_rows:,} records)"
     ) + (f"; {more} columns below these are not shown" if more > 0 else "")
     formats = {**dict.fromkeys(("PSI", "by chance", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
-    return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("KS", "missing", "note"))
+    return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("how", "KS", "missing", "note"))
 
 
 def realised(scored: Scored) -> Styler:

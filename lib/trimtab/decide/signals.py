@@ -13,8 +13,6 @@ from statistics import NormalDist
 
 from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
-from trimtab.measure.divergences import false_discovery
-from trimtab.measure.drift import ColumnDrift, Drift
 from trimtab.measure.intervals import Interval
 from trimtab.settings import DriftSettings, Severity, Trigger
 
@@ -72,7 +70,11 @@ SIGNALS = {
     "feature_drift": "largest PSI beyond chance of an input column",
     "prediction_drift": "largest PSI beyond chance of the champion's scores and predictions",
     "performance_drop": "realised performance lost since the baseline, as a share of it",
-    "outliers": "largest share of a column beyond three standard deviations of the reference",
+    "feature_shift": "largest distance that an input column moved, in robust standard deviations of the reference",
+    "missing_values": "largest change in the share of records in which an input column is missing",
+    "unseen_levels": "largest share of a column with levels that the reference never had, beyond chance",
+    "outliers": "largest share of a column beyond three standard deviations of the reference, where it has risen",
+    "out_of_range": "largest share of a column outside the reference's range, beyond chance",
     "class_balance": "PSI beyond chance of the labels",
     "label_completeness": "share of records without a label although it is due",
     "new_records": "records since the champion was made",
@@ -90,7 +92,16 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("performance_drop", 0.05, "medium"),
         ("performance_drop", 0.10, "high"),
         ("performance_drop", 0.20, "critical"),
+        ("feature_shift", drift.shift_warn, "low"),
+        ("feature_shift", 0.50, "medium"),
+        ("missing_values", drift.missing_warn, "low"),
+        ("missing_values", 0.10, "medium"),
+        ("unseen_levels", drift.unseen_warn, "low"),
+        ("unseen_levels", 0.05, "medium"),
+        ("outliers", drift.outliers_warn, "low"),
         ("outliers", 0.05, "medium"),
+        ("out_of_range", drift.outside_warn, "low"),
+        ("out_of_range", 0.05, "medium"),
         ("class_balance", drift.psi_warn, "medium"),
         ("label_completeness", 0.50, "medium"),
         ("new_records", 1000, "low"),
@@ -135,45 +146,6 @@ def grade(measurement: Measurement, triggers: Iterable[Trigger]) -> Signal:
         severity=worst.severity if worst else "none",
         columns=measurement.columns,
         message=measurement.message,
-    )
-
-
-def feature_drift(drift: Drift, settings: DriftSettings) -> Measurement:
-    """The largest significant shift of an input column, and all columns that drifted."""
-    return _drift("feature_drift", drift, settings, "input columns")
-
-
-def prediction_drift(drift: Drift, settings: DriftSettings) -> Measurement:
-    """The largest significant shift of what the champion says."""
-    return _drift("prediction_drift", drift, settings, "outputs of the champion")
-
-
-def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
-    """The shift of the labels themselves."""
-    column = drift.columns[0]
-    significant = column.q_value <= settings.alpha
-    size = f"PSI {column.excess:.2f}"
-    size += "" if significant and column.excess >= settings.psi_warn else ", less than counts"
-    return Measurement(
-        "class_balance", column.excess, significant=significant, p_value=column.q_value, columns=(column.name,),
-        message=f"The shares of the classes differ from those of the champion's holdout ({size}).",
-    )
-
-
-def outliers(drift: Drift, *, alpha: float = 0.05) -> Measurement:
-    """The column with the largest share of outliers, among those where it is not chance if there are any.
-
-    A share is held against the reference's own, which a heavy tail makes large; adjusted over all columns.
-    """
-    tested = [c for c in drift.columns if c.kind == "numeric" and not math.isnan(c.outliers)]
-    if not tested:
-        return Measurement("outliers", math.nan, "No numeric column has values to look for outliers in.")
-    adjusted = dict(zip((c.name for c in tested), false_discovery([c.outliers_p for c in tested]), strict=True))
-    risen = [c for c in tested if adjusted[c.name] <= alpha]
-    worst = max(risen or tested, key=lambda c: c.outliers)
-    return Measurement(
-        "outliers", worst.outliers, columns=(worst.name,), significant=bool(risen), p_value=float(adjusted[worst.name]),
-        message=f"{worst.outliers:.1%} of {worst.name} lie beyond three standard deviations of the reference.",
     )
 
 
@@ -234,25 +206,3 @@ def label_completeness(due: int, known: int) -> Measurement:
     return Measurement(
         "label_completeness", missing, f"{missing:.1%} of the {due:,} labels that are due are not known yet."
     )
-
-
-def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Measurement:
-    moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
-    tested = [c for c in drift.columns if not math.isnan(c.q_value)]
-    if not tested:
-        return Measurement(name, math.nan, f"None of the {words} could be tested.")
-    # Significance alone: how large is large enough is for the triggers to say, which may ask for less than psi_warn.
-    significant = [c for c in tested if c.q_value <= settings.alpha]
-    worst = max(significant or tested, key=lambda c: c.excess)
-    message = f"{len(moved)} of {len(drift.columns)} {words} drifted"
-    message += f": {_listed(moved)}." if moved else f"; the largest shift is {worst.name} (PSI {worst.excess:.2f})."
-    concerned = moved or ((worst,) if significant else ())
-    return Measurement(
-        name, worst.excess, message, significant=bool(significant), p_value=worst.q_value,
-        columns=tuple(c.name for c in concerned),
-    )
-
-
-def _listed(columns: Sequence[ColumnDrift], most: int = 3) -> str:
-    shown = ", ".join(f"{c.name} (PSI {c.excess:.2f})" for c in columns[:most])
-    return shown + (f" and {len(columns) - most} more" if len(columns) > most else "")

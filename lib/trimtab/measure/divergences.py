@@ -17,7 +17,10 @@ import numpy.typing as npt
 from trimtab.measure.bins import NumericBins
 
 SMOOTHING = 0.5
-SMALLEST_EXPECTED = 5.0
+SMALLEST_EXPECTED = 10.0    # the usual five is for p-values about 0.05; a check of many columns looks farther out
+EXACT_BELOW = 20.0
+
+Counts = npt.NDArray[np.float64]
 
 
 def psi(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
@@ -135,7 +138,14 @@ def kolmogorov_smirnov(reference: npt.ArrayLike, current: npt.ArrayLike) -> tupl
 def chi_square(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, float]:
     """Pearson's χ² on the 2 × k table of counts, so that the reference's own sampling error counts too.
 
-    Levels in which either side expects fewer than five records are pooled.
+    Levels in which either side expects fewer than ten records are counted as one, and where that one still is too
+    small, together with the smallest of the others. The most frequent level is never among them.
+
+    Parameters
+    ----------
+    reference, current : array of int, shape (k,)
+        Counts that could have been others on both sides: levels, but not bins that were cut at the reference's own
+        quantiles. For those see `merged`, and `pearson`.
 
     Returns
     -------
@@ -150,27 +160,87 @@ def chi_square(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float,
     >>> round(statistic, 2), round(p_value, 4)
     (7.23, 0.0072)
     """
-    from scipy import stats
+    a, b = _occupied(reference, current)
+    if not (a.sum() and b.sum()):
+        return math.nan, math.nan
+    frequent = np.argmax(a + b)
+    rare = rare_cells(a, b)
+    if rare.any() and not rare.all() and rare_cells(*_pooled(a, b, rare))[-1]:
+        rare[np.argmin(np.where(rare, np.inf, a + b))] = True
+    rare[frequent] = False
+    return pearson(*_pooled(a, b, rare))
+
+
+def _pooled(a: Counts, b: Counts, chosen: npt.NDArray[np.bool_]) -> tuple[Counts, Counts]:
+    """Both vectors with the chosen cells counted as one, which comes last."""
+    return np.append(a[~chosen], a[chosen].sum()), np.append(b[~chosen], b[chosen].sum())
+
+
+def pearson(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, float]:
+    """Pearson's χ² on the 2 × k table of counts as it is, with its asymptotic p-value.
+
+    Returns
+    -------
+    statistic : float
+        0 or more; nan when either side has no records, 0 when fewer than two cells hold any.
+    p_value : float
+        Of two cells as `share_difference` gives it. Of more it is asymptotic: with three to ten cells that expect
+        ten records, 0.05 and 0.001 are undercut at most 1.05 and 1.3 times as often as they should be, with cells of
+        five 1.1 and twice as often (60,000 simulated tables each).
+
+    Examples
+    --------
+    >>> statistic, p_value = pearson([500, 500], [560, 440])
+    >>> round(statistic, 2), round(p_value, 4)
+    (7.23, 0.0072)
+    """
+    from scipy import special
 
     a, b = _occupied(reference, current)
     n, m = a.sum(), b.sum()
     if not (n and m):
         return math.nan, math.nan
-    rare = rare_cells(a, b)
-    table = np.array([np.append(a[~rare], a[rare].sum()), np.append(b[~rare], b[rare].sum())])
-    table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2:
+    if len(a) < 2:
         return 0.0, 1.0
-    result = stats.chi2_contingency(table, correction=False)
-    return float(result.statistic), float(result.pvalue)
+    statistic = float(((a * m - b * n) ** 2 / (a + b)).sum() / (n * m))
+    if len(a) == 2:
+        return statistic, share_difference((round(a[0]), round(n)), (round(b[0]), round(m)))
+    return statistic, float(special.chdtrc(len(a) - 1, statistic))
 
 
-def rare_cells(reference: npt.NDArray[Any], current: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which cells either side expects fewer than five records of, if both are from one distribution and not empty.
+def merged(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Counts, Counts]:
+    """Neighbouring cells put together until each expects enough on both sides, by the reference's counts alone.
+
+    For bins that were cut at the reference's own quantiles. Their counts in the reference are no chance, so choosing
+    cells by both counts, as `chi_square` does, would choose those where the current window happens to have few.
 
     Examples
     --------
-    >>> rare_cells(np.array([90.0, 10.0]), np.array([9.0, 1.0])).tolist()
+    >>> [side.tolist() for side in merged([100, 100, 100, 100], [4, 5, 6, 5])]
+    [[200.0, 200.0], [9.0, 11.0]]
+    """
+    a, b = _pair(reference, current)
+    n, m = a.sum(), b.sum()
+    if not (n and m):
+        return a, b
+    enough = SMALLEST_EXPECTED * n / min(n, m)
+    starts, room = [0], 0.0
+    for cell, count in enumerate(a):
+        if room >= enough:
+            starts.append(cell)
+            room = 0.0
+        room += count
+    if room < enough and len(starts) > 1:
+        starts.pop()
+    return np.add.reduceat(a, starts), np.add.reduceat(b, starts)
+
+
+def rare_cells(reference: npt.NDArray[Any], current: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which cells either side expects fewer than ten records of, if both are from one distribution and not empty.
+
+    Examples
+    --------
+    >>> rare_cells(np.array([180.0, 10.0]), np.array([18.0, 1.0])).tolist()
     [False, True]
     """
     n, m = reference.sum(), current.sum()
@@ -181,7 +251,8 @@ def rare_cells(reference: npt.NDArray[Any], current: npt.NDArray[Any]) -> npt.ND
 def share_difference(reference: tuple[int, int], current: tuple[int, int]) -> float:
     """p-value for the difference of two shares, each given as (records with it, all records).
 
-    Fisher's exact test where a cell expects fewer than five records, χ² elsewhere.
+    Fisher's exact test where a cell expects fewer than twenty records, χ² elsewhere: far out, where a check of many
+    columns looks, χ² on smaller cells alarms up to twice as often as it says.
 
     Returns
     -------
@@ -193,7 +264,7 @@ def share_difference(reference: tuple[int, int], current: tuple[int, int]) -> fl
     >>> round(share_difference((0, 1000), (50, 1000)), 6)
     0.0
     """
-    from scipy import stats
+    from scipy import special, stats
 
     (a, n), (b, m) = reference, current
     if not (n and m):
@@ -202,9 +273,9 @@ def share_difference(reference: tuple[int, int], current: tuple[int, int]) -> fl
         return 1.0
     table = np.array([[a, n - a], [b, m - b]])
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / (n + m)
-    if expected.min() < SMALLEST_EXPECTED:
+    if expected.min() < EXACT_BELOW:
         return float(stats.fisher_exact(table).pvalue)
-    return float(stats.chi2_contingency(table, correction=False).pvalue)
+    return float(special.chdtrc(1, ((table - expected) ** 2 / expected).sum()))
 
 
 def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike, bins: NumericBins) -> float:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trimtab.measure import bins as binning
 from trimtab.measure import divergences
+from trimtab.measure.aspects import INDEPENDENT, LARGE, SMALLEST_SAMPLE, Aspect, Variation, aspects, cells, with_missing
 from trimtab.measure.bins import CategoricalBins, NumericBins
-from trimtab.measure.profile import ColumnProfile, Counts, Profile
+from trimtab.measure.profile import ColumnProfile, Profile
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SMALLEST_SAMPLE = 30
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,8 @@ class ColumnDrift:
         Shares of null and NaN.
     unseen, outliers, outside : float
         Current shares: of levels the reference never had, beyond three standard deviations, outside its range.
-    p_value, q_value : float
-        Of the column (its tests combined by Bonferroni), and adjusted for the false-discovery rate over all columns.
-        nan where there was nothing to test.
-    outliers_p : float
-        Of the share of outliers against the reference's own share; nan where there is nothing to test.
+    aspects : tuple of Aspect
+        What was tested, each with its size and p-value.
     note : str
         What a reader should know: a constant or empty column, too few records, new levels.
     """
@@ -67,15 +64,34 @@ class ColumnDrift:
     unseen: float
     outliers: float
     outside: float
-    p_value: float
-    q_value: float = math.nan
+    aspects: tuple[Aspect, ...] = ()
     note: str = ""
-    outliers_p: float = math.nan
+
+    def __getitem__(self, aspect: str) -> Aspect:
+        """The aspect of that name; with nan in it where it was not tested."""
+        found = next((one for one in self.aspects if one.name == aspect), None)
+        return found or Aspect(aspect, math.nan, math.nan)
+
+    @property
+    def p_value(self) -> float:
+        """Of the column: the smallest of its aspects, times their number (Bonferroni); nan when none was tested."""
+        known = [one.p_value for one in self.aspects]
+        return min(1.0, len(known) * min(known)) if known else math.nan
+
+    @property
+    def q_value(self) -> float:
+        """The smallest of its aspects, adjusted for all columns and aspects of the check; nan when none was tested."""
+        return min((one.q_value for one in self.aspects), default=math.nan)
 
     @property
     def excess(self) -> float:
-        """PSI beyond what chance explains: the size that a threshold is held against. 0 or more, nan without PSI."""
+        """PSI beyond chance: the size that the PSI thresholds are held against. 0 or more, nan without PSI."""
         return max(self.psi - self.psi_by_chance, 0.0) if not math.isnan(self.psi) else math.nan
+
+    def moved(self, *, alpha: float = 0.05, large: Mapping[str, float] = LARGE) -> tuple[Aspect, ...]:
+        """The aspects in which it moved, significantly and far; the farthest first, as multiples of what is large."""
+        found = [one for one in self.aspects if one.counts(alpha=alpha, large=large)]
+        return tuple(sorted(found, key=lambda one: -one.size / large[one.name]))
 
 
 @dataclass(frozen=True)
@@ -97,25 +113,46 @@ class Drift:
         rows = f"{self.current_rows:,} records against {self.reference_rows:,}"
         return f"<Drift of {len(self.columns)} columns, {rows}{worst}>"
 
-    def drifted(self, *, alpha: float = 0.05, psi: float = 0.10) -> tuple[ColumnDrift, ...]:
-        """Columns whose shift is both significant (q ≤ alpha) and large (PSI beyond chance ≥ psi)."""
-        return tuple(c for c in self.columns if c.q_value <= alpha and c.excess >= psi)
+    def drifted(self, *, alpha: float = 0.05, large: Mapping[str, float] = LARGE) -> tuple[ColumnDrift, ...]:
+        """Columns that moved in some aspect by more than chance and natural variation explain, and far enough to count.
+
+        Parameters
+        ----------
+        alpha : float
+            False-discovery rate over all columns and aspects.
+        large : mapping
+            The smallest size that counts, by aspect.
+        """
+        return tuple(column for column in self.columns if column.moved(alpha=alpha, large=large))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per column, the most moved first."""
+        """One row per column, the most moved first, with the size and the adjusted p-value of each aspect."""
         import pandas as pd
 
-        names = [field.name for field in fields(ColumnDrift)]
-        return pd.DataFrame([asdict(column) for column in self.columns], columns=names).set_index("name")
+        plain = [field.name for field in fields(ColumnDrift) if field.name not in ("aspects", "note")]
+        plain += ["excess", "p_value", "q_value"]
+        rows = [
+            {name: getattr(column, name) for name in plain}
+            | {f"{name}_size": column[name].size for name in LARGE}
+            | {f"{name}_q": column[name].q_value for name in LARGE}
+            | {"note": column.note}
+            for column in self.columns
+        ]
+        names = [*plain, *(f"{name}_{what}" for what in ("size", "q") for name in LARGE), "note"]
+        return pd.DataFrame(rows, columns=names).set_index("name")
 
 
-def compare(reference: Profile, current: Profile) -> Drift:
+def compare(
+    reference: Profile, current: Profile, *, variation: Mapping[str, Variation] | None = None
+) -> Drift:
     """Compare two profiles that share their bins.
 
     Parameters
     ----------
     reference, current : Profile
         Of the same columns with the same bins.
+    variation : mapping, optional
+        How each column varies within the reference; without it records are taken to be independent draws.
 
     Raises
     ------
@@ -138,32 +175,54 @@ def compare(reference: Profile, current: Profile) -> Drift:
     if reference.columns.keys() != current.columns.keys():
         different = sorted(reference.columns.keys() ^ current.columns.keys())
         raise ValueError(f"profiles of different columns cannot be compared: {', '.join(different)}")
-    columns = [compare_column(name, reference.columns[name], current.columns[name]) for name in reference.columns]
-    adjusted = divergences.false_discovery([column.p_value for column in columns])
-    corrected = [replace(column, q_value=float(q)) for column, q in zip(columns, adjusted, strict=True)]
-    ordered = sorted(corrected, key=lambda c: (-np.nan_to_num(c.excess, nan=-1), np.nan_to_num(c.q_value, nan=2)))
-    return Drift(tuple(ordered), reference.rows, current.rows)
+    columns = [
+        compare_column(name, reference.columns[name], current.columns[name], (variation or {}).get(name, INDEPENDENT))
+        for name in reference.columns
+    ]
+    return Drift(tuple(ranked(adjusted(columns))), reference.rows, current.rows)
 
 
-def compare_column(name: str, reference: ColumnProfile, current: ColumnProfile) -> ColumnDrift:
-    """Compare one column; `q_value` is left nan."""
+def adjusted(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
+    """The same columns with p-values adjusted for the false-discovery rate over all of them and their aspects."""
+    every = divergences.false_discovery([one.p_value for column in columns for one in column.aspects])
+    values = iter(every.tolist())
+
+    def _adjust(column: ColumnDrift) -> ColumnDrift:
+        return replace(column, aspects=tuple(replace(one, q_value=next(values)) for one in column.aspects))
+
+    return [_adjust(column) for column in columns]
+
+
+def ranked(columns: Iterable[ColumnDrift]) -> list[ColumnDrift]:
+    """The most moved first: by how many times the size is what counts, in the aspect where that is most."""
+
+    def _order(column: ColumnDrift) -> tuple[bool, float, float]:
+        far = max((one.size / LARGE[one.name] for one in column.moved()), default=-1.0)
+        size = far if far > 0 else float(np.nan_to_num(column.excess, nan=-1))
+        return far < 0, -size, float(np.nan_to_num(column.q_value, nan=2))
+
+    return sorted(columns, key=_order)
+
+
+def compare_column(
+    name: str, reference: ColumnProfile, current: ColumnProfile, variation: Variation = INDEPENDENT
+) -> ColumnDrift:
+    """Compare one column; the aspects' `q_value` is left nan."""
     if not binning.same(reference.bins, current.bins):
         raise ValueError(f"column {name!r}: the profiles have different bins")
-    a, b = _cells(reference, current)
-    with_missing = np.append(a, reference.missing), np.append(b, current.missing)
+    a, b = cells(reference, current)
+    whole = with_missing(reference, current)
+    thin = variation.thinned("psi")
     ks = ks_p = wasserstein = math.nan
     if isinstance(reference.bins, NumericBins):
         ks, ks_p = divergences.kolmogorov_smirnov(reference.counts, current.counts)
         wasserstein = divergences.wasserstein(reference.counts, current.counts, reference.bins)
     chi2, chi2_p = divergences.chi_square(a, b)
-    testable = min(reference.rows, current.rows) >= SMALLEST_SAMPLE
-    present = min(reference.present, current.present) >= SMALLEST_SAMPLE
-    tests = [_missing_p(reference, current), (chi2_p if math.isnan(ks_p) else ks_p) if present else math.nan]
     return ColumnDrift(
         name=name,
         kind="categorical" if isinstance(reference.bins, CategoricalBins) else "numeric",
-        psi=divergences.psi(*with_missing),
-        psi_by_chance=divergences.psi_by_chance(*with_missing),
+        psi=divergences.psi(*whole),
+        psi_by_chance=divergences.psi_by_chance(whole[0] / thin[0], whole[1] / thin[1]),
         js=divergences.jensen_shannon(a, b),
         ks=ks, ks_p=ks_p, chi2=chi2, chi2_p=chi2_p, wasserstein=wasserstein,
         missing_reference=_share(reference.missing, reference.rows),
@@ -171,48 +230,9 @@ def compare_column(name: str, reference: ColumnProfile, current: ColumnProfile) 
         unseen=_share(current.unseen, current.present),
         outliers=_share(current.outliers, current.present),
         outside=_share(current.outside, current.present),
-        p_value=_combine(tests) if testable else math.nan,
+        aspects=tuple(aspects(reference, current, variation)),
         note=_note(reference, current),
-        outliers_p=_outliers_p(reference, current) if present else math.nan,
     )
-
-
-def _cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
-    """What PSI, JS and χ² are computed on: groups of bins; or levels, the rare ones counted as one with new ones.
-
-    A level that the reference happens to hold once stands for many that it happens not to hold: apart from each other
-    they would always differ, though nothing has moved. Rare is what either side expects fewer than five records of.
-    """
-    a, b = reference.coarse(), current.coarse()
-    if isinstance(reference.bins, NumericBins) or not (a.sum() and b.sum()):
-        return a, b
-    rare = divergences.rare_cells(a, b)
-    rare[-1] = True    # the levels that the reference never had
-    return np.append(a[~rare], a[rare].sum()), np.append(b[~rare], b[rare].sum())
-
-
-def _missing_p(reference: ColumnProfile, current: ColumnProfile) -> float:
-    """p-value of the share of missing values; nan when none or all are missing, for then there is nothing to test.
-
-    That choice looks only at how many are missing in both together, which says nothing of where they are, so leaving
-    the test out does not raise more alarms; counting it would halve the power of every complete column.
-    """
-    if reference.missing + current.missing in (0, reference.rows + current.rows):
-        return math.nan
-    return divergences.share_difference((reference.missing, reference.rows), (current.missing, current.rows))
-
-
-def _outliers_p(reference: ColumnProfile, current: ColumnProfile) -> float:
-    """p-value of the share of outliers: other tests look at the middle of a distribution and hardly see its tails."""
-    if isinstance(reference.bins, CategoricalBins):
-        return math.nan
-    return divergences.share_difference((reference.outliers, reference.present), (current.outliers, current.present))
-
-
-def _combine(p_values: list[float]) -> float:
-    """Bonferroni over the tests that could be made; nan when none could."""
-    known = [p for p in p_values if not math.isnan(p)]
-    return min(1.0, len(known) * min(known)) if known else math.nan
 
 
 def _share(part: int, whole: int) -> float:

@@ -49,7 +49,7 @@ class CheckResult:
     @property
     def drifted(self) -> tuple[str, ...]:
         """Columns whose shift is both significant and large, the most moved first."""
-        return tuple(c.name for c in self.drift.drifted(alpha=self.settings.alpha, psi=self.settings.psi_warn))
+        return tuple(c.name for c in self.drift.drifted(**self.settings.bounds))
 
     def to_frame(self) -> pd.DataFrame:
         """One row per column, the most moved first."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.decide import guardrails
+from trimtab.decide import columns, guardrails
 from trimtab.decide import signals as rules
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
@@ -226,11 +226,11 @@ def performance_from_json(rows: list[dict[str, Any]]) -> Performance:
 def signals(session: Session, drift: Drift, scored: Scored, window: Window) -> list[Signal]:
     """Every measurement of the check, held against its triggers."""
     settings = session.params.drift
-    measured = [rules.feature_drift(drift, settings), rules.outliers(drift, alpha=settings.alpha)]
+    measured = columns.inputs(drift, settings)
     if scored.drift is not None:
-        measured.append(rules.prediction_drift(scored.drift, settings))
+        measured.append(columns.prediction_drift(scored.drift, settings))
     if scored.label_drift is not None and session.params.task == "classification":
-        measured.append(rules.class_balance(scored.label_drift, settings))
+        measured.append(columns.class_balance(scored.label_drift, settings))
     measured += [performance_drop(session, scored), *_freshness(session), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     return [rules.grade(measurement, triggers) for measurement in measured]

@@ -17,9 +17,9 @@ from trimtab.run.session import Session
 def of_drift(session: Session, drift: Drift, scored: Scored) -> str:
     """Drift of inputs beside realised performance, in words that say which of the two is news."""
     settings = session.params.drift
-    moved = drift.drifted(alpha=settings.alpha, psi=settings.psi_warn)
+    moved = drift.drifted(**settings.bounds)
     inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
-    inputs += f", {moved[0].name} the most (PSI {moved[0].excess:.2f})" if moved else ""
+    inputs += f", {moved[0].name} the most ({moved[0].moved(**settings.bounds)[0]})" if moved else ""
     loss = performance_drop(session, scored)
     if math.isnan(loss.value):
         return f"{inputs}. {loss.message} Whether the drift does any harm is not known yet."

@@ -1,0 +1,109 @@
+"""What do the columns tell: those that go into the model, those that come out of it, and the labels?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from trimtab.decide.signals import Measurement
+from trimtab.measure.aspects import Aspect
+from trimtab.measure.drift import ColumnDrift, Drift
+from trimtab.settings import DriftSettings
+
+# What each aspect is called as a signal, and what it says of one column.
+_SIGNALS = {
+    "wasserstein": ("feature_shift", "has moved by {} of the reference's spread"),
+    "missing": ("missing_values", "is missing more or less often than before, by {}"),
+    "unseen": ("unseen_levels", "has levels that the reference never had, {} more than chance gives"),
+    "outside": ("out_of_range", "lies outside the reference's range, {} more than chance gives"),
+}
+
+
+def inputs(drift: Drift, settings: DriftSettings) -> list[Measurement]:
+    """One measurement for the distribution of the input columns, and one for each other way in which some can move."""
+    looked_at = {aspect.name for column in drift.columns for aspect in column.aspects}
+    found = [feature_drift(drift, settings)]
+    found += [_aspect(name, drift, settings) for name in _SIGNALS if name in looked_at]
+    return [*found, outliers(drift, settings)] if "outliers" in looked_at else found
+
+
+def feature_drift(drift: Drift, settings: DriftSettings) -> Measurement:
+    """The largest significant shift of an input column, and all columns that drifted."""
+    return _drift("feature_drift", drift, settings, "input columns")
+
+
+def prediction_drift(drift: Drift, settings: DriftSettings) -> Measurement:
+    """The largest significant shift of what the champion says."""
+    return _drift("prediction_drift", drift, settings, "outputs of the champion")
+
+
+def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
+    """The shift of the labels themselves."""
+    column = drift.columns[0]
+    shift = column["psi"]
+    significant = shift.q_value <= settings.alpha
+    size = f"PSI {column.excess:.2f}"
+    size += "" if significant and column.excess >= settings.psi_warn else ", less than counts"
+    return Measurement(
+        "class_balance", column.excess, significant=significant, p_value=shift.q_value, columns=(column.name,),
+        message=f"The shares of the classes differ from those of the champion's holdout ({size}).",
+    )
+
+
+def outliers(drift: Drift, settings: DriftSettings) -> Measurement:
+    """The column with the largest share of outliers, among those where it has risen beyond chance if there are any.
+
+    A share is held against the reference's own, which a heavy tail makes large.
+    """
+    tested = [c for c in drift.columns if not math.isnan(c["outliers"].q_value)]
+    if not tested:
+        return Measurement("outliers", math.nan, "No numeric column has outliers.")
+    risen = [c for c in tested if _certain(c["outliers"], settings)]
+    worst = max(risen or tested, key=lambda c: c.outliers)
+    return Measurement(
+        "outliers", worst.outliers, columns=(worst.name,), significant=bool(risen), p_value=worst["outliers"].q_value,
+        message=f"{worst.outliers:.1%} of {worst.name} lie beyond three standard deviations of the reference.",
+    )
+
+
+def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Measurement:
+    moved = drift.drifted(**settings.bounds)
+    tested = [c for c in drift.columns if not math.isnan(c["psi"].q_value)]
+    if not tested:
+        return Measurement(name, math.nan, f"None of the {words} could be tested.")
+    # Significance alone: how large is large enough is for the triggers to say, which may ask for less than psi_warn.
+    significant = [c for c in tested if _certain(c["psi"], settings)]
+    worst = max(significant or tested, key=lambda c: c.excess)
+    message = f"{len(moved)} of {len(drift.columns)} {words} drifted"
+    smallest = f"; the largest shift is {worst.name} (PSI {worst.excess:.2f})"
+    message += f": {_listed(moved, settings)}." if moved else f"{smallest}."
+    concerned = moved or ((worst,) if significant else ())
+    return Measurement(
+        name, worst.excess, message, significant=bool(significant), p_value=worst["psi"].q_value,
+        columns=tuple(c.name for c in concerned),
+    )
+
+
+def _aspect(name: str, drift: Drift, settings: DriftSettings) -> Measurement:
+    """The column that moved farthest in one aspect, among those where it is not chance if there are any."""
+    signal, words = _SIGNALS[name]
+    tested = [c for c in drift.columns if not math.isnan(c[name].q_value)]
+    significant = [c for c in tested if _certain(c[name], settings)]
+    worst = max(significant or tested, key=lambda c: c[name].size)
+    large = [c for c in significant if c[name].size >= settings.large[name]]
+    others = f"; {len(large) - 1} more have, but less far" if len(large) > 1 else ""
+    message = f"{worst.name} {words.format(worst[name].amount)}{others}."
+    return Measurement(
+        signal, worst[name].size, message, significant=bool(significant), p_value=worst[name].q_value,
+        columns=tuple(c.name for c in sorted(large, key=lambda c: -c[name].size)) or (worst.name,) * bool(significant),
+    )
+
+
+def _certain(aspect: Aspect, settings: DriftSettings) -> bool:
+    """More than chance and natural variation explain."""
+    return aspect.q_value <= settings.alpha and aspect.size > aspect.floor
+
+
+def _listed(columns: Sequence[ColumnDrift], settings: DriftSettings, most: int = 3) -> str:
+    shown = ", ".join(f"{c.name} ({c.moved(**settings.bounds)[0]})" for c in columns[:most])
+    return shown + (f" and {len(columns) - most} more" if len(columns) > most else "")
