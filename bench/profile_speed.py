@@ -66,8 +66,9 @@ def measure(source: str) -> None:
     from trimtab.measure.drift import compare
     from trimtab.measure.profile import Profile
     from trimtab.measure.profiling import Watched
-    from trimtab.records import Records, count_profile
+    from trimtab.records import Records
     from trimtab.settings import Data
+    from trimtab.tally import count_profile
     from trimtab.windows import Window
 
     watched = Watched(NUMERIC, tuple(LEVELS))

@@ -15,7 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from trimtab.act import database, tables
-from trimtab.act.ledger import LEASE, Ledger, now
+from trimtab.act.ledger import LEASE, Ledger
+from trimtab.act.rows import now
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Check, Guard
 from trimtab.decide.promotion import Verdict

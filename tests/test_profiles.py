@@ -15,6 +15,7 @@ import pytest
 
 from trimtab.measure import profiling
 from trimtab.measure.bins import FINE, NumericBins, digest, freeze_categorical, freeze_numeric, same
+from trimtab.measure.days import unflatten
 from trimtab.measure.profile import ColumnProfile, Profile
 from trimtab.measure.profiling import (
     SAMPLE_ROWS,
@@ -27,7 +28,7 @@ from trimtab.measure.profiling import (
     read_numeric,
     sample,
 )
-from trimtab.records import count_profile
+from trimtab.tally import count_profile
 from trimtab.windows import Window
 
 RNG = np.random.default_rng
@@ -90,6 +91,12 @@ def pair(backend: Any) -> tuple[Window, Window]:
 def counted(backend: Any, pair: tuple[Window, Window]) -> tuple[Profile, Profile]:
     before = count_profile(backend, pair[0], WATCHED, None)
     return before, count_profile(backend, pair[1], WATCHED, before.bins)
+
+
+def one_column(bins: Any, counts: Any) -> ColumnProfile:
+    """A row of counts as a profile."""
+    row = np.append(0, counts)
+    return unflatten(row, {"x": bins}).columns["x"]
 
 
 def direct(values: np.ndarray[Any, Any], bins: NumericBins) -> list[int]:
@@ -161,7 +168,8 @@ def test_duckdb_and_plain_comparisons_count_the_same_in_rows_that_a_database_can
         for part in batches(WATCHED, bins, native=native):
             expression = numeric_counts(one.table, part, bins, native=native)
             assert len(expression.columns) <= 251
-            found |= read_numeric(part, bins, backend.to_pyarrow(expression).to_pylist()[0])
+            found |= {name: one_column(bins[name], counts[0])
+                      for name, counts in read_numeric(part, bins, backend.to_pyarrow(expression)).items()}
         return found
 
     assert len(batches(WATCHED, bins, native=True)) == 1 < len(batches(WATCHED, bins, native=False))
@@ -176,11 +184,11 @@ def test_an_empty_window_has_counts_of_zero(
     native: bool, backend: Any, pair: tuple[Window, Window], counted: tuple[Profile, Profile]
 ) -> None:
     nothing, bins = pair[0].table.filter(ibis.literal(False)), counted[0].bins
-    row = backend.to_pyarrow(numeric_counts(nothing, WATCHED, bins, native=native)).to_pylist()[0]
-    for found in read_numeric(WATCHED, bins, row).values():
-        assert (sum(found.counts), found.rows, found.outliers, found.outside) == (0, 0, 0, 0)
-    level = read_levels(bins["level"], backend.to_pyarrow(levels(nothing, WATCHED, "level")))
-    assert level.rows == 0
+    counted_nothing = backend.to_pyarrow(numeric_counts(nothing, WATCHED, bins, native=native))
+    for found in read_numeric(WATCHED, bins, counted_nothing).values():
+        assert found.shape[0] == 1
+        assert not found.any()
+    assert not read_levels(bins["level"], backend.to_pyarrow(levels(nothing, WATCHED, "level"))).any()
 
 
 @pytest.mark.parametrize("name", list(columns(0)))
@@ -196,8 +204,8 @@ def test_infinite_values_lie_in_the_open_bins_and_outside(backend: Any) -> None:
     bins = freeze_numeric([0.0, 1.0, 2.0])
     watched = Watched(("x",))
     made = ibis.memtable(pa.table({"x": values}))
-    row = backend.to_pyarrow(numeric_counts(made, watched, {"x": bins}, native=True)).to_pylist()[0]
-    found = read_numeric(watched, {"x": bins}, row)["x"]
+    row = backend.to_pyarrow(numeric_counts(made, watched, {"x": bins}, native=True))
+    found = one_column(bins, read_numeric(watched, {"x": bins}, row)["x"][0])
     assert found == profile_array(values, bins)
     assert (found.counts[0], found.outside) == (1, 3)
 

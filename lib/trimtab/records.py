@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.types as ir
 
-from trimtab import sources
+from trimtab import sources, tally
 from trimtab.errors import DataError
 from trimtab.measure import profiling
-from trimtab.measure.bins import BinTable, CategoricalBins
-from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.bins import BinTable
+from trimtab.measure.days import Days
+from trimtab.measure.profile import Profile
 from trimtab.measure.profiling import Watched
 from trimtab.measure.scoring import label_text
 from trimtab.settings import Data, WindowSpec
@@ -242,7 +243,27 @@ class Records:
 
     def profile(self, window: Window, watched: Watched, bins: BinTable | None = None) -> Profile:
         """Count the window's records per bin; without `bins`, freeze them on this window first."""
-        return count_profile(self._backend, window, watched, bins, run=self.arrow)
+        return tally.count_profile(self._backend, window, watched, bins, run=self.arrow)
+
+    def freeze(self, window: Window, watched: Watched) -> BinTable:
+        """Freeze bins on a window."""
+        return tally.freeze(self._backend, window, watched, self.arrow)
+
+    def days(self, window: Window, watched: Watched, bins: BinTable) -> Days:
+        """Count the window's records per bin and day, in one pass."""
+        return tally.count_days(self._backend, window, watched, bins, self.data.time, self.arrow)
+
+    def on_days(self, window: Window, days: Sequence[date]) -> Window:
+        """The window's records of these days."""
+        day = window.table[self.data.time].cast("timestamp").date()
+        table = window.table.filter(day.isin(list(days)))
+        return replace(window, table=table, rows=self.row(table.aggregate(n=table.count()))["n"])
+
+    def rows_by_day(self, window: Window) -> dict[date, int]:
+        """How many records each day of the window has; days without any are left out."""
+        day = window.table[self.data.time].cast("timestamp").date()
+        counted = self.arrow(window.table.group_by(day=day).aggregate(n=window.table.count()))
+        return dict(sorted(zip(counted["day"].to_pylist(), counted["n"].to_pylist(), strict=True)))
 
     # -- the contract --------------------------------------------------------------------------------------------
 
@@ -387,29 +408,3 @@ class Records:
 def _moment(as_of: datetime | str) -> datetime:
     """A time, or now."""
     return as_of if isinstance(as_of, datetime) else datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-
-
-def count_profile(
-    backend: Any,
-    window: Window,
-    watched: Watched,
-    bins: BinTable | None,
-    *,
-    run: Callable[[ir.Table], pa.Table] | None = None,
-) -> Profile:
-    """Count a window's records per bin on any backend; without `bins`, freeze them on this window first."""
-    execute = run or backend.to_pyarrow
-    table, native = window.table, backend.name == "duckdb"
-    counted = {name: execute(profiling.levels(table, watched, name)) for name in watched.categorical}
-    if bins is None:
-        sampled = execute(profiling.sample(table, watched, window.rows, native=native)) if watched.floats else None
-        bins = profiling.read_bins(watched, sampled, counted)
-    columns: dict[str, ColumnProfile] = {}
-    for batch in profiling.batches(watched, bins, native=native):
-        numbers = profiling.numeric_counts(table, batch, bins, native=native)
-        columns |= profiling.read_numeric(batch, bins, execute(numbers).to_pylist()[0])
-    for name in watched.categorical:
-        frozen = bins[name]
-        assert isinstance(frozen, CategoricalBins), "categorical columns have levels"
-        columns[name] = profiling.read_levels(frozen, counted[name])
-    return Profile(columns, window.rows)

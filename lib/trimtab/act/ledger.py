@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from trimtab.act import tables
-from trimtab.act.database import reason
+from trimtab.act.daybook import DayBook
+from trimtab.act.rows import Rows, now
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
 from trimtab.decide.rollback import Service
 from trimtab.decide.signals import Signal
-from trimtab.errors import BusyError, ChampionError, StateError
+from trimtab.errors import BusyError, ChampionError
 from trimtab.plain import plain
 
 LEASE = timedelta(seconds=60)
@@ -40,64 +41,13 @@ class Intent:
     to_version: int | None
 
 
-def now() -> datetime:
-    """The clock, as naive UTC."""
-    return datetime.now(UTC).replace(tzinfo=None)
+class Ledger(Rows):
+    """What happened to one model of one tenant; parameters as `Rows`."""
 
-
-class Ledger:
-    """Rows of one model and tenant.
-
-    Parameters
-    ----------
-    engine : sqlalchemy Engine
-        From `database.connect`.
-    model : str
-    tenant : str, optional
-    """
-
-    def __init__(self, engine: sa.Engine, model: str, tenant: str | None = None) -> None:
-        self.engine = engine
-        self._mine = {"model": model, "tenant": tenant or ""}
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self.engine.dispose()
-
-    @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except IntegrityError:
-            raise
-        except SQLAlchemyError as error:
-            raise StateError(f"store.ledger: cannot be written: {reason(error)}") from error
-
-    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
-        try:
-            with self.engine.connect() as connection:
-                found = [dict(row) for row in connection.execute(query).mappings()]
-        except SQLAlchemyError as error:
-            raise StateError(f"store.ledger: cannot be read: {reason(error)}") from error
-        return [row | {"tenant": row["tenant"] or None} if "tenant" in row else row for row in found]
-
-    def _select(self, table: sa.Table) -> sa.Select[Any]:
-        return sa.select(table).where(*self._is_mine(table))
-
-    def _is_mine(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
-        return [table.c[name] == value for name, value in self._mine.items()]
-
-    def _insert(self, table: sa.Table, **values: Any) -> None:
-        with self._write() as connection:
-            connection.execute(table.insert().values(**self._mine, **values))
-
-    def _replace(self, table: sa.Table, **values: Any) -> None:
-        """Insert a row, in the place of one with the same primary key: a step that is run again says it anew."""
-        keys = [table.c[column.name] == (self._mine | values)[column.name] for column in table.primary_key]
-        with self._write() as connection:
-            connection.execute(table.delete().where(*keys))
-            connection.execute(table.insert().values(**self._mine, **values))
+    @cached_property
+    def days(self) -> DayBook:
+        """What was measured day by day."""
+        return DayBook(self.engine, self._mine["model"], self._mine["tenant"])
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
@@ -357,11 +307,8 @@ class Ledger:
 
     def champion(self) -> int | None:
         """The champion, as far as the ledger knows."""
-        try:
-            with self.engine.connect() as connection:
-                return self._champion(connection)
-        except SQLAlchemyError as error:
-            raise StateError(f"store.ledger: cannot be read: {reason(error)}") from error
+        with self._read() as connection:
+            return self._champion(connection)
 
     def _champion(self, connection: sa.Connection) -> int | None:
         table = tables.changes

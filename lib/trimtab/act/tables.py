@@ -7,10 +7,12 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -110,6 +112,14 @@ profiles = Table(
     Column("key", String(64), primary_key=True), *_model(),
     Column("name", String(60), nullable=False), Column("recorded_at", DateTime, nullable=False),
     Column("content", JSON, nullable=False),
+)
+
+daily_profiles = Table(
+    "daily_profiles", metadata,
+    Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
+    Column("key", String(64), primary_key=True), Column("day", Date, primary_key=True),
+    Column("rows", Integer, nullable=False), Column("counts", LargeBinary, nullable=False),
+    Column("recorded_at", DateTime, nullable=False),
 )
 
 leases = Table(

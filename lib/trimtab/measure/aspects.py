@@ -18,6 +18,8 @@ from trimtab.measure import divergences, novelty
 from trimtab.measure.bins import NumericBins
 from trimtab.measure.profile import ColumnProfile, Counts
 
+Floats = npt.NDArray[np.float64]
+
 SMALLEST_SAMPLE = 30
 LARGE: Mapping[str, float] = MappingProxyType(
     {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "outliers": 0.02, "outside": 0.01}
@@ -96,14 +98,44 @@ class Variation:
         more). Records of one day share their luck, so that fewer of them are news.
     floor : mapping
         By aspect: the size that stretches of the reference, as long as the current window, reach against the rest.
+    spread : float
+        Squared coefficient of variation of the design effects of a column's cells; 0 when all vary alike.
+    freedom : float
+        Degrees of freedom that the design effects were estimated with; infinite where they are known.
     """
 
     design: Mapping[str, tuple[float, float]]
     floor: Mapping[str, float]
+    spread: float = 0.0
+    freedom: float = math.inf
 
     def thinned(self, aspect: str) -> tuple[float, float]:
         """Records that count for one on either side; 1 where nothing is known."""
         return self.design.get(aspect, (1.0, 1.0))
+
+    def of_table(self, a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+        """p-value of a table whose counts are thinned already.
+
+        The second-order correction of J. Rao and A. Scott (1984), On chi-squared tests for multiway contingency tables
+        with cell proportions estimated from survey data, held against F.
+        """
+        from scipy import special
+
+        statistic, p_value = divergences.pearson(a, b)
+        cells = int(np.count_nonzero(np.asarray(a) + np.asarray(b)))
+        if math.isinf(self.freedom) or cells < 2:
+            return p_value
+        directions = (cells - 1) / (1 + self.spread)
+        return float(special.fdtrc(directions, directions * self.freedom, statistic / (cells - 1)))
+
+    def of_share(self, p_value: float) -> float:
+        """A p-value of the normal distribution, as one of Student's t with the degrees of freedom there are."""
+        from scipy import special
+
+        if math.isinf(self.freedom) or math.isnan(p_value):
+            return p_value
+        quantile = float(special.ndtri(p_value / 2))
+        return float(2 * special.stdtr(self.freedom, quantile))
 
 
 INDEPENDENT = Variation({}, {})
@@ -153,27 +185,27 @@ def _psi(reference: ColumnProfile, current: ColumnProfile, variation: Variation)
     size = divergences.psi(a, b) - divergences.psi_by_chance(a / thin[0], b / thin[1])
     # With one level in all there is nothing that could differ, so nothing was tested.
     tested = np.count_nonzero(a + b) > 1
-    p_value = _cells_p(reference, a / thin[0], b / thin[1]) if tested else math.nan
+    p_value = variation.of_table(*_table(reference, a / thin[0], b / thin[1])) if tested else math.nan
     return _aspect("psi", max(size, 0.0), p_value, variation)
 
 
-def _cells_p(reference: ColumnProfile, a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    """p-value of the cells, of which the last one holds what is missing."""
+def _table(reference: ColumnProfile, a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """The cells to test, from those that PSI is computed on, of which the last one holds what is missing."""
     if not isinstance(reference.bins, NumericBins):
-        return divergences.chi_square(a, b)[1]
+        return divergences.pooled(a, b)
     missing = divergences.rare_cells(a, b)[-1]    # too few to be a cell of their own; they have a test of their own
     present = divergences.merged(a[:-1], b[:-1])
-    both = present if missing else tuple(np.append(side, last[-1]) for side, last in zip(present, (a, b), strict=True))
-    return divergences.pearson(*both)[1]
+    return present if missing else (np.append(present[0], a[-1]), np.append(present[1], b[-1]))
 
 
 def _wasserstein(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
     assert isinstance(reference.bins, NumericBins), "only numbers have distances"
     size = divergences.wasserstein(reference.counts, current.counts, reference.bins)
-    a, b = (_thin(p.counts, by) for p, by in zip((reference, current), variation.thinned("psi"), strict=True))
+    thin = variation.thinned("wasserstein")
+    a, b = (np.asarray(p.counts) / by for p, by in zip((reference, current), thin, strict=True))
     statistic, p_value = divergences.kolmogorov_smirnov(a, b)
     constant = not (statistic or reference.bins.scale)    # and still as it was
-    return _aspect("wasserstein", size, math.nan if constant else p_value, variation)
+    return _aspect("wasserstein", size, math.nan if constant else variation.of_share(p_value), variation)
 
 
 def _missing(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
@@ -198,7 +230,7 @@ def _share_changed(
     if before[0] + now[0] in (0, before[1] + now[1]):
         return Aspect(name, math.nan, math.nan)
     change = now[0] / now[1] - before[0] / before[1]
-    p_value = divergences.share_difference(*_thinned(before, now, variation.thinned(name)))
+    p_value = variation.of_share(divergences.share_difference(*_thinned(before, now, variation.thinned(name))))
     return _aspect(name, abs(change) if both_ways else max(change, 0.0), p_value, variation)
 
 
@@ -222,10 +254,6 @@ def _outside(reference: ColumnProfile, current: ColumnProfile, variation: Variat
 
 def _aspect(name: str, size: float, p_value: float, variation: Variation) -> Aspect:
     return Aspect(name, size, p_value, variation.floor.get(name, 0.0))
-
-
-def _thin(counts: npt.ArrayLike, by: float) -> npt.NDArray[np.float64]:
-    return np.asarray(counts, dtype=np.float64) / by
 
 
 def _thinned(

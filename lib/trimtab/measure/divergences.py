@@ -160,19 +160,31 @@ def chi_square(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float,
     >>> round(statistic, 2), round(p_value, 4)
     (7.23, 0.0072)
     """
+    return pearson(*pooled(reference, current))
+
+
+def pooled(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Counts, Counts]:
+    """The cells that `chi_square` is computed on: frequent levels by themselves, all others as one.
+
+    Examples
+    --------
+    >>> [side.tolist() for side in pooled([500, 480, 20, 5], [60, 30, 4, 6])]
+    [[500.0, 505.0], [60.0, 40.0]]
+    """
     a, b = _occupied(reference, current)
     if not (a.sum() and b.sum()):
-        return math.nan, math.nan
-    frequent = np.argmax(a + b)
+        return a, b
     rare = rare_cells(a, b)
-    if rare.any() and not rare.all() and rare_cells(*_pooled(a, b, rare))[-1]:
+    if rare.any() and not rare.all() and rare_cells(*_together(a, b, rare))[-1]:
         rare[np.argmin(np.where(rare, np.inf, a + b))] = True
-    rare[frequent] = False
-    return pearson(*_pooled(a, b, rare))
+    rare[np.argmax(a + b)] = False
+    return _together(a, b, rare)
 
 
-def _pooled(a: Counts, b: Counts, chosen: npt.NDArray[np.bool_]) -> tuple[Counts, Counts]:
-    """Both vectors with the chosen cells counted as one, which comes last."""
+def _together(a: Counts, b: Counts, chosen: npt.NDArray[np.bool_]) -> tuple[Counts, Counts]:
+    """Both vectors with the chosen cells counted as one, which comes last; without it where none is chosen."""
+    if not chosen.any():
+        return a, b
     return np.append(a[~chosen], a[chosen].sum()), np.append(b[~chosen], b[chosen].sum())
 
 

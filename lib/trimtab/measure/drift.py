@@ -14,6 +14,7 @@ from trimtab.measure import divergences
 from trimtab.measure.aspects import INDEPENDENT, LARGE, SMALLEST_SAMPLE, Aspect, Variation, aspects, cells, with_missing
 from trimtab.measure.bins import CategoricalBins, NumericBins
 from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.variation import variation as measure_variation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +153,8 @@ def compare(
     reference, current : Profile
         Of the same columns with the same bins.
     variation : mapping, optional
-        How each column varies within the reference; without it records are taken to be independent draws.
+        How each column varies within the reference; by default measured on the days of the two, and where these are
+        not known records are taken to be independent draws.
 
     Raises
     ------
@@ -175,6 +177,8 @@ def compare(
     if reference.columns.keys() != current.columns.keys():
         different = sorted(reference.columns.keys() ^ current.columns.keys())
         raise ValueError(f"profiles of different columns cannot be compared: {', '.join(different)}")
+    if variation is None and reference.days is not None and current.days is not None:
+        variation = measure_variation(reference.days, current.rows, len(current.days))
     columns = [
         compare_column(name, reference.columns[name], current.columns[name], (variation or {}).get(name, INDEPENDENT))
         for name in reference.columns

@@ -7,8 +7,8 @@ exactly and in any order.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,12 @@ import numpy.typing as npt
 from trimtab.measure import bins as binning
 from trimtab.measure.bins import Bins, NumericBins
 
+if TYPE_CHECKING:
+    from trimtab.measure.days import Days
+
 Counts = npt.NDArray[np.int64]
+BESIDE = ("nulls", "nans", "unseen", "outliers", "outside")
+"""What is counted of a column beside its bins."""
 
 
 @dataclass(frozen=True)
@@ -77,31 +82,34 @@ class ColumnProfile:
     def __add__(self, other: ColumnProfile) -> ColumnProfile:
         if not binning.same(self.bins, other.bins):
             raise ValueError("profiles with different bins cannot be added")
-        return ColumnProfile(
-            self.bins,
-            tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
-            self.nulls + other.nulls,
-            self.nans + other.nans,
-            self.unseen + other.unseen,
-            self.outliers + other.outliers,
-            self.outside + other.outside,
-        )
+        counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
+        return ColumnProfile(self.bins, counts, **{name: getattr(self, name) + getattr(other, name) for name in BESIDE})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
-        numbers = {name: getattr(self, name) for name in ("nulls", "nans", "unseen", "outliers", "outside")}
+        numbers = {name: getattr(self, name) for name in BESIDE}
         return {"bins": binning.to_json(self.bins), "counts": list(self.counts), **numbers}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> ColumnProfile:
         """Read back what `to_json` wrote."""
-        numbers = {name: plain[name] for name in ("nulls", "nans", "unseen", "outliers", "outside")}
+        numbers = {name: plain[name] for name in BESIDE}
         return cls(binning.from_json(plain["bins"]), tuple(plain["counts"]), **numbers)
 
 
 @dataclass(frozen=True)
 class Profile:
     """Counts of all columns of a window.
+
+    Attributes
+    ----------
+    columns : mapping
+        Counts by column.
+    rows : int
+        Records.
+    days : Days, optional
+        The same by day, where it is known; of two profiles with days it can be told how much one day differs from
+        another. Forgotten when profiles are added or written.
 
     Examples
     --------
@@ -114,6 +122,7 @@ class Profile:
 
     columns: Mapping[str, ColumnProfile]
     rows: int
+    days: Days | None = field(default=None, repr=False, compare=False)
 
     @property
     def bins(self) -> dict[str, Bins]:

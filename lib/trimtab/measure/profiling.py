@@ -2,7 +2,10 @@
 
 Numeric columns are counted in one pass, each against its own sorted cuts; categorical ones by a grouping each. On
 DuckDB the counting uses its `histogram` aggregate, elsewhere one comparison per cut; both are read as how many records
-lie at or below each cut, and everything else follows from that by subtraction.
+lie at or below each cut, and everything else follows from that by subtraction. Both can also be asked for by day, in
+one pass over all days.
+
+What is read are rows of counts, one per day or a single one, laid out as `days.flatten` does for each column.
 """
 
 from __future__ import annotations
@@ -15,17 +18,21 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import numpy as np
+import numpy.typing as npt
 
 from trimtab.measure.bins import BinTable, CategoricalBins, NumericBins, freeze_categorical, freeze_numeric, just_under
-from trimtab.measure.profile import ColumnProfile
+from trimtab.measure.profile import BESIDE, ColumnProfile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+DAY = "trimtab day"
+"""Name of the column that says which day a row of counts is of."""
 SAMPLE_ROWS = 100_000
 _SAMPLE_KEYS = 8    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
 _MOST_MEASURES = 800    # of one query: PostgreSQL allows 1,664 columns in a result, others fewer
 _TEXT_LENGTH = "{} (length)"
+Counts = npt.NDArray[np.int64]
 _BETWEEN, _NULL = "\x1f", "\x1e"    # between values, and in the place of one, where a record is hashed as text
 
 
@@ -37,17 +44,21 @@ class Watched:
     categorical: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
 
-    def cast(self, table: ir.Table) -> ir.Table:
-        """The watched columns alone, as floats and strings; text as its length in characters."""
+    def cast(self, table: ir.Table, time: str | None = None) -> ir.Table:
+        """The watched columns alone, as floats and strings; text as its length in characters; and the day by `time`."""
         columns: dict[str, ir.Value] = {name: table[name].cast("float64") for name in self.numeric}
         columns |= {name: table[name].cast("string") for name in self.categorical}
         columns |= {_TEXT_LENGTH.format(name): table[name].length().cast("float64") for name in self.text}
-        return table.select(**columns)
+        return table.select(**columns, **_day(table, time))
 
     @property
     def floats(self) -> tuple[str, ...]:
         """Names in the cast table that hold floats."""
         return self.numeric + tuple(_TEXT_LENGTH.format(name) for name in self.text)
+
+
+def _day(table: ir.Table, time: str | None) -> dict[str, ir.Value]:
+    return {} if time is None else {DAY: table[time].cast("timestamp").date()}
 
 
 @ibis.udf.agg.builtin(name="histogram")  # type: ignore[untyped-decorator]  # -- Ibis has no annotations here
@@ -88,12 +99,15 @@ def _telling(table: ir.Table) -> list[str]:
     return sorted(table.columns, key=_few_values)[:_SAMPLE_KEYS]
 
 
-def levels(table: ir.Table, watched: Watched, name: str) -> ir.Table:
-    """Expression for the levels of a categorical column with their counts; null is a level of its own here."""
+def levels(table: ir.Table, watched: Watched, name: str, time: str | None = None) -> ir.Table:
+    """Expression for the levels of a categorical column with their counts, by day if there is a column of times.
+
+    Null is a level of its own here.
+    """
     if name not in watched.categorical:
         raise ValueError(f"{name!r} is not watched as a categorical column")
-    values = table.select(level=table[name].cast("string"))
-    return values.group_by("level").aggregate(n=values.count())
+    values = table.select(level=table[name].cast("string"), **_day(table, time))
+    return values.group_by(list(values.columns)).aggregate(n=values.count())
 
 
 def read_bins(watched: Watched, sampled: pa.Table | None, counted: Mapping[str, pa.Table]) -> dict[str, Any]:
@@ -130,8 +144,10 @@ def batches(watched: Watched, bins: BinTable, *, native: bool) -> list[Watched]:
     return [batch for batch in found if batch.floats]
 
 
-def numeric_counts(table: ir.Table, watched: Watched, bins: BinTable, *, native: bool) -> ir.Table:
-    """Expression for one row with everything counted of the numeric columns.
+def numeric_counts(
+    table: ir.Table, watched: Watched, bins: BinTable, *, native: bool, time: str | None = None
+) -> ir.Table:
+    """Expression for one row with everything counted of the numeric columns, or one row per day.
 
     Parameters
     ----------
@@ -143,8 +159,10 @@ def numeric_counts(table: ir.Table, watched: Watched, bins: BinTable, *, native:
         Frozen bins by column.
     native : bool
         Whether the source is DuckDB, whose `histogram` aggregate does the counting.
+    time : str, optional
+        Column of times, whose days are counted apart.
     """
-    values = watched.cast(table)
+    values = watched.cast(table, time)
     measures: dict[str, ir.Value] = {"rows": values.count()}
     for index, name in enumerate(watched.floats):
         column = values[name]
@@ -162,7 +180,7 @@ def numeric_counts(table: ir.Table, watched: Watched, bins: BinTable, *, native:
         elif cuts:
             # NaN is at or below nothing: it is null in some backends, and above every number in the others.
             measures |= {f"below{index}_{i}": (column <= cut).sum() for i, cut in enumerate(cuts)}
-    return values.aggregate(**measures)
+    return values.aggregate(**measures) if time is None else values.group_by(DAY).aggregate(**measures)
 
 
 def _whole(kind: dt.DataType) -> bool:
@@ -193,52 +211,77 @@ def _under(value: float) -> float:
     return float(just_under(value))
 
 
-def read_numeric(watched: Watched, bins: BinTable, row: Mapping[str, Any]) -> dict[str, ColumnProfile]:
-    """Read the row that `numeric_counts` gives."""
-    columns = {}
+def read_numeric(watched: Watched, bins: BinTable, counted: pa.Table) -> dict[str, Counts]:
+    """Read what `numeric_counts` gives: by column an array of shape (rows, bins + what is counted beside them)."""
+    rows = _whole_numbers(counted, "rows")
+    found = {}
     for index, name in enumerate(watched.floats):
         frozen = _numeric(bins, name)
-        known, nans = row[f"known{index}"] or 0, row.get(f"nan{index}") or 0
+        known, nans = _whole_numbers(counted, f"known{index}"), _whole_numbers(counted, f"nan{index}")
         cuts = _cuts(frozen)
-        columns[name] = _from_cumulative(
-            frozen, dict(zip(cuts, _at_or_below(row, index, len(cuts)), strict=True)),
-            present=known - nans, nulls=row["rows"] - known, nans=nans,
-        )
-    return columns
-
-
-def _from_cumulative(
-    bins: NumericBins, below: Mapping[float, int], *, present: int, nulls: int, nans: int
-) -> ColumnProfile:
-    """Counts per bin and beyond the limits, from how many values lie at or below each cut."""
-
-    def _beyond(low: float, high: float) -> int:
-        # A limit that is no cut is infinite (nothing lies beyond) or nan (there is no limit).
-        return below.get(_under(low), 0) + present - below.get(high, present)
-
-    cumulative = [0, *(below[edge] for edge in bins.edges), present]
-    return ColumnProfile(
-        bins, tuple(int(count) for count in np.diff(cumulative)), nulls=nulls, nans=nans,
-        outliers=_beyond(bins.low, bins.high), outside=_beyond(bins.minimum, bins.maximum),
-    )
-
-
-def _at_or_below(row: Mapping[str, Any], index: int, size: int) -> list[int]:
-    """Values at or below each cut."""
-    pairs = row.get(f"bins{index}")
-    if pairs is None:
-        return [row.get(f"below{index}_{i}") or 0 for i in range(size)]
-    counts = [count for _, count in (pairs.items() if isinstance(pairs, dict) else pairs)]
-    found: list[int] = np.cumsum(counts[:size]).tolist()
+        below = _at_or_below(counted, index, len(cuts))
+        found[name] = _from_cumulative(frozen, cuts, below, present=known - nans, nulls=rows - known, nans=nans)
     return found
 
 
-def read_levels(bins: CategoricalBins, counted: pa.Table) -> ColumnProfile:
-    """Read what `levels` gives, against frozen levels."""
-    numbers = dict(zip(counted["level"].to_pylist(), counted["n"].to_pylist(), strict=True))
-    nulls = numbers.pop(None, 0)
-    counts = tuple(numbers.pop(level, 0) for level in bins.levels)
-    return ColumnProfile(bins, counts, nulls=nulls, unseen=sum(numbers.values()))
+def _whole_numbers(counted: pa.Table, name: str) -> Counts:
+    """A column of the result; zeros where it has none, or null."""
+    if name not in counted.column_names:
+        return np.zeros(counted.num_rows, dtype=np.int64)
+    return np.array([value or 0 for value in counted[name].to_pylist()], dtype=np.int64)
+
+
+def _from_cumulative(
+    bins: NumericBins, cuts: Sequence[float], below: Counts, *, present: Counts, nulls: Counts, nans: Counts
+) -> Counts:
+    """Counts per bin and beyond the limits, from how many values lie at or below each cut, row by row."""
+    place = {cut: index for index, cut in enumerate(cuts)}
+
+    def _beyond(low: float, high: float) -> Counts:
+        # A limit that is no cut is infinite (nothing lies beyond) or nan (there is no limit).
+        under = below[:, place[_under(low)]] if _under(low) in place else 0
+        over = present - below[:, place[high]] if high in place else 0
+        return np.zeros_like(present) + under + over
+
+    inner = below[:, [place[edge] for edge in bins.edges]]
+    counts = np.diff(np.column_stack([np.zeros_like(present), inner, present]), axis=1)
+    unseen = np.zeros_like(present)
+    beside = {"nulls": nulls, "nans": nans, "unseen": unseen, "outliers": _beyond(bins.low, bins.high),
+              "outside": _beyond(bins.minimum, bins.maximum)}
+    return np.column_stack([counts, *(beside[name] for name in BESIDE)])
+
+
+def _at_or_below(counted: pa.Table, index: int, size: int) -> Counts:
+    """Values at or below each cut, shape (rows, cuts)."""
+    if f"bins{index}" not in counted.column_names:
+        return np.array([_whole_numbers(counted, f"below{index}_{i}") for i in range(size)], dtype=np.int64).reshape(
+            size, counted.num_rows
+        ).T
+    maps = counted[f"bins{index}"].combine_chunks()
+    starts = maps.offsets.to_numpy()[:-1]
+    known = maps.is_valid().to_numpy(zero_copy_only=False)    # null where no record of the day has a value
+    counts = np.zeros((counted.num_rows, size), dtype=np.int64)
+    if known.any():
+        counts[known] = maps.items.to_numpy(zero_copy_only=False)[starts[known, None] + np.arange(size)]
+    return counts.cumsum(axis=1)
+
+
+def read_levels(bins: CategoricalBins, counted: pa.Table, days: Sequence[Any] = (None,)) -> Counts:
+    """Read what `levels` gives, against frozen levels: shape (days, levels + what is counted beside them).
+
+    Parameters
+    ----------
+    days : sequence
+        The days to read, each of them a row, in this order; without days, one row for all.
+    """
+    place = {level: index for index, level in enumerate(bins.levels)}
+    unseen, nulls = bins.size + BESIDE.index("unseen"), bins.size + BESIDE.index("nulls")
+    row = {day: index for index, day in enumerate(days)}
+    found = np.zeros((len(days), bins.size + len(BESIDE)), dtype=np.int64)
+    of_day = counted[DAY].to_pylist() if DAY in counted.column_names else [None] * counted.num_rows
+    for day, level, n in zip(of_day, counted["level"].to_pylist(), counted["n"].to_pylist(), strict=True):
+        found[row[day], nulls if level is None else place.get(level, unseen)] += n
+    return found
 
 
 def profile_array(values: np.ndarray[Any, Any], bins: NumericBins | CategoricalBins) -> ColumnProfile:

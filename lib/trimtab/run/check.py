@@ -17,8 +17,8 @@ from trimtab.errors import DataError
 from trimtab.measure.drift import Drift, compare
 from trimtab.measure.profile import Profile
 from trimtab.measure.profiling import Watched
-from trimtab.records import count_profile
 from trimtab.settings import DriftSettings
+from trimtab.tally import count_profile
 from trimtab.windows import Window
 
 if TYPE_CHECKING:

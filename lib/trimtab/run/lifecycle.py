@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 from trimtab.act import champion as champions
-from trimtab.act import ledger as ledger_module
 from trimtab.act import training as trainer
 from trimtab.act.champion import Change
+from trimtab.act.rows import now
 from trimtab.decide import promotion
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
@@ -339,7 +339,7 @@ def _complete_event(session: Session, contest: Contest, verdict: Verdict, *, pro
         acc_old=old.get("accuracy"), acc_new=new.get("accuracy"), f1_old=old.get("f1"), f1_new=new.get("f1"),
         new_r2=new.get("r2"), new_rmse=new.get("rmse"), new_accuracy=new.get("accuracy"), previous_r2=old.get("r2"),
         improvement_percent=improvement, metrics={"champion": old, "challenger": new},
-        notes=" ".join(verdict.reasons), finished_at=ledger_module.now(), completed_at=ledger_module.now(),
+        notes=" ".join(verdict.reasons), finished_at=now(), completed_at=now(),
     )
 
 

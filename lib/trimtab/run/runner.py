@@ -18,7 +18,8 @@ from typing import Any
 from trimtab import params as params_module
 from trimtab.act import alerts
 from trimtab.act import champion as champions
-from trimtab.act.ledger import LEASE, now
+from trimtab.act.ledger import LEASE
+from trimtab.act.rows import now
 from trimtab.errors import (
     BusyError,
     Interrupted,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +23,9 @@ from trimtab.measure.performance import segment_masks
 from trimtab.measure.profile import Profile
 from trimtab.measure.profiling import Watched
 from trimtab.params import Loaded
-from trimtab.plain import plain
 from trimtab.records import Contract, Records
 from trimtab.run import homes
+from trimtab.run.profiles import Profiles
 from trimtab.settings import Params, WindowSpec, parse_time
 from trimtab.windows import Window
 
@@ -218,23 +216,20 @@ class Session:
         return Watched(tuple(numeric), tuple(c for c in categorical if c not in numeric), data.text)
 
     def profile(self, window: Window) -> Profile:
-        """Profile a window by bins frozen on the reference; the reference itself is profiled once and kept."""
+        """Profile a window by bins frozen on the reference; days are counted once and kept."""
         if window.name == "reference":
             return self._reference_profile(window)
-        return self.records.profile(window, self.watched, self._reference_profile(self.reference_window()).bins)
+        return self._profiles.of(window, self._reference_profile(self.reference_window()).bins)
+
+    @cached_property
+    def _profiles(self) -> Profiles:
+        params = self.params
+        place = (params.data.connect, params.data.table, params.model, params.tenant)
+        return Profiles(self.records, self.ledger, self.watched, place)
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def _reference_profile(self, window: Window) -> Profile:
-        watched = plain(self.watched)
-        place = [self.params.data.connect, self.params.data.table, self.params.model, self.params.tenant]
-        content = [place, watched, window.start, window.end, window.rows]
-        key = hashlib.sha256(json.dumps(plain(content)).encode()).hexdigest()
-        kept = self.ledger.profile(key)
-        if kept is not None:
-            return Profile.from_json(kept)
-        profile = self.records.profile(window, self.watched)
-        self.ledger.save_profile(key, f"reference {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}", profile.to_json())
-        return profile
+        return self._profiles.reference(window)
 
     # -- models --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,52 @@
+"""What was measured day by day? The ledger's other half: counts that windows are summed from.
+
+A day is counted once for each definition of bins. Who reads it compares its number of records with what there is now,
+for records may arrive late.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+
+from trimtab.act import tables
+from trimtab.act.rows import Rows, now
+from trimtab.measure.bins import BinTable
+from trimtab.measure.days import Days, pack, unpack
+
+
+class DayBook(Rows):
+    """Daily counts of one model of one tenant; parameters as `Rows`."""
+
+    def counted(self, key: str, bins: BinTable, first: date, last: date) -> Days:
+        """The days that are kept, from `first` to `last`, both included.
+
+        Parameters
+        ----------
+        key : str
+            Of the bins and the place where the records are.
+        bins : mapping
+            By which the days were counted.
+        """
+        table = tables.daily_profiles
+        within = (table.c.key == key, table.c.day >= first, table.c.day <= last)
+        rows = self._rows(self._select(table).where(*within).order_by(table.c.day))
+        if not rows:
+            return Days.of(bins, {})
+        counts = np.array([unpack(row["counts"]) for row in rows])
+        return Days(bins, np.array([row["day"] for row in rows], dtype="datetime64[D]"), counts)
+
+    def keep(self, key: str, days: Days) -> None:
+        """Keep days, in the place of what was kept of them before."""
+        table, clock = tables.daily_profiles, now()
+        rows = [
+            self._mine | {"key": key, "day": day, "rows": int(row[0]), "counts": pack(row), "recorded_at": clock}
+            for day, row in zip(days.dates.tolist(), days.counts, strict=True)
+        ]
+        if not rows:
+            return
+        with self._write() as connection:
+            same = (table.c.key == key, table.c.day.in_([row["day"] for row in rows]))
+            connection.execute(table.delete().where(*self._is_mine(table), *same))
+            connection.execute(table.insert(), rows)

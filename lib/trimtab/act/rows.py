@@ -1,0 +1,79 @@
+"""How are the rows of one model and tenant read and written? Each write is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from trimtab.act.database import reason
+from trimtab.errors import StateError
+
+
+def now() -> datetime:
+    """The clock, as naive UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+class Rows:
+    """The ledger's rows of one model and tenant.
+
+    Parameters
+    ----------
+    engine : sqlalchemy Engine
+        From `database.connect`.
+    model : str
+    tenant : str, optional
+    """
+
+    def __init__(self, engine: sa.Engine, model: str, tenant: str | None = None) -> None:
+        self.engine = engine
+        self._mine = {"model": model, "tenant": tenant or ""}
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            raise StateError(f"store.ledger: cannot be written: {reason(error)}") from error
+
+    @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StateError(f"store.ledger: cannot be read: {reason(error)}") from error
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self._read() as connection:
+            found = [dict(row) for row in connection.execute(query).mappings()]
+        return [row | {"tenant": row["tenant"] or None} if "tenant" in row else row for row in found]
+
+    def _select(self, table: sa.Table) -> sa.Select[Any]:
+        return sa.select(table).where(*self._is_mine(table))
+
+    def _is_mine(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        return [table.c[name] == value for name, value in self._mine.items()]
+
+    def _insert(self, table: sa.Table, **values: Any) -> None:
+        with self._write() as connection:
+            connection.execute(table.insert().values(**self._mine, **values))
+
+    def _replace(self, table: sa.Table, **values: Any) -> None:
+        """Insert a row, in the place of one with the same primary key: a step that is run again says it anew."""
+        keys = [table.c[column.name] == (self._mine | values)[column.name] for column in table.primary_key]
+        with self._write() as connection:
+            connection.execute(table.delete().where(*keys))
+            connection.execute(table.insert().values(**self._mine, **values))

@@ -1,0 +1,92 @@
+"""How are a window's records counted on any backend: frozen first, then whole or by day?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ibis.expr.types as ir
+import numpy as np
+
+from trimtab.measure import profiling
+from trimtab.measure.bins import Bins, BinTable, CategoricalBins
+from trimtab.measure.days import Days, unflatten
+from trimtab.measure.profile import Profile
+from trimtab.measure.profiling import DAY, Watched
+from trimtab.windows import Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Run = Callable[[ir.Table], "pa.Table"]
+
+
+def freeze(backend: Any, window: Window, watched: Watched, run: Run | None = None) -> dict[str, Bins]:
+    """Freeze bins on a window."""
+    execute = run or backend.to_pyarrow
+    return _frozen(backend, window, watched, _levels(window, watched, execute), execute)
+
+
+def count_profile(
+    backend: Any, window: Window, watched: Watched, bins: BinTable | None, *, run: Run | None = None
+) -> Profile:
+    """Count a window's records per bin; without `bins`, freeze them on this window first."""
+    execute = run or backend.to_pyarrow
+    levels = _levels(window, watched, execute)
+    frozen = bins or _frozen(backend, window, watched, levels, execute)
+    found: dict[str, Any] = {}
+    for batch in profiling.batches(watched, frozen, native=_native(backend)):
+        counted = profiling.numeric_counts(window.table, batch, frozen, native=_native(backend))
+        found |= profiling.read_numeric(batch, frozen, execute(counted))
+    found |= {name: profiling.read_levels(_categorical(frozen, name), levels[name]) for name in watched.categorical}
+    ordered = {name: frozen[name] for name in found}
+    row = np.concatenate([[window.rows], *(counts[0] for counts in found.values())])
+    return unflatten(row, ordered)
+
+
+def count_days(
+    backend: Any, window: Window, watched: Watched, bins: BinTable, time: str, run: Run | None = None
+) -> Days:
+    """Count a window's records per bin and day, in one pass over all its days.
+
+    Parameters
+    ----------
+    time : str
+        The column of times.
+    """
+    execute = run or backend.to_pyarrow
+    day = {DAY: window.table[time].cast("timestamp").date()}
+    known = execute(window.table.group_by(**day).aggregate(n=window.table.count()).order_by(DAY))
+    days = known[DAY].to_pylist()
+    found: dict[str, Any] = {}
+    for batch in profiling.batches(watched, bins, native=_native(backend)):
+        numbers = profiling.numeric_counts(window.table, batch, bins, native=_native(backend), time=time)
+        found |= profiling.read_numeric(batch, bins, execute(numbers.order_by(DAY)))
+    for name in watched.categorical:
+        by_level = execute(profiling.levels(window.table, watched, name, time))
+        found[name] = profiling.read_levels(_categorical(bins, name), by_level, days)
+    ordered = {name: bins[name] for name in found}
+    counts = np.column_stack([known["n"].to_numpy(), *found.values()]).astype(np.int64)
+    return Days(ordered, np.array(days, dtype="datetime64[D]"), counts)
+
+
+def _native(backend: Any) -> bool:
+    return bool(backend.name == "duckdb")
+
+
+def _levels(window: Window, watched: Watched, execute: Run) -> dict[str, pa.Table]:
+    return {name: execute(profiling.levels(window.table, watched, name)) for name in watched.categorical}
+
+
+def _frozen(
+    backend: Any, window: Window, watched: Watched, levels: dict[str, pa.Table], execute: Run
+) -> dict[str, Bins]:
+    asked = watched.floats
+    sampled = profiling.sample(window.table, watched, window.rows, native=_native(backend)) if asked else None
+    return profiling.read_bins(watched, execute(sampled) if sampled is not None else None, levels)
+
+
+def _categorical(bins: BinTable, name: str) -> CategoricalBins:
+    frozen = bins[name]
+    assert isinstance(frozen, CategoricalBins), "categorical columns have levels"
+    return frozen
