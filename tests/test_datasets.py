@@ -136,7 +136,7 @@ def test_fifteen_minutes_is_not_late_and_no_arrival_is_no_label() -> None:
 
 
 def test_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"'trains'; known: flights"):
+    with pytest.raises(UsageError, match=r"'trains'; known: bikes, flights, retail"):
         datasets.write("trains", tmp_path)
 
 

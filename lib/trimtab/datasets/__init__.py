@@ -1,7 +1,7 @@
 """Real records to try Trimtab on, written to Parquet by `trimtab data NAME`.
 
 A data set is a module with a function `make` that returns one table, and a line that says what is in it. To add one,
-write the module and enter both in `DATASETS`.
+write the module, enter both in `DATASETS`, and describe it in docs/data.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from trimtab.datasets import flights
+from trimtab.datasets import bikes, flights, retail
 from trimtab.errors import StateError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ class Dataset:
 
 
 DATASETS: Final = {
+    "bikes": Dataset("78,421 hours of bike sharing in Washington, 2010 to 2019; label: rides in the hour", bikes.make),
     "flights": Dataset("336,776 departures from New York in 2013, with weather; label: arrived late", flights.make),
+    "retail": Dataset("1,014,945 sales of a gift shop, December 2009 to 2011; label: price band", retail.make),
 }
 
 
@@ -51,7 +53,9 @@ def write(name: str, folder: Path) -> Path:
     Raises
     ------
     UsageError
-        When the name is unknown, or the package that holds the raw files is not installed.
+        When the name is unknown, or a package that is needed to get the raw files is not installed.
+    DataError
+        When the raw files cannot be fetched, or are not the ones that are known.
     StateError
         When the file cannot be written.
 
@@ -59,7 +63,7 @@ def write(name: str, folder: Path) -> Path:
     --------
     >>> write("fligths", Path("data"))
     Traceback (most recent call last):
-    trimtab.errors.UsageError: there is no data set named 'fligths'; known: flights
+    trimtab.errors.UsageError: there is no data set named 'fligths'; known: bikes, flights, retail
     """
     if name not in DATASETS:
         raise UsageError(f"there is no data set named {name!r}; known: {', '.join(sorted(DATASETS))}")

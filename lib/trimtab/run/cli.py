@@ -95,7 +95,7 @@ def _run(
 
 
 @app.command()
-def data(name: Annotated[str, typer.Argument(help="The data set: flights.")]) -> None:
+def data(name: Annotated[str, typer.Argument(help="The data set: bikes, flights or retail.")]) -> None:
     """Write a demo data set into data/."""
     from trimtab import datasets
 
