@@ -1,0 +1,158 @@
+"""Natural variation: days that share their luck, and weeks that have a rhythm, are no drift; what exceeds them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trimtab.measure.aspects import INDEPENDENT
+from trimtab.measure.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.days import Days
+from trimtab.measure.drift import compare
+from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.profiling import profile_array
+from trimtab.measure.variation import FEWEST_DAYS, variation
+
+RNG = np.random.default_rng
+MONDAY = date(2024, 1, 1)
+SIDES = freeze_categorical(["a", "b"])
+
+
+def profiled(values: Sequence[Any], bins: dict[str, Any], start: int = 0) -> Profile:
+    """Days of shape (records, columns), the first of them `start` days after a Monday."""
+    made = {
+        MONDAY + timedelta(days=start + i): Profile(
+            {name: profile_array(day[:, j], b) for j, (name, b) in enumerate(bins.items())}, len(day)
+        )
+        for i, day in enumerate(values)
+    }
+    days = Days.of(bins, made)
+    return replace(days.total(), days=days)
+
+
+def normal_days(
+    rng: np.random.Generator, days: range, *, per_day: int, luck: float = 0.0, weekend: float = 0.0, columns: int = 5
+) -> list[Any]:
+    """Standard normal columns of which `luck` is the share of variance that the records of a day have in common."""
+    common = np.sqrt(luck) * rng.normal(size=(len(days), 1, columns))
+    own = np.sqrt(1 - luck) * rng.normal(size=(len(days), per_day, columns))
+    rest = np.array([weekend * (day % 7 >= 5) for day in days])[:, None, None]
+    return list(common + own + rest)
+
+
+def frozen(values: Sequence[Any]) -> dict[str, Any]:
+    whole = np.concatenate(values)
+    return {f"c{j}": freeze_numeric(whole[:, j]) for j in range(whole.shape[1])}
+
+
+def forget_days(profile: Profile) -> Profile:
+    return replace(profile, days=None)
+
+
+@pytest.mark.parametrize("current_days", [1, 7])
+def test_days_that_share_their_luck_raise_few_alarms(current_days: int) -> None:
+    """A twentieth of the variance is common to a day. At a rate of 5 %, 60 checks have more than 8 alarms once in 500
+    times; without looking at days, more than a third of the checks alarm."""
+    rng = RNG(current_days)
+    alarms = careless = 0
+    for _ in range(60):
+        values = normal_days(rng, range(42 + current_days), per_day=60, luck=0.05)
+        bins = frozen(values[:42])
+        before, after = profiled(values[:42], bins), profiled(values[42:], bins, 42)
+        alarms += bool(compare(before, after).drifted())
+        careless += bool(compare(forget_days(before), forget_days(after)).drifted())
+    assert alarms <= 8
+    assert careless >= 20
+
+
+def test_every_day_of_a_week_with_a_rhythm_is_quiet() -> None:
+    """On weekends all is one standard deviation higher; each single day is held against eight weeks of days."""
+    rng = RNG(0)
+    values = normal_days(rng, range(63), per_day=200, weekend=1.0)
+    bins = frozen(values[:56])
+    before = profiled(values[:56], bins)
+    found = [compare(before, profiled(values[day : day + 1], bins, day)).drifted() for day in range(56, 63)]
+    assert found == [()] * 7
+    weekend = profiled(values[61:62], bins, 61)
+    assert len(compare(forget_days(before), forget_days(weekend)).drifted()) == 5
+
+
+def test_a_whole_week_is_held_against_weeks_so_its_rhythm_hides_no_shift() -> None:
+    rng = RNG(1)
+    values = normal_days(rng, range(63), per_day=200, weekend=1.0)
+    bins = frozen(values[:56])
+    moved = [day + np.array([0.3, 0, 0, 0, 0]) for day in values[56:]]
+    before = profiled(values[:56], bins)
+    assert compare(before, profiled(values[56:], bins, 56)).drifted() == ()
+    assert [c.name for c in compare(before, profiled(moved, bins, 56)).drifted()] == ["c0"]
+
+
+def test_a_day_unlike_any_day_before_is_found() -> None:
+    rng = RNG(2)
+    values = normal_days(rng, range(43), per_day=200, luck=0.05)
+    bins = frozen(values[:42])
+    odd = values[42] + np.array([2.5, 0, 0, 0, 0])
+    found = compare(profiled(values[:42], bins), profiled([odd], bins, 42)).drifted()
+    assert [column.name for column in found] == ["c0"]
+
+
+def binary_days(shares: Sequence[float], n: int = 100) -> Days:
+    """Days of so many records, of which a share is "a"."""
+    def day(share: float) -> Profile:
+        return Profile({"x": ColumnProfile(SIDES, (round(share * n), n - round(share * n)))}, n)
+
+    return Days.of({"x": SIDES}, {MONDAY + timedelta(days=i): day(share) for i, share in enumerate(shares)})
+
+
+def test_where_all_records_of_a_day_are_alike_a_day_counts_for_one() -> None:
+    found = variation(binary_days([1.0, 0.0] * 20), rows=50, days=1)["x"]
+    reference, current = found.design["psi"]
+    assert reference == pytest.approx(100 * 40 / 39)    # the variance has one degree of freedom less than days
+    assert current == pytest.approx(1 + 49 * (reference - 1) / 99)
+    assert found.freedom == 39
+
+
+def test_days_that_differ_less_than_chance_are_as_good_as_independent() -> None:
+    found = variation(binary_days([0.5] * 40), rows=100, days=1)["x"]
+    assert found.design["psi"] == (1.0, 1.0)
+    assert found.floor["psi"] == 0.0
+
+
+def test_the_floor_is_the_farthest_that_a_stretch_of_the_reference_lies_from_the_rest() -> None:
+    days = binary_days([0.5] * 20 + [0.9] + [0.5] * 19)
+    odd = days.only([MONDAY + timedelta(days=20)])
+    rest = Days(days.bins, np.delete(days.dates, 20), np.delete(days.counts, 20, axis=0))
+    expected = compare(rest.total(), odd.total())["x"].excess
+    assert variation(days, rows=100, days=1)["x"].floor["psi"] == pytest.approx(expected)
+    longer = variation(days, rows=1000, days=10)["x"].floor["psi"]    # in ten days one is diluted
+    assert 0 < longer < expected / 5
+
+
+def test_missing_values_that_come_and_go_by_the_day_have_a_floor_of_their_own() -> None:
+    def day(nulls: int) -> Profile:
+        return Profile({"x": ColumnProfile(SIDES, (50, 50), nulls=nulls)}, 100 + nulls)
+
+    days = Days.of({"x": SIDES}, {MONDAY + timedelta(days=i): day(25 if i == 9 else 0) for i in range(20)})
+    found = variation(days, rows=100, days=1)["x"]
+    assert found.floor["missing"] == pytest.approx(0.2)
+    assert found.design["missing"][0] > 5
+
+
+def test_a_reference_of_few_days_tells_nothing_of_variation() -> None:
+    few = binary_days([1.0, 0.0] * 3)
+    assert len(few) == FEWEST_DAYS - 1
+    assert variation(few, rows=100, days=1) == {"x": INDEPENDENT}
+
+
+def test_empty_and_constant_columns_vary_by_nothing() -> None:
+    bins = {"none": freeze_numeric([]), "one": freeze_numeric([3.0] * 10)}
+    columns = {"none": ColumnProfile(bins["none"], (0,), nulls=10), "one": profile_array(np.full(10, 3.0), bins["one"])}
+    days = Days.of(bins, {MONDAY + timedelta(days=i): Profile(columns, 10) for i in range(10)})
+    for found in variation(days, rows=10, days=1).values():
+        assert set(found.design.values()) == {(1.0, 1.0)}
+        assert set(found.floor.values()) == {0.0}
