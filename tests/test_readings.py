@@ -69,7 +69,7 @@ def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float,
         for value in (1.0, 1.0 + lost)
     )
     scored: Any = SimpleNamespace(performance=now, baseline=before, rows=10)
-    told = readings.of_drift(SimpleNamespace(params=params), _drift(psi), scored)  # type: ignore[arg-type]  # -- bare
+    told = readings.of_drift(SimpleNamespace(params=params, thresholds=DriftSettings()), _drift(psi), scored)  # type: ignore[arg-type]  # -- bare
     assert told.startswith("1 of 1 inputs drifted, x the most (PSI 0.50)." if psi else "0 of 1 inputs drifted.")
     assert told.endswith(ending)
 
@@ -77,7 +77,7 @@ def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float,
 def test_drift_without_labels_is_not_called_harmless() -> None:
     promotion = SimpleNamespace(criteria=[])
     session: Any = SimpleNamespace(
-        params=SimpleNamespace(drift=DriftSettings(), task="regression", promotion=promotion)
+        params=SimpleNamespace(task="regression", promotion=promotion), thresholds=DriftSettings(),
     )
     scored = Scored(
         drift=None, label_drift=None, performance=None, baseline=None, rows=10, labelled=0, source="", values={},

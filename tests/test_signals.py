@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -239,20 +240,28 @@ def test_a_lower_min_severity_widens_what_asks_and_a_higher_one_is_left_to_the_g
     assert decide([signal(severity)], params(lowest)).needs_retrain is asks
 
 
-def test_confidence_is_that_of_the_most_certain_signal_that_asks() -> None:
-    found = [signal("high", p=0.03), signal("high", p=0.01), signal("low", p=0.0001)]
-    assert decide(found, params()).confidence == 0.99
-    assert decide([*found, signal("critical")], params()).confidence == 1.0    # no test is needed
+def test_confidence_is_the_probability_that_the_answer_is_right() -> None:
+    strong = replace(signal("high", p=0.001), evidence=math.log(99))
+    assert decide([strong], params()).confidence == 0.99
+    quiet = replace(signal("none", p=0.5), evidence=-math.log(9))
+    assert decide([quiet], params()).confidence == 0.9
+    assert decide([strong, quiet], params()).confidence == pytest.approx(1 - 1 / (1 + (99 + 1 / 9) / 2), abs=1e-4)
 
 
-def test_confidence_without_need_is_the_share_that_could_be_measured() -> None:
-    found = [signal("none"), signal("none", value=math.nan), signal("low"), signal("none")]
-    assert decide(found, params()).confidence == 0.75
+def test_confidence_is_one_half_where_nothing_could_be_seen() -> None:
+    """A window that is too small to test is no sign that nothing has moved."""
+    found = [replace(signal("none", value=math.nan), evidence=math.nan), signal("low")]
+    assert decide(found, params()).confidence == 0.5
+
+
+def test_a_rule_that_needs_no_evidence_asks_with_certainty() -> None:
+    quiet = replace(signal("none", p=0.5), evidence=-math.log(9))
+    assert decide([quiet, signal("high")], params()).confidence == 1.0
 
 
 def test_no_signals_decide_nothing_with_no_confidence() -> None:
     found = decide([], params())
-    assert (found.needs_retrain, found.severity, found.confidence, found.root_causes) == (False, "none", 0.0, ())
+    assert (found.needs_retrain, found.severity, found.confidence, found.root_causes) == (False, "none", 0.5, ())
     assert found.reasons == ("No signal passed its threshold.",)
 
 

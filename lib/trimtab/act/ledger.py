@@ -131,7 +131,7 @@ class Ledger(Rows):
         """Record the signals of a check with the decision that followed; a repeated step replaces its own rows."""
         clock = now()
         common = {**self._mine, "run_id": run_id, "as_of": as_of, "recorded_at": clock}
-        rows = [common | plain(signal) for signal in signals]
+        rows = [common | {k: v for k, v in plain(signal).items() if k in tables.signals.c} for signal in signals]
         told = plain(decision)
         with self._write() as connection:
             for table in (tables.signals, tables.decisions):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from trimtab.decide.signals import Measurement
 from trimtab.measure.aspects import Aspect
 from trimtab.measure.drift import ColumnDrift, Drift
+from trimtab.measure.evidence import of_drift
 from trimtab.settings import DriftSettings
 
 # What each aspect is called as a signal, and what it says of one column.
@@ -47,6 +48,7 @@ def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
     return Measurement(
         "class_balance", column.excess, significant=significant, p_value=shift.q_value, columns=(column.name,),
         message=f"The shares of the classes differ from those of the champion's holdout ({size}).",
+        evidence=of_drift(drift.columns, settings.psi_alert),
     )
 
 
@@ -70,7 +72,7 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     moved = drift.drifted(**settings.bounds)
     tested = [c for c in drift.columns if not math.isnan(c["psi"].q_value)]
     if not tested:
-        return Measurement(name, math.nan, f"None of the {words} could be tested.")
+        return Measurement(name, math.nan, f"None of the {words} could be tested.", evidence=math.nan)
     # Significance alone: how large is large enough is for the triggers to say, which may ask for less than psi_warn.
     significant = [c for c in tested if _certain(c["psi"], settings)]
     worst = max(significant or tested, key=lambda c: c.excess)
@@ -80,7 +82,7 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     concerned = moved or ((worst,) if significant else ())
     return Measurement(
         name, worst.excess, message, significant=bool(significant), p_value=worst["psi"].q_value,
-        columns=tuple(c.name for c in concerned),
+        columns=tuple(c.name for c in concerned), evidence=of_drift(drift.columns, settings.psi_alert),
     )
 
 

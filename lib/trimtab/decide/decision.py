@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from trimtab.decide.severity import rank, worst
 from trimtab.decide.signals import Signal
+from trimtab.measure.evidence import probability
 from trimtab.settings import Params, Severity
 
 
@@ -22,8 +23,10 @@ class Decision:
     severity : str
         Of the most serious signal.
     confidence : float
-        In [0, 1]. When retraining is asked for: one minus the smallest p-value among the signals that ask for
-        it (1 where a signal needs no test). Otherwise: the share of signals that could be measured at all.
+        In [0, 1]: the probability that the answer is right, if a change that would be graded high, in one of the
+        respects that were looked at, had been as likely as none. About one half means that the window is too small
+        to tell; less than that, that the evidence leans the other way without being strong enough. 1 where a rule
+        asks for retraining that needs no evidence, such as the champion's age.
     reasons : tuple of str
         One sentence per signal that is graded above none, most serious first.
     root_causes : tuple of str
@@ -55,11 +58,9 @@ def decide(signals: Sequence[Signal], params: Params) -> Decision:
     needs_retrain = rank(severity) >= max(needed, rank("low"))
     raised = sorted((s for s in signals if s.severity != "none"), key=lambda s: -rank(s.severity))
     asking = [s for s in raised if rank(s.severity) >= needed]
-    measured = [s for s in signals if not math.isnan(s.value)]
-    if needs_retrain:
-        confidence = 1 - min(0.0 if math.isnan(s.p_value) else s.p_value for s in asking)
-    else:
-        confidence = len(measured) / len(signals) if signals else 0.0
+    changed = probability([s.evidence for s in signals if s.evidence is not None])
+    by_rule = any(s.evidence is None and math.isnan(s.p_value) for s in asking)
+    confidence = 1.0 if needs_retrain and by_rule else changed if needs_retrain else 1 - changed
     reasons = tuple(s.message for s in raised) or ("No signal passed its threshold.",)
     causes = tuple(dict.fromkeys(column for s in raised for column in s.columns))
     return Decision(needs_retrain, severity, round(confidence, 4), reasons, causes)

@@ -13,6 +13,7 @@ from statistics import NormalDist
 
 from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
+from trimtab.measure.evidence import of_difference
 from trimtab.measure.intervals import Interval
 from trimtab.settings import DriftSettings, Severity, Trigger
 
@@ -35,6 +36,9 @@ class Measurement:
         The columns concerned, worst first.
     message : str
         One sentence for an operator.
+    evidence : float or None
+        Logarithm of how much more likely this is after a change that would be graded high than after none; nan when it
+        could not be measured, None for what is no evidence of a change.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Measurement:
     significant: bool = True
     p_value: float = math.nan
     columns: tuple[str, ...] = ()
+    evidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class Signal:
         The one that was passed, or the lowest one that was not.
     severity : str
         none, low, medium, high or critical.
+    evidence : float or None
+        As of the measurement.
     """
 
     name: str
@@ -64,7 +71,15 @@ class Signal:
     severity: Severity
     columns: tuple[str, ...]
     message: str
+    evidence: float | None = None
 
+
+FAMILIES = ("inputs", "outputs", "labels", "realised performance", "estimated performance", "joint distribution",
+            "errors over time")
+"""Kinds of evidence that a check looks at. Each has an equal share of `drift.alpha`, so that all together raise a false
+alarm no oftener than that."""
+
+HIGH_LOSS = 0.10
 
 SIGNALS = {
     "feature_drift": "largest PSI beyond chance of an input column",
@@ -90,7 +105,7 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("prediction_drift", drift.psi_warn, "medium"),
         ("prediction_drift", drift.psi_alert, "high"),
         ("performance_drop", 0.05, "medium"),
-        ("performance_drop", 0.10, "high"),
+        ("performance_drop", HIGH_LOSS, "high"),
         ("performance_drop", 0.20, "critical"),
         ("feature_shift", drift.shift_warn, "low"),
         ("feature_shift", 0.50, "medium"),
@@ -146,10 +161,13 @@ def grade(measurement: Measurement, triggers: Iterable[Trigger]) -> Signal:
         severity=worst.severity if worst else "none",
         columns=measurement.columns,
         message=measurement.message,
+        evidence=measurement.evidence,
     )
 
 
-def performance_drop(metric: str, baseline: Interval, current: Interval, *, greater_is_better: bool) -> Measurement:
+def performance_drop(
+    metric: str, baseline: Interval, current: Interval, *, greater_is_better: bool, alpha: float = 0.05
+) -> Measurement:
     """Realised loss as a share of the baseline, significant when the two estimates cannot be of one true value.
 
     The two rest on different records, so they are independent. The interval of their difference is put together from
@@ -159,14 +177,18 @@ def performance_drop(metric: str, baseline: Interval, current: Interval, *, grea
     sign = 1.0 if greater_is_better else -1.0
     lost = sign * (baseline.value - current.value)
     if math.isnan(lost) or not baseline.value:
-        return Measurement("performance_drop", math.nan, f"{metric} of the current window cannot be computed yet.")
+        told = f"{metric} of the current window cannot be computed yet."
+        return Measurement("performance_drop", math.nan, told, evidence=math.nan)
     upper, lower = (baseline, current) if baseline.value > current.value else (current, baseline)
     reach = math.hypot(upper.value - upper.low, lower.high - lower.value)
     relative = lost / abs(baseline.value)
-    beyond = abs(lost) > reach
+    p_value = _touching(abs(lost), reach, current.confidence)
+    beyond = p_value <= alpha
     verb = "lost" if lost > 0 else "gained"
+    error = reach / NormalDist().inv_cdf((1 + current.confidence) / 2)
     return Measurement(
-        "performance_drop", relative, significant=beyond, p_value=_touching(abs(lost), reach, current.confidence),
+        "performance_drop", relative, significant=beyond, p_value=p_value,
+        evidence=of_difference(lost, error, HIGH_LOSS * abs(baseline.value)),
         message=f"{metric} went from {baseline.value:.3f} to {current.value:.3f}: "
         f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{_certainty(beyond, reach)}).",
     )

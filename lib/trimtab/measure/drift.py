@@ -32,6 +32,8 @@ class ColumnDrift:
         Population stability index over the coarse bins and the share of missing values.
     psi_by_chance : float
         What PSI would be on average without drift, at these sizes.
+    cells : int
+        How many groups or levels, and missing values, PSI is the sum over.
     js : float
         Jensen-Shannon distance to base 2, of the values that are present.
     ks, ks_p : float
@@ -54,6 +56,7 @@ class ColumnDrift:
     kind: str
     psi: float
     psi_by_chance: float
+    cells: int
     js: float
     ks: float
     ks_p: float
@@ -227,6 +230,7 @@ def compare_column(
         kind="categorical" if isinstance(reference.bins, CategoricalBins) else "numeric",
         psi=divergences.psi(*whole),
         psi_by_chance=divergences.psi_by_chance(whole[0] / thin[0], whole[1] / thin[1]),
+        cells=int(np.count_nonzero(whole[0] + whole[1])),
         js=divergences.jensen_shannon(a, b),
         ks=ks, ks_p=ks_p, chi2=chi2, chi2_p=chi2_p, wasserstein=wasserstein,
         missing_reference=_share(reference.missing, reference.rows),

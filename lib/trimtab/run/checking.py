@@ -225,7 +225,7 @@ def performance_from_json(rows: list[dict[str, Any]]) -> Performance:
 
 def signals(session: Session, drift: Drift, scored: Scored, window: Window) -> list[Signal]:
     """Every measurement of the check, held against its triggers."""
-    settings = session.params.drift
+    settings = session.thresholds
     measured = columns.inputs(drift, settings)
     if scored.drift is not None:
         measured.append(columns.prediction_drift(scored.drift, settings))
@@ -244,7 +244,9 @@ def performance_drop(session: Session, scored: Scored) -> Measurement:
     before, after = (p.values.get(Measure(metric)) if p else None for p in (scored.baseline, scored.performance))
     if before is None or after is None:
         return Measurement("performance_drop", float("nan"), f"{metric} is not known for both windows.")
-    return rules.performance_drop(metric, before, after, greater_is_better=METRICS[metric].greater_is_better)
+    return rules.performance_drop(
+        metric, before, after, greater_is_better=METRICS[metric].greater_is_better, alpha=session.thresholds.alpha
+    )
 
 
 def _freshness(session: Session) -> list[Measurement]:

@@ -16,7 +16,7 @@ from trimtab.run.session import Session
 
 def of_drift(session: Session, drift: Drift, scored: Scored) -> str:
     """Drift of inputs beside realised performance, in words that say which of the two is news."""
-    settings = session.params.drift
+    settings = session.thresholds
     moved = drift.drifted(**settings.bounds)
     inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
     inputs += f", {moved[0].name} the most ({moved[0].moved(**settings.bounds)[0]})" if moved else ""

@@ -16,6 +16,7 @@ from trimtab import params as params_module
 from trimtab.act import database, modelfile
 from trimtab.act.ledger import Ledger
 from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registered_name
+from trimtab.decide.signals import FAMILIES
 from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, UsageError
 from trimtab.measure import scoring
 from trimtab.measure.outputs import Outputs
@@ -26,7 +27,7 @@ from trimtab.params import Loaded
 from trimtab.records import Contract, Records
 from trimtab.run import homes
 from trimtab.run.profiles import Profiles
-from trimtab.settings import Params, WindowSpec, parse_time
+from trimtab.settings import DriftSettings, Params, WindowSpec, parse_time
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -214,6 +215,12 @@ class Session:
         categorical = dict.fromkeys((*data.categorical, *data.rates, *data.segments))
         numeric = dict.fromkeys((*data.numeric, *data.confidences))
         return Watched(tuple(numeric), tuple(c for c in categorical if c not in numeric), data.text)
+
+    @property
+    def thresholds(self) -> DriftSettings:
+        """When a column counts as drifted, with that part of `alpha` which is due to one of the kinds of evidence."""
+        settings = self.params.drift
+        return settings.model_copy(update={"alpha": settings.alpha / len(FAMILIES)})
 
     def profile(self, window: Window) -> Profile:
         """Profile a window by bins frozen on the reference; days are counted once and kept."""

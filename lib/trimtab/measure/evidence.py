@@ -1,0 +1,111 @@
+"""How much more likely is what was seen, had there been a change of a given size, than had there been none?
+
+Such a ratio (a Bayes factor) turns into a probability once it is said how likely a change was before. It speaks both
+ways: a window that is too small to show a change gives a ratio near one, however quiet it looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from trimtab.measure.drift import ColumnDrift
+
+_MOST = 700.0    # beyond, exp overflows, and nobody asks for such odds
+
+
+def of_drift(columns: Sequence[ColumnDrift], size: float) -> float:
+    """Logarithm of the ratio for: in one of these columns, unknown which, PSI is `size`.
+
+    Parameters
+    ----------
+    columns : sequence of ColumnDrift
+        Those that were looked at; the ones that could not be tested are left out.
+    size : float
+        PSI, more than 0.
+
+    Returns
+    -------
+    float
+        nan where no column could be tested.
+
+    Notes
+    -----
+    PSI · nm/(n + m), in effective numbers of records, is close to χ² with as many degrees of freedom as there are cells
+    but one, and to noncentral χ² around size · nm/(n + m) where the shares differ by that. The ratio of the densities
+    is exp(−λ/2) · ₀F₁(; ν/2; λx/4). Over columns it is averaged: each is as likely as another to be the one.
+    """
+    found = [_of_column(column, size) for column in columns if not math.isnan(column["psi"].p_value)]
+    return _mean(found)
+
+
+def _of_column(column: ColumnDrift, size: float) -> float:
+    from scipy import special
+
+    freedom = column.cells - 1
+    records = freedom / column.psi_by_chance if column.psi_by_chance else 0.0
+    if freedom < 1 or not records:
+        return 0.0
+    shift, seen = size * records, max(column.psi, 0.0) * records
+    root = math.sqrt(shift * seen)
+    if not root:
+        return -shift / 2
+    order = freedom / 2 - 1
+    scaled = float(special.ive(order, root))    # I(root) · exp(−root)
+    if not scaled:    # a large order and a small root: the first term of the series
+        return -shift / 2
+    return -shift / 2 + float(special.gammaln(freedom / 2)) - order * math.log(root / 2) + math.log(scaled) + root
+
+
+def of_difference(found: float, standard_error: float, size: float) -> float:
+    """Logarithm of the ratio for: the true difference is `size` or, where more was found, what was found.
+
+    Parameters
+    ----------
+    found, standard_error : float
+        A difference and its standard error; nan where there is none.
+    size : float
+        In the same unit, more than 0.
+
+    Examples
+    --------
+    >>> of_difference(0.0, 0.1, 0.3) < -4 < 4 < of_difference(0.3, 0.1, 0.3)
+    True
+    """
+    if math.isnan(found) or not standard_error > 0:
+        return math.nan
+    true = max(size, found)
+    return (true * found - true**2 / 2) / standard_error**2
+
+
+def probability(ratios: Sequence[float]) -> float:
+    """Probability of a change in one of several respects, if that was as likely as none before anything was seen.
+
+    Parameters
+    ----------
+    ratios : sequence of float
+        Logarithms; nan where a respect could not be looked at, which then says nothing for either side.
+
+    Returns
+    -------
+    float
+        In [0, 1]; one half without any evidence.
+
+    Examples
+    --------
+    >>> probability([math.nan]), round(probability([math.log(3.0)]), 2)
+    (0.5, 0.75)
+    """
+    known = [ratio if not math.isnan(ratio) else 0.0 for ratio in ratios]
+    joint = _mean(known)
+    return 0.5 if math.isnan(joint) else float(1 / (1 + math.exp(-min(max(joint, -_MOST), _MOST))))
+
+
+def _mean(logarithms: Sequence[float]) -> float:
+    """Logarithm of the mean; nan of none."""
+    if not logarithms:
+        return math.nan
+    largest = max(logarithms)
+    return float(largest + math.log(np.mean(np.exp(np.array(logarithms) - largest))))
