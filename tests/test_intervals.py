@@ -277,3 +277,37 @@ def test_intervals_of_differences_cover_the_truth_about_as_often_as_they_say(n: 
     # too wide.
     for name in names:
         assert 0.90 <= covered[name] / rounds < 1, name
+
+
+# -- records that belong together --------------------------------------------------------------------------------------
+
+
+def test_whole_groups_are_drawn_where_records_belong_together() -> None:
+    days = np.repeat(np.arange(12), 5)
+    for block in bootstrap_weights(60, 20, seed=0, groups=days):
+        by_day = block.reshape(len(block), 12, 5)
+        assert (by_day == by_day[:, :, :1]).all()
+        assert (by_day[:, :, 0].sum(axis=1) == 12).all()
+
+
+def test_days_that_share_their_luck_make_intervals_wider() -> None:
+    """Every day is right or wrong as a whole, so 20 days of 50 records say as much as 20 records."""
+    day = np.repeat(np.arange(20), 50)
+    outputs = Outputs(("a", "b"), np.zeros(1000, dtype=int), (day % 4 == 0).astype(int))
+    alone, together = (
+        intervals(["accuracy"], outputs, groups=groups)[Measure("accuracy")] for groups in (None, day.astype(str))
+    )
+    assert together.standard_error == pytest.approx(alone.standard_error * np.sqrt(50), rel=0.1)
+    assert together.value == alone.value == 0.75
+
+
+def test_too_few_groups_are_not_drawn() -> None:
+    outputs = Outputs((), np.arange(90.0), np.arange(90.0) + np.tile([1.0, 3.0], 45))
+    days = np.arange(90) // 10
+    assert intervals(["mae"], outputs, groups=days) == intervals(["mae"], outputs)
+
+
+def test_groups_of_another_length_are_refused() -> None:
+    outputs = Outputs((), np.arange(90.0), np.arange(90.0))
+    with pytest.raises(ValueError, match=r"groups must have shape \(90,\)"):
+        intervals(["mae"], outputs, groups=np.arange(10))

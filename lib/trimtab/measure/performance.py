@@ -135,7 +135,12 @@ def told_apart(name: str, difference: Interval) -> str:
 
 
 def measure_performance(
-    outputs: Outputs, *, segments: Mapping[str, Array] | None = None, confidence: float = 0.95, seed: int = 0
+    outputs: Outputs,
+    *,
+    segments: Mapping[str, Array] | None = None,
+    days: Array | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> Performance:
     """Measure what is usually asked for: the task's metrics over all, per class, and per segment.
 
@@ -145,12 +150,16 @@ def measure_performance(
         Outcomes and predictions.
     segments : mapping, optional
         Boolean masks by the segment's name.
+    days : array, shape (n,), optional
+        The day of each record; records of one day share their luck.
     confidence : float
         Of the bootstrap intervals.
     """
     names = [name for name in OVERALL[outputs.task] if METRICS[name].applies(outputs)]
     per_class = PER_CLASS if outputs.labels else ()
-    found = intervals(names, outputs, per_class=per_class, segments=segments, confidence=confidence, seed=seed)
+    found = intervals(
+        names, outputs, per_class=per_class, segments=segments, groups=days, confidence=confidence, seed=seed
+    )
     wanted = {m: i for m, i in found.items() if m.label is None or m.segment is None}
     return Performance(len(outputs), wanted, _support(wanted, outputs, segments))
 
@@ -162,6 +171,7 @@ def evaluate_pair(
     metrics: Sequence[str] = (),
     per_class: Sequence[str] = (),
     segments: Mapping[str, Array] | None = None,
+    days: Array | None = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Evaluation:
@@ -173,6 +183,8 @@ def evaluate_pair(
         For the same records in the same order.
     metrics, per_class : sequence of str
         Measured besides the usual ones.
+    segments, days, confidence
+        As for `measure_performance`.
 
     Raises
     ------
@@ -188,16 +200,17 @@ def evaluate_pair(
     by_class = list(dict.fromkeys([*(PER_CLASS if challenger.labels else ()), *per_class]))
     if champion is None:
         alone = intervals(
-            names, challenger, per_class=by_class, segments=segments, confidence=confidence, seed=seed
+            names, challenger, per_class=by_class, segments=segments, groups=days, confidence=confidence, seed=seed
         )
         differences: dict[Measure, PairedDifference] = {}
     else:
         both = _computable(names, champion)
         differences = paired_differences(
-            both, challenger, champion, per_class=by_class, segments=segments, confidence=confidence, seed=seed
+            both, challenger, champion, per_class=by_class, segments=segments, groups=days, confidence=confidence,
+            seed=seed,
         )
         rest = [name for name in names if name not in both]
-        more = intervals(rest, challenger, segments=segments, confidence=confidence, seed=seed)
+        more = intervals(rest, challenger, segments=segments, groups=days, confidence=confidence, seed=seed)
         alone = {m: pair.challenger for m, pair in differences.items()} | more
     performance = Performance(len(challenger), alone, _support(alone, challenger, segments))
     return Evaluation(len(challenger), performance, differences, challenger.labels, tuple(segments or ()))

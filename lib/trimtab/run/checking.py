@@ -121,7 +121,10 @@ def score(session: Session, window: Window) -> Scored:
     realised = None
     if labelled is not None:
         segments = session.segments(frame[known])
-        realised = measure_performance(labelled, segments=segments, confidence=session.params.promotion.confidence)
+        realised = measure_performance(
+            labelled, segments=segments, days=session.days(frame[known]),
+            confidence=session.params.promotion.confidence,
+        )
     return Scored(
         drift=drift, label_drift=label_drift, performance=realised,
         baseline=performance_from_json(baseline["performance"]) if baseline else None,

@@ -260,6 +260,7 @@ def evaluate_challenger(session: Session, model: Model) -> Contest:
             metrics=[c.metric for c in criteria if c.per != "class"],
             per_class=[c.metric for c in criteria if c.per == "class"],
             segments=session.segments(frame),
+            days=session.days(frame),
             confidence=session.params.promotion.confidence,
         )
     except ValueError as error:

@@ -320,9 +320,9 @@ class Session:
         return chosen if chosen in labels else scoring.choose_positive(labels, {}, self.params.data.positive)
 
     def frame(self, window: Window, *, labelled: bool) -> pd.DataFrame:
-        """Features, label, logged outputs and segments of a window, oldest first."""
+        """Features, label, logged outputs, segments and times of a window, oldest first."""
         data = self.params.data
-        named = [data.label, data.prediction, data.score]
+        named = [data.label, data.prediction, data.score, data.time]
         columns = dict.fromkeys([*data.features, *[n for n in named if n], *data.segments])
         if labelled and data.label:
             table = window.table.filter(window.table[data.label].notnull())
@@ -352,6 +352,11 @@ class Session:
     def segments(self, frame: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
         """Masks of all segments, by their name."""
         return segment_masks({column: frame[column] for column in self.params.data.segments})
+
+    def days(self, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """The day of each record of a frame."""
+        days: np.ndarray[Any, Any] = frame[self.params.data.time].to_numpy().astype("datetime64[D]")
+        return days
 
     def __repr__(self) -> str:
         mode = ", dry run" if self.dry_run else ""
