@@ -15,7 +15,7 @@ from trimtab.measure.error_change import Change, consecutive, consecutive_days
 from trimtab.measure.error_trend import trend
 
 RNG = np.random.default_rng
-REPETITIONS = 200
+REPETITIONS = 150
 # A rate of 5 % plus three standard errors over the repetitions.
 FIVE_PERCENT = 0.05 + 3 * math.sqrt(0.05 * 0.95 / REPETITIONS)
 
@@ -143,7 +143,7 @@ def test_bounds_leave_out_equal_shares_of_a_mixture() -> None:
     [(0.0, 3, 6, False), (0.0, 7, 37, True), (0.4, 14, 28, False), (0.4, 30, 60, True)],
 )
 def test_unchanged_errors_alarm_in_five_percent_at_most(phi: float, first: int, days: int, skewed: bool) -> None:
-    """Days of 10 to 2,000 records with shared luck, intra-class correlation 0.1; 200 repetitions."""
+    """Days of 10 to 2,000 records with shared luck, intra-class correlation 0.1; 150 repetitions."""
     rng = RNG([days, first, skewed])
     counts = np.exp(rng.uniform(np.log(10), np.log(2000), (REPETITIONS, days))).astype(int)
     own = rng.gamma(counts) / counts - 1
@@ -312,7 +312,7 @@ def test_losses_that_are_not_finite_and_too_many_days_are_refused() -> None:
 @pytest.mark.parametrize("phi", [0.0, 0.3, 0.6])
 @pytest.mark.parametrize("days", [14, 60])
 def test_a_steady_error_has_no_trend_in_nineteen_of_twenty_series(days: int, phi: float) -> None:
-    """200 repetitions of days that persist."""
+    """150 repetitions of days that persist."""
     means = 1 + 0.3 * luck(RNG([12, days, int(10 * phi)]), days, phi)
     found = [trend(Daily(np.arange(days), one, np.full(days, 1000))).p_value for one in means]
     assert (np.array(found) <= 0.05).mean() <= FIVE_PERCENT
