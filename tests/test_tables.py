@@ -99,7 +99,7 @@ def _contest(*, champion: bool = True) -> Contest:
     model: Any = SimpleNamespace(version=2, lineage=lineage)
     rival: Any = SimpleNamespace(version=1, lineage={}) if champion else None
     evaluation = Evaluation(1234, performance, differences, ("a",), ("b",))
-    return Contest(evaluation, _window(), model, rival, outputs=None)  # type: ignore[arg-type]
+    return Contest(evaluation, _window(), model, rival, outputs=None, records=None)  # type: ignore[arg-type]
 
 
 def _window(name: str = NASTY) -> Window:

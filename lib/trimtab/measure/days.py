@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +90,16 @@ class Days:
                 return self.counts[:, start:stop], beside
             start = stop + len(BESIDE)
         raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values without the bins; `from_json` reads them back."""
+        return {"dates": [str(day) for day in self.dates], "counts": self.counts.tolist()}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any], bins: BinTable) -> Days:
+        """Read back what `to_json` wrote."""
+        counts = np.array(plain["counts"], dtype=np.int64).reshape(len(plain["dates"]), cells(bins))
+        return cls(dict(bins), np.array(plain["dates"], dtype="datetime64[D]"), counts)
 
     def matching(self, expected: Mapping[date, int]) -> Days:
         """The days that have as many records as expected."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trimtab.measure.bins import Bins, freeze_categorical, freeze_numeric
-from trimtab.measure.outputs import Outputs
-from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.days import Days
+from trimtab.measure.outputs import Array, Outputs
+from trimtab.measure.profile import Profile
 from trimtab.measure.profiling import profile_array
 
 if TYPE_CHECKING:
@@ -133,13 +135,27 @@ def output_values(outputs: Outputs) -> dict[str, np.ndarray[Any, Any]]:
     return {"confidence": outputs.scores.max(axis=1)} | values
 
 
-def profile_values(values: dict[str, np.ndarray[Any, Any]], bins: dict[str, Bins] | None = None) -> Profile:
-    """Profile arrays in memory, those that have bins; without `bins`, freeze them on these values."""
+def profile_values(
+    values: dict[str, np.ndarray[Any, Any]], bins: dict[str, Bins] | None = None, *, days: Array | None = None
+) -> Profile:
+    """Profile arrays in memory, those that have bins; without `bins`, freeze them on these values.
+
+    Parameters
+    ----------
+    days : array of datetime64[D], shape (n,), optional
+        The day of each record; the profile then knows its days.
+    """
     frozen = bins or {name: _freeze(array) for name, array in values.items()}
-    columns: dict[str, ColumnProfile] = {
-        name: profile_array(array, frozen[name]) for name, array in values.items() if name in frozen
+    used = {name: array for name, array in values.items() if name in frozen}
+    if days is None:
+        columns = {name: profile_array(array, frozen[name]) for name, array in used.items()}
+        return Profile(columns, max((len(array) for array in values.values()), default=0))
+    of_each = {
+        day: profile_values({name: array[days == day] for name, array in used.items()}, frozen)
+        for day in np.unique(days).tolist()
     }
-    return Profile(columns, max((len(array) for array in values.values()), default=0))
+    found = Days.of({name: frozen[name] for name in used}, of_each)
+    return replace(found.total(), days=found)
 
 
 def _freeze(values: np.ndarray[Any, Any]) -> Bins:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from trimtab.decide.guardrails import Guard
 from trimtab.decide.signals import Measurement, Signal
 from trimtab.errors import DataError, UsageError
 from trimtab.measure import scoring
+from trimtab.measure.days import Days
 from trimtab.measure.drift import Drift, compare
 from trimtab.measure.intervals import Interval, Measure
 from trimtab.measure.metrics import METRICS
@@ -109,21 +110,22 @@ def score(session: Session, window: Window) -> Scored:
     every, labelled, source = _outputs(session, frame, known)
     version = session.ledger.version(session.champion.version)
     baseline = version["baseline"] if version else None
-    values = scoring.output_values(every)
+    values, days = scoring.output_values(every), session.days(frame)
     profile = reference = drift = label_drift = None
     if baseline:
-        reference = Profile.from_json(baseline["outputs"])
-        profile = scoring.profile_values({n: values[n] for n in reference.columns if n in values}, reference.bins)
+        reference = _kept_profile(baseline, "outputs")
+        wanted = {name: values[name] for name in reference.columns if name in values}
+        profile = scoring.profile_values(wanted, reference.bins, days=days)
         drift = compare(reference, profile) if profile.columns.keys() == reference.columns.keys() else None
-        labels = Profile.from_json(baseline["labels"])
+        labels = _kept_profile(baseline, "labels")
         if labelled is not None:
-            label_drift = compare(labels, scoring.profile_values({"label": _label_values(labelled)}, labels.bins))
+            now = scoring.profile_values({"label": _label_values(labelled)}, labels.bins, days=days[known])
+            label_drift = compare(labels, now)
     realised = None
     if labelled is not None:
         segments = session.segments(frame[known])
         realised = measure_performance(
-            labelled, segments=segments, days=session.days(frame[known]),
-            confidence=session.params.promotion.confidence,
+            labelled, segments=segments, days=days[known], confidence=session.params.promotion.confidence
         )
     return Scored(
         drift=drift, label_drift=label_drift, performance=realised,
@@ -202,17 +204,27 @@ def _label_values(outputs: Outputs) -> np.ndarray[Any, Any]:
     return np.asarray(outputs.labels, dtype=object)[outputs.actual] if outputs.labels else outputs.actual
 
 
-def baseline_to_json(performance: Performance, outputs: Outputs) -> dict[str, Any]:
-    """What is kept of a version's evaluation: performance, and profiles of its outputs and of the labels."""
+def baseline_to_json(performance: Performance, outputs: Outputs, days: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """What is kept of a version's evaluation: performance, and profiles of its outputs and of the labels by day."""
+    profiles = {
+        "outputs": scoring.profile_values(scoring.output_values(outputs), days=days),
+        "labels": scoring.profile_values({"label": _label_values(outputs)}, days=days),
+    }
     return {
         "rows": performance.rows,
         "performance": [
             {"measure": plain(m), "interval": plain(i), "support": performance.support[m]}
             for m, i in performance.values.items()
         ],
-        "outputs": scoring.profile_values(scoring.output_values(outputs)).to_json(),
-        "labels": scoring.profile_values({"label": _label_values(outputs)}).to_json(),
+        **{name: profile.to_json() for name, profile in profiles.items()},
+        **{f"{name}_days": profile.days.to_json() for name, profile in profiles.items() if profile.days is not None},
     }
+
+
+def _kept_profile(baseline: dict[str, Any], name: str) -> Profile:
+    """A profile from a version's evaluation, with its days where they were kept."""
+    profile, days = Profile.from_json(baseline[name]), baseline.get(f"{name}_days")
+    return replace(profile, days=Days.from_json(days, profile.bins)) if days else profile
 
 
 def performance_from_json(rows: list[dict[str, Any]]) -> Performance:

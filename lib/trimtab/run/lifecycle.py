@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.act import champion as champions
 from trimtab.act import training as trainer
@@ -28,6 +28,9 @@ from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, targe
 from trimtab.run.session import Model, Session
 from trimtab.settings import Criterion, parse_time
 from trimtab.windows import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [    # a notebook finds a model's whole life here
     "Appointment", "Challenger", "Contest", "Proof", "appoint", "appointment_facts", "challenger", "challenger_facts",
@@ -233,6 +236,10 @@ class Contest:
     ----------
     champion : Model or None
         The challenger's rival; None when nobody served, or the challenger itself.
+    outputs : Outputs
+        Of the challenger.
+    records : DataFrame
+        The records that both were held to, in the same order.
     serving : int or None
         The version that served when the two were compared, which a promotion expects to find unchanged.
     """
@@ -242,6 +249,7 @@ class Contest:
     challenger: Model
     champion: Model | None
     outputs: Outputs
+    records: pd.DataFrame = field(repr=False)
     serving: int | None = None
 
 
@@ -265,7 +273,7 @@ def evaluate_challenger(session: Session, model: Model) -> Contest:
         )
     except ValueError as error:
         raise ParamsError(f"promotion.criteria: {error}") from None
-    return Contest(found, window, model, rival, outputs[0], serving)
+    return Contest(found, window, model, rival, outputs[0], frame, serving)
 
 
 def judge(session: Session, contest: Contest) -> Verdict:
@@ -313,7 +321,8 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
     ledger, model = session.ledger, contest.challenger
     before = contest.serving
     performance = contest.evaluation.challenger
-    ledger.record_baseline(model.version, baseline_to_json(performance, contest.outputs))
+    baseline = baseline_to_json(performance, contest.outputs, session.days(contest.records))
+    ledger.record_baseline(model.version, baseline)
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
     change = None
     if verdict.outcome == "promote":
