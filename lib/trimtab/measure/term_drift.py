@@ -5,7 +5,7 @@ told from the buckets into which all words fall, so that a word which suddenly i
 or unknown. Or more documents than expected have a word that the reference never had, a different one each.
 
 Documents are the units of all tests: that words come in clumps within a document raises no alarm. That documents come
-in clumps, the same one sent again and again, does.
+in clumps does, where one is sent again and again, or many on one day are about one thing.
 """
 
 from __future__ import annotations
@@ -179,7 +179,9 @@ def _novel_p(bins: TermBins, current: TermProfile) -> float:
     variance = (alone + 1) * (1 - alone / n)
     effective = variance / (variance + bins.least * bins.doubleton_documents)
     shape = (alone * effective + 1, (n - alone) * effective)
-    return float(stats.betabinom.sf(current.novel_documents - 1, current.documents, *shape))
+    as_many = np.arange(current.novel_documents, current.documents + 1)
+    # SciPy's sf is 1 minus the other tail, and so nothing but rounding below 1e-11.
+    return min(float(stats.betabinom.pmf(as_many, current.documents, *shape).sum()), 1.0)
 
 
 def _moved(reference: TermProfile, current: TermProfile) -> tuple[TermShift, ...]:
