@@ -33,7 +33,8 @@ data/flights.parquet: | setup
 demo: setup data/flights.parquet
 	@$(BIN)/trimtab run baseline -p params/demo.yaml --as-of 2013-04-01
 	@$(BIN)/trimtab run retrain  -p params/demo.yaml --as-of 2013-07-01
-	@$(BIN)/trimtab run retrain  -p params/demo.yaml --as-of 2013-12-01 --set windows.training.last=90d
+	@$(BIN)/trimtab run retrain  -p params/demo.yaml --as-of 2013-12-01 --set windows.training.last=90d \
+	   --set 'triggers=[{signal: model_age, at_least: 90, severity: high}]'
 	@$(BIN)/trimtab run rollback -p params/demo.yaml --as-of 2013-12-01 --by demo --why "to show how it is done"
 	@echo; echo "Open these:"; ls -1t $(HOME_OF_RUNS)/runs/flight-delays/*/report.html | head -4 | tac | sed "s|^|  |"
 	@echo "  $(HOME_OF_RUNS)/runs/index.html"

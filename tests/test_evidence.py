@@ -23,11 +23,11 @@ class Column(SimpleNamespace):
     """What is looked at of a compared column."""
 
     def __getitem__(self, name: str) -> Any:
-        return SimpleNamespace(p_value=self.p_value)
+        return SimpleNamespace(p_value=self.p_value, size=self.psi, floor=self.floor)
 
 
-def seen(freedom: int, psi: float, records: float, p_value: float = 0.5) -> Any:
-    return Column(cells=freedom + 1, psi=psi, psi_by_chance=freedom / records, p_value=p_value)
+def seen(freedom: int, psi: float, records: float, p_value: float = 0.5, *, floor: float = -1.0) -> Any:
+    return Column(cells=freedom + 1, psi=psi, psi_by_chance=freedom / records, p_value=p_value, floor=floor)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,13 @@ def test_over_columns_the_ratio_is_the_mean_and_untested_ones_say_nothing() -> N
     assert of_drift([loud, still], 0.25) == pytest.approx(expected)
     assert of_drift([loud, seen(9, 0.05, 100, math.nan)], 0.25) == pytest.approx(alone[0])
     assert math.isnan(of_drift([], 0.25))
+
+
+def test_what_natural_variation_reaches_does_not_speak_for_a_change() -> None:
+    assert of_drift([seen(9, 0.8, 100)], 0.25) > 5
+    assert of_drift([seen(9, 0.8, 100, floor=0.9)], 0.25) == 0.0
+    quiet = seen(9, 0.05, 100)
+    assert of_drift([seen(9, 0.05, 100, floor=0.9)], 0.25) == of_drift([quiet], 0.25) < 0
 
 
 def test_a_difference_is_held_against_its_size_or_what_was_found() -> None:

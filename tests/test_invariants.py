@@ -23,6 +23,7 @@ from trimtab.decide.promotion import judge
 from trimtab.measure import divergences
 from trimtab.measure.bins import NumericBins, freeze_categorical, freeze_numeric
 from trimtab.measure.drift import Drift, compare
+from trimtab.measure.error_change import consecutive
 from trimtab.measure.intervals import Interval
 from trimtab.measure.metrics import METRICS, Outputs, evaluate
 from trimtab.measure.performance import evaluate_pair
@@ -230,7 +231,8 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
     """One of each kind."""
     rules = DriftSettings()
     return [
-        *columns.inputs(drift, rules), columns.prediction_drift(drift, rules), columns.class_balance(drift, rules),
+        *columns.inputs(drift, rules), *columns.outputs(drift, rules), columns.class_balance(drift, rules),
+        signals.concept_drift(consecutive(np.linspace(0, 1, 5 * count), np.linspace(0, 1, 5 * count)), "log loss"),
         signals.new_records(count), signals.model_age(float(count)),
         signals.label_completeness(count, count // 2),
         signals.performance_drop("accuracy", interval, interval, greater_is_better=True),

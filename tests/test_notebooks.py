@@ -100,7 +100,10 @@ def test_the_flights_tell_the_story_of_the_demo(home: Path) -> None:
     gain = summer["metrics"]["challenger"]["roc_auc"] - summer["metrics"]["champion"]["roc_auc"]
     assert 0.02 < gain < 0.05
 
-    winter = _run(params, "retrain", as_of="2013-12-01", overrides=("windows.training.last=90d",)).result
+    quiet = _run(params, "drift", as_of="2013-12-01").result    # a winter like the one that version 2 has seen
+    assert not quiet["decision"]["needs_retrain"]
+    by_calendar = "triggers=[{signal: model_age, at_least: 90, severity: high}]"
+    winter = _run(params, "retrain", as_of="2013-12-01", overrides=("windows.training.last=90d", by_calendar)).result
     assert winter["verdict"] == "reject"
     assert winter["champion_after"] == winter["champion_before"] == 2
 

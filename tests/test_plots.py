@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from histories import a_history
 from PIL import Image
 
 from trimtab import plots
@@ -19,7 +20,7 @@ from trimtab.measure.drift import Drift, compare
 from trimtab.measure.intervals import Interval, Measure
 from trimtab.measure.performance import Performance
 from trimtab.measure.profile import ColumnProfile, Profile
-from trimtab.run.checking import Scored
+from trimtab.run.scored import Scored
 from trimtab.settings import DriftSettings
 
 NASTY = "<script>$x_1$ \\frac{1}{2}\nsecond line " + "x" * 500 + "飛"
@@ -83,9 +84,9 @@ FIGURES = {
     "no drift": lambda: plots.drift_overview(compare(_profiles()[0], _profiles()[0])),
     "no column": lambda: plots.drift_overview(Drift((), 0, 0)),
     "empty window": lambda: plots.drift_overview(compare(_profiles()[0], _emptied(_profiles()[1]))),
-    "distributions": lambda: plots.distributions(*_profiles(NASTY), [NASTY, "kind"], title=NASTY),
-    "distributions of nothing": lambda: plots.distributions(*_profiles(), []),
-    "distributions of an empty window": lambda: plots.distributions(
+    "distributions": lambda: _distributions(*_profiles(NASTY), [NASTY, "kind"], title=NASTY),
+    "distributions of nothing": lambda: _distributions(*_profiles(), []),
+    "distributions of an empty window": lambda: _distributions(
         _profiles()[0], _emptied(_profiles()[1]), ["x", "kind"]),
     "most moved": lambda: plots.most_moved(compare(*_profiles()), *_profiles()),
     "performance": lambda: plots.performance(_performance(roc_auc=0.7, mae=12.0, r2=-0.4, unknown=3.0)),
@@ -107,7 +108,23 @@ FIGURES = {
     "no criteria": lambda: plots.criteria(_verdict(outcome="hold")),
     "service": lambda: plots.service([_change("promotion", 1, 1), _change("rollback", 2, 5)], datetime(2024, 1, 5)),
     "no service": lambda: plots.service([], datetime(2024, 1, 5)),
+    "over time": lambda: plots.over_time(a_history(rise=0.2, located=True), "roc_auc"),
+    "an unknown metric over time": lambda: plots.over_time(a_history(), "mae"),
+    "signals over time": lambda: plots.signals_over_time(_checks(1, 2, 3)),
+    "signals of one check": lambda: plots.signals_over_time(_checks(1)),
 }
+
+
+def _distributions(before: Profile, after: Profile, columns: list[str], **more: Any) -> Any:
+    return plots.distributions(before, after, compare(before, after), columns, **more)
+
+
+def _checks(*days: int) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "value": value * day, "threshold": 0.25, "severity": "high" if value * day > 0.25 else "none",
+         "as_of": datetime(2024, 1, day)}
+        for day in days for name, value in (("feature_drift", 0.1), ("outliers", 0.02), ("model_age", NAN))
+    ]
 
 
 def _emptied(profile: Profile) -> Profile:
@@ -176,6 +193,24 @@ def test_matter_puts_drift_and_performance_into_one_sentence() -> None:
     answer = plots.matter(compare(*_profiles()), _scored(), "roc_auc").answer
     assert answer.startswith("1 of 2 inputs drifted, x the most")
     assert answer.endswith("roc_auc went from 0.710 to 0.700")
+
+
+@pytest.mark.parametrize(("rise", "answer"), [
+    (0.0, "The log loss is not told apart from that of the window before"),
+    (0.2, "The log loss rose by 39% from the window before"),
+])
+def test_performance_over_time_says_whether_the_loss_has_changed(rise: float, answer: str) -> None:
+    figure = plots.over_time(a_history(rise=rise, located=bool(rise)), "roc_auc")
+    assert figure.answer == answer
+    lines = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-"]
+    assert len(lines) == 2    # none is drawn through the fortnight without records
+
+
+def test_signals_over_time_show_each_with_its_threshold() -> None:
+    figure = plots.signals_over_time(_checks(1, 2, 3))
+    assert figure.answer == "Signals of 3 checks (filled: above a threshold)"
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["feature drift", "outliers"]
+    assert all(any(line.get_linestyle() == "--" for line in axes.get_lines()) for axes in figure.axes)
 
 
 def test_missed_criteria_come_first_with_their_bound_and_finding() -> None:

@@ -10,7 +10,7 @@ import pytest
 from trimtab.measure.aspects import Aspect
 from trimtab.measure.intervals import Interval, Measure, PairedDifference
 from trimtab.run import readings
-from trimtab.run.checking import Scored
+from trimtab.run.scored import Scored
 from trimtab.settings import DriftSettings
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from histories import a_history
 
 from trimtab import cells, tables
 from trimtab.decide.decision import Decision
@@ -26,8 +27,8 @@ from trimtab.measure.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.performance import Evaluation, Performance
 from trimtab.measure.profile import ColumnProfile, Profile
 from trimtab.records import Column, Contract
-from trimtab.run.checking import Scored
 from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
+from trimtab.run.scored import Scored
 from trimtab.settings import DriftSettings
 from trimtab.windows import Window
 
@@ -139,6 +140,8 @@ TABLES: dict[str, Callable[[], Any]] = {
     "undefined performance": lambda: tables.performance(_performance(NAN), _performance(NAN)),
     "groups": lambda: tables.groups(_performance(), _performance()),
     "no groups": lambda: tables.groups(Performance(10, {}, {})),
+    "history": lambda: tables.history(a_history(rise=0.2, located=True)),
+    "history of a few days": lambda: tables.history(a_history(26)),
     "signals": lambda: tables.signals([_signal("feature_drift", NAN, "none"), _signal(NASTY, 1.0, "high")]),
     "no signals": lambda: tables.signals([]),
     "decision": lambda: tables.decision(Decision(True, "high", 0.5, (NASTY,), (NASTY,) * 20)),

@@ -1,17 +1,21 @@
-"""How is a figure made, lettered and shown? What all of `plots.py` stands on; all text stays text."""
+"""How is a figure made, lettered and shown? What `plots` and `timelines` stand on; all text stays text."""
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from trimtab.measure.metrics import METRICS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+DARK, LIGHT, ALARM = "#1f3b57", "#b9c6d3", "#c8553d"
 _DOTS_PER_INCH = 100
 
 
@@ -73,3 +77,9 @@ def short(text: str, most: int = 28) -> str:
 def safe(text: str) -> str:
     """Text without dollar signs that matplotlib would read as mathematics; already safe text stays as it is."""
     return text.replace(r"\$", "$").replace("$", r"\$")
+
+
+def less_is_better(names: Iterable[str]) -> str:
+    """Words for the label of an axis: which of these metrics are losses."""
+    less = [name for name in names if name in METRICS and not METRICS[name].greater_is_better]
+    return f" (less is better for {', '.join(less)})" if less else ""

@@ -5,21 +5,31 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.dates as mdates
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from trimtab.canvas import Picture, empty, entitle, one_pair_of_axes, safe, short, tidy
+from trimtab.canvas import (
+    ALARM,
+    DARK,
+    LIGHT,
+    Picture,
+    empty,
+    entitle,
+    less_is_better,
+    one_pair_of_axes,
+    safe,
+    short,
+    tidy,
+)
 from trimtab.measure.bins import NumericBins
-from trimtab.measure.drift import compare_column
 from trimtab.measure.intervals import Measure
 from trimtab.measure.metrics import METRICS
 from trimtab.settings import DriftSettings
+from trimtab.timelines import over_time, service, signals_over_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +39,13 @@ if TYPE_CHECKING:
     from trimtab.measure.intervals import Interval
     from trimtab.measure.performance import Performance
     from trimtab.measure.profile import ColumnProfile, Profile
-    from trimtab.run.checking import Scored
+    from trimtab.run.scored import Scored
 
-DARK, LIGHT, ALARM = "#1f3b57", "#b9c6d3", "#c8553d"
+__all__ = [    # a notebook finds all figures here
+    "criteria", "distributions", "drift_overview", "matter", "most_moved", "outputs", "over_time", "performance",
+    "realised", "service", "signals_over_time",
+]
+
 _MOST_LEVELS = 10
 _MOST_CRITERIA = 15
 
@@ -48,7 +62,8 @@ def drift_overview(drift: Drift, settings: DriftSettings | None = None) -> Pictu
 
 
 def distributions(
-    reference: Profile, current: Profile, columns: Sequence[str], *, title: str = "Where the current records lie"
+    reference: Profile, current: Profile, drift: Drift, columns: Sequence[str], *,
+    title: str = "Where the current records lie",
 ) -> Picture:
     """How did these columns change? Shares per tenth of the reference, or per level, side by side."""
     names = [name for name in columns if name in reference.columns and name in current.columns]
@@ -60,7 +75,7 @@ def distributions(
         axes = figure.add_subplot(rows, across, position)
         before, after = reference.columns[name], current.columns[name]
         _shares(axes, before, after)
-        psi = compare_column(name, before, after).excess
+        psi = drift[name].excess
         entitle(axes, short(name) + ("" if math.isnan(psi) else f": PSI beyond chance {psi:.2f}"), size=10)
         tidy(axes)
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -73,7 +88,7 @@ def most_moved(drift: Drift, reference: Profile, current: Profile, *, most: int 
     """How did the most moved columns change?"""
     names = [column.name for column in drift.columns[:most]]
     title = f"The {len(names)} columns that moved most" + ("" if drift.drifted() else ", none of them far")
-    return distributions(reference, current, names, title=title)
+    return distributions(reference, current, drift, names, title=title)
 
 
 def performance(current: Performance, baseline: Performance | None = None, *, title: str = "") -> Picture:
@@ -101,7 +116,7 @@ def performance(current: Performance, baseline: Performance | None = None, *, ti
         if span is not None:
             axes.set_xlim(*span)
         tidy(axes)
-    figure.axes[-1].set_xlabel("value of the metric; the bar is its interval" + _less_is_better(known))
+    figure.axes[-1].set_xlabel("value of the metric; the bar is its interval" + less_is_better(known))
     if baseline:
         keys = [Line2D([], [], marker="o", color=DARK, markerfacecolor=color, label=label)
                 for label, color in (("on its own holdout", "white"), ("now", DARK))]
@@ -119,7 +134,8 @@ def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
     most = max((c.excess for c in scored.drift.columns if not math.isnan(c.excess)), default=0.0)
     answer = f"What the model says has moved: {', '.join(moved)}" if moved else (
         f"What the model says has moved less than counts (PSI {most:.2f}, counted from {chosen.psi_warn:g})")
-    return distributions(scored.reference, scored.profile, list(scored.reference.columns), title=answer)
+    names = list(scored.reference.columns)
+    return distributions(scored.reference, scored.profile, scored.drift, names, title=answer)
 
 
 def realised(scored: Scored, metric: str = "") -> Picture:
@@ -148,7 +164,7 @@ def matter(
     _draw_drift(left, drift.columns[:6], _moved(drift, chosen), chosen)
     entitle(left, "inputs", size=10)
     now, before = (p.values.get(Measure(metric)) if p else None for p in (scored.performance, scored.baseline))
-    entitle(right, short(metric) + _less_is_better([metric]), size=10)
+    entitle(right, short(metric) + less_is_better([metric]), size=10)
     if now is None or math.isnan(now.value):
         right.set_axis_off()
         told = scored.missing or f"{metric} cannot be computed"
@@ -189,34 +205,6 @@ def criteria(verdict: Verdict) -> Picture:
         _draw_criterion(axes, row)
     figure.axes[-1].set_xlabel("dot: measured; bar: its interval; line: the bound; shaded: where none of it may lie")
     figure.suptitle(safe(answer), x=0.01, ha="left", fontsize=12)
-    return figure
-
-
-def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Picture:
-    """What served when? One line per version over the time that the runs stood at."""
-    done = [c for c in changes if c["state"] == "done"]
-    times = [c["as_of"] or c["created_at"] for c in done]
-    versions = sorted({c["to_version"] for c in done if c["to_version"] is not None})
-    if not versions:
-        return empty("Nothing has served yet")
-    figure, axes = one_pair_of_axes(9, 1.3 + 0.5 * len(versions))
-    last = max([as_of, *times])
-    for change, start, end in zip(done, times, [*times[1:], last], strict=True):
-        if change["to_version"] is None:
-            continue
-        height = versions.index(change["to_version"])
-        axes.plot([start, max(start, end)], [height] * 2, color=DARK, linewidth=5, solid_capstyle="butt")
-        axes.plot(start, height, "o", color=DARK, markersize=8)
-        late = last > min(times) and (start - min(times)) / (last - min(times)) > 0.8
-        axes.annotate(safe(str(change["kind"])), (start, height), xytext=(4 if late else -4, 8),
-                      textcoords="offset points", fontsize=9, ha="right" if late else "left")
-    axes.set_yticks(range(len(versions)), [f"version {v}" for v in versions])
-    axes.set_ylim(-0.5, len(versions) - 0.2)
-    axes.margins(x=0.06)
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    axes.set_xlabel("time that the runs stood at (UTC)")
-    now = done[-1]["to_version"]
-    entitle(axes, "Nothing serves" if now is None else f"Version {now} serves")
     return figure
 
 
@@ -305,11 +293,6 @@ def _mark_losses(
     seen = [v for i in (now, before) for v in (i.value, i.low, i.high) if math.isfinite(v)]
     reach = 0.05 * abs(before.value)
     return min([*lines, *seen]) - reach, max([*lines, *seen]) + reach
-
-
-def _less_is_better(names: Sequence[str] | Mapping[str, Any]) -> str:
-    less = [name for name in names if name in METRICS and not METRICS[name].greater_is_better]
-    return f" (less is better for {', '.join(less)})" if less else ""
 
 
 def _draw_criterion(axes: Axes, row: Row) -> None:

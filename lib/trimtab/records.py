@@ -265,6 +265,13 @@ class Records:
         counted = self.arrow(window.table.group_by(day=day).aggregate(n=window.table.count()))
         return dict(sorted(zip(counted["day"].to_pylist(), counted["n"].to_pylist(), strict=True)))
 
+    def labelled_by_day(self, window: Window) -> dict[date, tuple[int, int]]:
+        """How many records each day of the window has, and how many of them a known label; without empty days."""
+        day = window.table[self.data.time].cast("timestamp").date()
+        known = window.table[self._label].notnull().sum() if self.data.label else ibis.literal(0)
+        counted = window.table.group_by(day=day).aggregate(n=window.table.count(), known=known.cast("int64"))
+        return {row["day"]: (row["n"], row["known"] or 0) for row in self.arrow(counted.order_by("day")).to_pylist()}
+
     # -- the contract --------------------------------------------------------------------------------------------
 
     def contract(self) -> Contract:

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from trimtab.measure.performance import Performance
     from trimtab.measure.profile import Profile
     from trimtab.records import Contract
-    from trimtab.run.checking import Scored
+    from trimtab.run.history import History
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
+    from trimtab.run.scored import Scored
     from trimtab.run.session import Session
     from trimtab.windows import Window
 
@@ -53,7 +54,9 @@ _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evalua
 _UNITS: Mapping[str, Format] = {
     **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance"), lambda v: f"PSI {v:.2f}"),
     **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
-    "feature_shift": lambda v: f"{number(v)} σ", "missing_values": lambda v: f"{number(100 * v)} pp",
+    "concept_drift": percent,
+    **dict.fromkeys(("feature_shift", "prediction_shift"), lambda v: f"{number(v)} σ"),
+    "missing_values": lambda v: f"{number(100 * v)} pp",
     "new_records": count, "model_age": lambda v: f"{number(v)} days",
 }
 
@@ -99,7 +102,7 @@ def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
     ]
     more = len(result.columns) - len(rows)
     caption = (
-        f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:g} and far enough in some way "
+        f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:.2g} and far enough in some way "
         f"({result.reference_rows:,} against {result.current_rows:,} records)"
     ) + (f"; {more} columns below these are not shown" if more > 0 else "")
     formats = {**dict.fromkeys(("PSI", "by chance", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
@@ -153,6 +156,31 @@ def groups(result: Performance, baseline: Performance | None = None) -> Styler:
         row[measure.metric] = number(interval.value) + (f" ({number(before.value)})" if before else "")
     words = "; in brackets: on the champion's own holdout" if baseline else ""
     return grouped(list(found.values()), f"Per class and per segment{words}")
+
+
+def history(past: History) -> Styler:
+    """Has the error changed: from one window to the next, slowly, or on a certain day?"""
+    change, slope = past.change, past.trend
+    rows = [
+        {"asked": "from the window before to this one", "before": change.before, "now": change.now,
+         "change": change.relative.value, "p": change.p_value, "rests on":
+         f"{change.days_before} and {change.days_now} days", "note": change.note},
+        {"asked": "slowly, over all days", "before": slope.start, "now": slope.end, "change": slope.relative,
+         "p": slope.p_value, "rests on": f"{slope.days} days", "note": slope.note},
+    ]
+    rows += [
+        {"asked": f"at once, on {point.at:%Y-%m-%d}", "before": point.before_mean, "now": point.after_mean,
+         "change": (point.after_mean - point.before_mean) / point.before_mean if point.before_mean else math.nan,
+         "p": math.nan, "rests on": f"{point.records:,} records", "note": f"noticed on {point.noticed:%Y-%m-%d}"}
+        for point in past.points.points
+    ]
+    if not past.points.points:
+        rows.append({"asked": "at once", "before": math.nan, "now": math.nan, "change": math.nan, "p": math.nan,
+                     "rests on": f"{past.points.days} days", "note": past.points.note or "no such day was found"})
+    return table(
+        rows, caption=f"Has the {past.loss} of the champion changed? Less is better",
+        formats={"before": number, "now": number, "change": percent, "p": p_value}, optional=("note",),
+    )
 
 
 def _direction(metric: str) -> str:

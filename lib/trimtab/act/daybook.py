@@ -1,4 +1,4 @@
-"""What was measured day by day? The ledger's other half: counts that windows are summed from.
+"""What was measured day by day? The ledger's other half: counts that windows are summed from, and performance.
 
 A day is counted once for each definition of bins. Who reads it compares its number of records with what there is now,
 for records may arrive late.
@@ -6,6 +6,8 @@ for records may arrive late.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -14,6 +16,8 @@ from trimtab.act import tables
 from trimtab.act.rows import Rows, now
 from trimtab.measure.bins import BinTable
 from trimtab.measure.days import Days, pack, unpack
+from trimtab.measure.snapshots import Snapshot
+from trimtab.plain import plain
 
 
 class DayBook(Rows):
@@ -48,5 +52,39 @@ class DayBook(Rows):
             return
         with self._write() as connection:
             same = (table.c.key == key, table.c.day.in_([row["day"] for row in rows]))
+            connection.execute(table.delete().where(*self._is_mine(table), *same))
+            connection.execute(table.insert(), rows)
+
+    def snapshots(self, version: int, first: date | None = None, last: date | None = None) -> list[Snapshot]:
+        """The snapshots of a version that are kept, oldest first.
+
+        Parameters
+        ----------
+        first, last : date, optional
+            Both included; without them all.
+        """
+        table = tables.performance_snapshots
+        query = self._select(table).where(table.c.version == version).order_by(table.c.day)
+        query = query.where(table.c.day >= first) if first else query
+        query = query.where(table.c.day <= last) if last else query
+        return [
+            Snapshot(row["day"], row["rows"], row["labelled"],
+                     {name: math.nan if value is None else value for name, value in row["metrics"].items()})
+            for row in self._rows(query)
+        ]
+
+    def keep_snapshots(self, version: int, taken: Sequence[Snapshot]) -> None:
+        """Keep snapshots, in the place of what was kept of these days before."""
+        if not taken:
+            return
+        table, clock = tables.performance_snapshots, now()
+        rows = [
+            self._mine | {"version": version, "day": one.day, "rows": one.rows, "labelled": one.labelled}
+            | {name: plain(one.metrics.get(name)) for name in tables.SNAPSHOT_METRICS}
+            | {"metrics": plain(one.metrics), "recorded_at": clock}
+            for one in taken
+        ]
+        with self._write() as connection:
+            same = (table.c.version == version, table.c.day.in_([one.day for one in taken]))
             connection.execute(table.delete().where(*self._is_mine(table), *same))
             connection.execute(table.insert(), rows)

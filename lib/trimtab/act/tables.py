@@ -122,6 +122,18 @@ daily_profiles = Table(
     Column("recorded_at", DateTime, nullable=False),
 )
 
+SNAPSHOT_METRICS = (    # the ones that are asked for by name; all of them are in `metrics`
+    "accuracy", "precision", "recall", "f1", "pr_auc", "roc_auc", "log_loss", "calibration_error", "r2", "rmse", "mae",
+)
+performance_snapshots = Table(
+    "performance_snapshots", metadata,
+    Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False), Column("day", Date, primary_key=True),
+    Column("rows", Integer, nullable=False), Column("labelled", Integer, nullable=False),
+    *(Column(name, Float) for name in SNAPSHOT_METRICS),
+    Column("metrics", JSON, nullable=False), Column("recorded_at", DateTime, nullable=False),
+)
+
 leases = Table(
     "leases", metadata,
     Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),

@@ -33,6 +33,13 @@ def feature_drift(drift: Drift, settings: DriftSettings) -> Measurement:
     return _drift("feature_drift", drift, settings, "input columns")
 
 
+def outputs(drift: Drift, settings: DriftSettings) -> list[Measurement]:
+    """One measurement for the distribution of what the champion says, and one for how far its numbers have moved."""
+    shifts = any(not math.isnan(column["wasserstein"].q_value) for column in drift.columns)
+    found = [prediction_drift(drift, settings)]
+    return [*found, _aspect("wasserstein", drift, settings, signal="prediction_shift")] if shifts else found
+
+
 def prediction_drift(drift: Drift, settings: DriftSettings) -> Measurement:
     """The largest significant shift of what the champion says."""
     return _drift("prediction_drift", drift, settings, "outputs of the champion")
@@ -86,9 +93,9 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     )
 
 
-def _aspect(name: str, drift: Drift, settings: DriftSettings) -> Measurement:
+def _aspect(name: str, drift: Drift, settings: DriftSettings, *, signal: str | None = None) -> Measurement:
     """The column that moved farthest in one aspect, among those where it is not chance if there are any."""
-    signal, words = _SIGNALS[name]
+    usual, words = _SIGNALS[name]
     tested = [c for c in drift.columns if not math.isnan(c[name].q_value)]
     significant = [c for c in tested if _certain(c[name], settings)]
     worst = max(significant or tested, key=lambda c: c[name].size)
@@ -96,7 +103,7 @@ def _aspect(name: str, drift: Drift, settings: DriftSettings) -> Measurement:
     others = f"; {len(large) - 1} more have, but less far" if len(large) > 1 else ""
     message = f"{worst.name} {words.format(worst[name].amount)}{others}."
     return Measurement(
-        signal, worst[name].size, message, significant=bool(significant), p_value=worst[name].q_value,
+        signal or usual, worst[name].size, message, significant=bool(significant), p_value=worst[name].q_value,
         columns=tuple(c.name for c in sorted(large, key=lambda c: -c[name].size)) or (worst.name,) * bool(significant),
     )
 

@@ -13,6 +13,7 @@ from statistics import NormalDist
 
 from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
+from trimtab.measure.error_change import Change
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.intervals import Interval
 from trimtab.settings import DriftSettings, Severity, Trigger
@@ -80,14 +81,17 @@ FAMILIES = ("inputs", "outputs", "labels", "realised performance", "estimated pe
 alarm no oftener than that."""
 
 HIGH_LOSS = 0.10
+HIGH_RISE = 0.30
 
 SIGNALS = {
     "feature_drift": "largest PSI beyond chance of an input column",
     "prediction_drift": "largest PSI beyond chance of the champion's scores and predictions",
+    "prediction_shift": "distance that the champion's scores or predicted numbers moved, in robust standard deviations",
     "performance_drop": "realised performance lost since the baseline, as a share of it",
     "feature_shift": "largest distance that an input column moved, in robust standard deviations of the reference",
     "missing_values": "largest change in the share of records in which an input column is missing",
     "unseen_levels": "largest share of a column with levels that the reference never had, beyond chance",
+    "concept_drift": "rise of the mean loss from the window before to the current one, as a share of it",
     "outliers": "largest share of a column beyond three standard deviations of the reference, where it has risen",
     "out_of_range": "largest share of a column outside the reference's range, beyond chance",
     "class_balance": "PSI beyond chance of the labels",
@@ -104,6 +108,8 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("feature_drift", drift.psi_alert, "high"),
         ("prediction_drift", drift.psi_warn, "medium"),
         ("prediction_drift", drift.psi_alert, "high"),
+        ("prediction_shift", drift.shift_warn, "low"),
+        ("prediction_shift", 0.50, "medium"),
         ("performance_drop", 0.05, "medium"),
         ("performance_drop", HIGH_LOSS, "high"),
         ("performance_drop", 0.20, "critical"),
@@ -113,6 +119,8 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("missing_values", 0.10, "medium"),
         ("unseen_levels", drift.unseen_warn, "low"),
         ("unseen_levels", 0.05, "medium"),
+        ("concept_drift", 0.15, "medium"),
+        ("concept_drift", HIGH_RISE, "high"),
         ("outliers", drift.outliers_warn, "low"),
         ("outliers", 0.05, "medium"),
         ("out_of_range", drift.outside_warn, "low"),
@@ -191,6 +199,23 @@ def performance_drop(
         evidence=of_difference(lost, error, HIGH_LOSS * abs(baseline.value)),
         message=f"{metric} went from {baseline.value:.3f} to {current.value:.3f}: "
         f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{_certainty(beyond, reach)}).",
+    )
+
+
+def concept_drift(change: Change, loss: str, *, alpha: float = 0.05) -> Measurement:
+    """The champion's error in the current window against the window before it."""
+    name, rise = "concept_drift", change.relative.value
+    if math.isnan(change.p_value) or math.isnan(rise):
+        why = change.note or "there are not enough days with known outcomes"
+        return Measurement(name, math.nan, f"Whether the {loss} has changed cannot be told: {why}.", evidence=math.nan)
+    certain = change.p_value <= alpha
+    verb = "rose" if rise > 0 else "fell"
+    chance = "" if certain else ", which chance explains"
+    return Measurement(
+        name, rise, significant=certain, p_value=change.p_value,
+        evidence=of_difference(change.difference.value, change.difference.standard_error, HIGH_RISE * change.before),
+        message=f"The {loss} {verb} by {abs(rise):.1%} from the window before to this one "
+        f"({change.before:.3f} to {change.now:.3f}{chance}).",
     )
 
 

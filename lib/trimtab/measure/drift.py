@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -147,7 +147,11 @@ class Drift:
 
 
 def compare(
-    reference: Profile, current: Profile, *, variation: Mapping[str, Variation] | None = None
+    reference: Profile,
+    current: Profile,
+    *,
+    variation: Mapping[str, Variation] | None = None,
+    looking_at: Collection[str] = tuple(LARGE),
 ) -> Drift:
     """Compare two profiles that share their bins.
 
@@ -158,6 +162,8 @@ def compare(
     variation : mapping, optional
         How each column varies within the reference; by default measured on the days of the two, and where these are
         not known records are taken to be independent draws.
+    looking_at : collection of str
+        The aspects to look at; by default all.
 
     Raises
     ------
@@ -186,7 +192,8 @@ def compare(
         compare_column(name, reference.columns[name], current.columns[name], (variation or {}).get(name, INDEPENDENT))
         for name in reference.columns
     ]
-    return Drift(tuple(ranked(adjusted(columns))), reference.rows, current.rows)
+    seen = [replace(c, aspects=tuple(one for one in c.aspects if one.name in looking_at)) for c in columns]
+    return Drift(tuple(ranked(adjusted(seen))), reference.rows, current.rows)
 
 
 def adjusted(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:

@@ -35,10 +35,15 @@ def of_drift(columns: Sequence[ColumnDrift], size: float) -> float:
     -----
     PSI · nm/(n + m), in effective numbers of records, is close to χ² with as many degrees of freedom as there are cells
     but one, and to noncentral χ² around size · nm/(n + m) where the shares differ by that. The ratio of the densities
-    is exp(−λ/2) · ₀F₁(; ν/2; λx/4). Over columns it is averaged: each is as likely as another to be the one.
+    is exp(−λ/2) · ₀F₁(; ν/2; λx/4). Over columns it is averaged: each is as likely as another to be the one. What does
+    not exceed the column's natural variation never speaks for a change.
     """
-    found = [_of_column(column, size) for column in columns if not math.isnan(column["psi"].p_value)]
-    return _mean(found)
+    tested = [column for column in columns if not math.isnan(column["psi"].p_value)]
+    return _mean([_beyond_nature(column, _of_column(column, size)) for column in tested])
+
+
+def _beyond_nature(column: ColumnDrift, ratio: float) -> float:
+    return ratio if column["psi"].size > column["psi"].floor else min(ratio, 0.0)
 
 
 def _of_column(column: ColumnDrift, size: float) -> float:

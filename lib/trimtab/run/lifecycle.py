@@ -22,9 +22,10 @@ from trimtab.measure.metrics import METRICS, evaluate
 from trimtab.measure.outputs import Outputs
 from trimtab.measure.performance import Evaluation, evaluate_pair
 from trimtab.plain import plain
-from trimtab.run.checking import baseline_to_json, primary_metric
+from trimtab.run import history
 from trimtab.run.manifest import code_version
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
+from trimtab.run.scored import baseline_to_json, primary_metric
 from trimtab.run.session import Model, Session
 from trimtab.settings import Criterion, parse_time
 from trimtab.windows import Window
@@ -323,6 +324,7 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
     performance = contest.evaluation.challenger
     baseline = baseline_to_json(performance, contest.outputs, session.days(contest.records))
     ledger.record_baseline(model.version, baseline)
+    ledger.days.keep_snapshots(model.version, history.of_holdout(contest.outputs, session.days(contest.records)))
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
     change = None
     if verdict.outcome == "promote":

@@ -43,6 +43,7 @@ MODULES = (
     "matplotlib.pyplot",
     "pandas.io.formats.style",
     "trimtab.run.checking",
+    "trimtab.run.history",
     "trimtab.run.lifecycle",
     "trimtab.run.readings",
     "trimtab.plots",

@@ -9,8 +9,9 @@ from trimtab.cells import listed
 from trimtab.measure.drift import Drift
 from trimtab.measure.intervals import Measure
 from trimtab.measure.performance import group_name, told_apart
-from trimtab.run.checking import Scored, performance_drop, primary_metric
+from trimtab.run.checking import performance_drop
 from trimtab.run.lifecycle import Contest
+from trimtab.run.scored import Scored, primary_metric
 from trimtab.run.session import Session
 
 

@@ -1,0 +1,145 @@
+"""How has the champion done since it was made, day by day; has that changed, slowly or at once, and since when?
+
+A day is scored once: its snapshot is kept, and taken again only when outcomes have become known since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import numpy as np
+
+from trimtab.measure.change_points import ChangePoints, locate
+from trimtab.measure.error_change import Change, consecutive_days
+from trimtab.measure.error_trend import Trend, trend
+from trimtab.measure.intervals import Interval, Measure
+from trimtab.measure.outputs import Outputs
+from trimtab.measure.performance import Performance
+from trimtab.measure.snapshots import Snapshot, daily_losses, snapshots
+from trimtab.run.scored import logged, outputs_of, performance_from_json
+from trimtab.run.session import Session
+from trimtab.settings import parse_time
+from trimtab.windows import Window
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known of one version over time.
+
+    Attributes
+    ----------
+    taken : tuple of Snapshot
+        Its days, oldest first, those of its holdout included: it had not learned from them either.
+    holdout_until : datetime or None
+        Where its holdout ends; None for a version that Trimtab did not make.
+    start, end : datetime
+        Of the current window.
+    change : Change
+        Mean loss in the current window against the window before it.
+    trend : Trend
+        Of the daily loss over all days.
+    points : ChangePoints
+        Days on which the loss went to another level.
+    loss : str
+        Which loss that is, in words.
+    baseline : Performance or None
+        Of the version on its holdout.
+    """
+
+    taken: tuple[Snapshot, ...]
+    holdout_until: datetime | None
+    start: datetime
+    end: datetime
+    change: Change
+    trend: Trend
+    points: ChangePoints
+    loss: str
+    baseline: Performance | None = None
+
+    def baseline_of(self, metric: str) -> Interval | None:
+        """A metric on the holdout; None where it is not known."""
+        return self.baseline.values.get(Measure(metric)) if self.baseline else None
+
+
+def history(session: Session, window: Window) -> History:
+    """Fill in the days of the current window and of the one before it, and look at all that are known.
+
+    Parameters
+    ----------
+    window : Window
+        The current one.
+    """
+    session.refuse_future(session.champion)
+    lineage, version = session.champion.lineage, session.champion.version
+    begin = parse_time(lineage["holdout_from"]) if lineage else datetime.min
+    length = window.end - window.start
+    fill(session, max(window.start - length, begin), window.end)
+    taken = session.ledger.days.snapshots(version, begin.date(), _last_day(window.end))
+    first_now = window.start.date()
+    before = [one for one in taken if (window.start - length).date() <= one.day < first_now]
+    now = [one for one in taken if one.day >= first_now]
+    known = session.ledger.version(version)
+    baseline = known["baseline"] if known else None
+    every = daily_losses(taken)
+    return History(
+        tuple(taken), parse_time(lineage["holdout_until"]) if lineage else None, window.start, window.end,
+        consecutive_days(daily_losses(before), daily_losses(now)), trend(every), locate(every), _loss_name(taken),
+        performance_from_json(baseline["performance"]) if baseline else None,
+    )
+
+
+def fill(session: Session, start: datetime, end: datetime) -> int:
+    """Take the snapshots of whole days between two times that are missing or have more outcomes by now.
+
+    Returns
+    -------
+    int
+        How many were taken.
+    """
+    version = session.champion.version
+    window = session.records.between("days", start, end)
+    first, last = _first_day(window.start), _last_day(window.end)
+    seen = session.records.labelled_by_day(window)
+    kept = {one.day: (one.rows, one.labelled) for one in session.ledger.days.snapshots(version)}
+    todo = [day for day, counts in seen.items() if first <= day <= last and kept.get(day) != counts]
+    if todo:
+        session.ledger.days.keep_snapshots(version, _take(session, window, todo))
+    return len(todo)
+
+
+def of_holdout(outputs: Outputs, days: np.ndarray[Any, Any]) -> list[Snapshot]:
+    """Snapshots of a holdout, whose outcomes are all known."""
+    found, counts = np.unique(days, return_counts=True)
+    return snapshots(outputs, days, dict(zip(found.tolist(), counts.tolist(), strict=True)))
+
+
+def _take(session: Session, window: Window, todo: Sequence[date]) -> list[Snapshot]:
+    frame = session.frame(session.records.on_days(window, todo), labelled=False)
+    days = session.days(frame)
+    rows: Mapping[date, int] = {day: int((days == np.datetime64(day)).sum()) for day in todo}
+    if session.params.data.prediction is not None:
+        frame = frame[frame[session.params.data.prediction].notna()]
+        if frame.empty:
+            return []
+        frame = logged(session, frame)
+        days = session.days(frame)
+    label = session.params.data.label
+    known = frame[label].notna().to_numpy() if label else np.zeros(len(frame), dtype=bool)
+    _, labelled, _ = outputs_of(session, frame, known)
+    return snapshots(labelled, days[known], rows)
+
+
+def _first_day(start: datetime) -> date:
+    return start.date() if start == datetime.combine(start.date(), time()) else start.date() + timedelta(days=1)
+
+
+def _last_day(end: datetime) -> date:
+    return end.date() - timedelta(days=1)
+
+
+def _loss_name(taken: Sequence[Snapshot]) -> str:
+    names = {name for one in taken for name in one.metrics}
+    return "log loss" if "log_loss" in names else "mean absolute error" if "mae" in names else "share of errors"

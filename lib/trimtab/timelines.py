@@ -1,0 +1,148 @@
+"""What does a result look like over time? The champion's performance, the signals of many checks, who served when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.dates as mdates
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from trimtab.canvas import (
+    ALARM,
+    DARK,
+    LIGHT,
+    Picture,
+    empty,
+    entitle,
+    less_is_better,
+    one_pair_of_axes,
+    safe,
+    short,
+    tidy,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from trimtab.run.history import History
+
+
+def over_time(past: History, metric: str) -> Picture:
+    """How has the champion done since it was made? The metric day by day, and over seven days.
+
+    The bar is its value on the holdout with the interval; shaded is the current window, dotted a day on which the loss
+    went to another level.
+    """
+    known = [one for one in past.taken if not math.isnan(one.metrics.get(metric, math.nan))]
+    if len(known) < 2:
+        return empty(f"{metric} is known of fewer than two days")
+    figure, axes = one_pair_of_axes(9, 3)
+    days = np.array([one.day for one in known], dtype="datetime64[D]")
+    values, weights = (np.array(list(v), dtype=float) for v in (
+        (one.metrics[metric] for one in known), (one.labelled for one in known)))
+    axes.plot(days, values, "o", color=LIGHT, markersize=3, zorder=2, label="one day")
+    for part in np.split(np.arange(len(days)), np.flatnonzero(np.diff(days) > np.timedelta64(7, "D")) + 1):
+        line = _rolling(days[part], values[part], weights[part])
+        axes.plot(days[part], line, color=DARK, linewidth=1.8, zorder=3, label="seven days" if not part[0] else None)
+    baseline = past.baseline_of(metric)
+    if baseline is not None and not math.isnan(baseline.low):
+        axes.axhspan(baseline.low, baseline.high, color=LIGHT, alpha=0.5, zorder=0, linewidth=0)
+        axes.axhline(baseline.value, color=DARK, linewidth=0.8, linestyle="--", zorder=1, label="on its holdout")
+    axes.axvspan(*mdates.date2num([past.start, past.end]), color=LIGHT, alpha=0.25, zorder=0, linewidth=0)
+    for point in past.points.points:
+        axes.axvline(mdates.date2num(point.at), color=ALARM, linewidth=1.2, linestyle=":", zorder=1)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.set_xlabel("day (shaded: the current window; dotted: the loss went to another level)")
+    axes.set_ylabel(short(metric) + less_is_better([metric]))
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="best")
+    entitle(axes, _history_answer(past))
+    return figure
+
+
+def signals_over_time(checks: Sequence[Mapping[str, Any]], most: int = 8) -> Picture:
+    """How have the signals moved from check to check? Each on an axis of its own, with the threshold that counts.
+
+    Parameters
+    ----------
+    checks : sequence of mapping
+        One per signal and check, with name, value, threshold, severity and as_of.
+    """
+    known: dict[str, list[Mapping[str, Any]]] = {}
+    for row in sorted(checks, key=lambda row: row["as_of"]):
+        if row["value"] is not None and not math.isnan(row["value"]):
+            known.setdefault(str(row["name"]), []).append(row)
+    seen = {name: rows for name, rows in known.items() if len({row["as_of"] for row in rows}) > 1}
+    if not seen:
+        return empty("There is no earlier check of this model to compare with")
+    raised = sorted(seen, key=lambda name: -sum(row["severity"] != "none" for row in seen[name]))[:most]
+    figure = Picture(figsize=(9, 1.75 * math.ceil(len(raised) / 2)), layout="constrained")
+    for place, name in enumerate(raised, 1):
+        axes = figure.add_subplot(math.ceil(len(raised) / 2), 2, place)
+        _draw_signal(axes, seen[name])
+        entitle(axes, name.replace("_", " "), size=10)
+        tidy(axes)
+    figure.axes[-1].set_xlabel("time that the check stood at (UTC); dashed: the threshold")
+    count = len({row["as_of"] for row in checks})
+    figure.suptitle(f"Signals of {count} checks (filled: above a threshold)", x=0.01, ha="left", fontsize=12)
+    return figure
+
+
+def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Picture:
+    """What served when? One line per version over the time that the runs stood at."""
+    done = [c for c in changes if c["state"] == "done"]
+    times = [c["as_of"] or c["created_at"] for c in done]
+    versions = sorted({c["to_version"] for c in done if c["to_version"] is not None})
+    if not versions:
+        return empty("Nothing has served yet")
+    figure, axes = one_pair_of_axes(9, 1.3 + 0.5 * len(versions))
+    last = max([as_of, *times])
+    for change, start, end in zip(done, times, [*times[1:], last], strict=True):
+        if change["to_version"] is None:
+            continue
+        height = versions.index(change["to_version"])
+        axes.plot([start, max(start, end)], [height] * 2, color=DARK, linewidth=5, solid_capstyle="butt")
+        axes.plot(start, height, "o", color=DARK, markersize=8)
+        late = last > min(times) and (start - min(times)) / (last - min(times)) > 0.8
+        axes.annotate(safe(str(change["kind"])), (start, height), xytext=(4 if late else -4, 8),
+                      textcoords="offset points", fontsize=9, ha="right" if late else "left")
+    axes.set_yticks(range(len(versions)), [f"version {v}" for v in versions])
+    axes.set_ylim(-0.5, len(versions) - 0.2)
+    axes.margins(x=0.06)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.set_xlabel("time that the runs stood at (UTC)")
+    now = done[-1]["to_version"]
+    entitle(axes, "Nothing serves" if now is None else f"Version {now} serves")
+    return figure
+
+
+def _draw_signal(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    times, values = [row["as_of"] for row in rows], [row["value"] for row in rows]
+    axes.plot(times, values, color=LIGHT, linewidth=1, zorder=1)
+    for row in rows:
+        loud = row["severity"] != "none"
+        axes.plot(row["as_of"], row["value"], "o", color=ALARM if loud else "white",
+                  markeredgecolor=ALARM if loud else DARK, markersize=5, zorder=3)
+    threshold = rows[-1]["threshold"]
+    if threshold is not None and not math.isnan(threshold):
+        axes.axhline(threshold, color=DARK, linewidth=1, linestyle="--", zorder=2)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def _history_answer(past: History) -> str:
+    rise, p_value = past.change.relative.value, past.change.p_value
+    if math.isnan(p_value):
+        return f"Whether the {past.loss} has changed cannot be told yet"
+    if p_value > 0.05:
+        return f"The {past.loss} is not told apart from that of the window before"
+    return f"The {past.loss} {'rose' if rise > 0 else 'fell'} by {abs(rise):.0%} from the window before"
+
+
+def _rolling(days: Any, values: Any, weights: Any) -> Any:
+    """Means over seven days that end on each day, by records."""
+    inside = (days[None, :] <= days[:, None]) & (days[None, :] > days[:, None] - np.timedelta64(7, "D"))
+    return (inside * weights) @ values / (inside * weights).sum(axis=1)

@@ -1,0 +1,34 @@
+"""Histories of a champion, for tests of what shows them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import numpy as np
+
+from trimtab.measure.change_points import ChangePoint, ChangePoints
+from trimtab.measure.error_change import consecutive_days
+from trimtab.measure.error_trend import trend
+from trimtab.measure.snapshots import Snapshot, daily_losses
+from trimtab.run.history import History
+
+FIRST = date(2024, 1, 1)
+
+
+def a_history(days: int = 60, *, rise: float = 0.0, located: bool = False) -> History:
+    """Days of log loss near 0.5 that rises by so much for the last twenty, with a gap of a fortnight in between."""
+    rng = np.random.default_rng(days)
+    taken = tuple(
+        Snapshot(FIRST + timedelta(days=i), 120, 100, {
+            "log_loss": 0.5 + rise * (i >= days - 20) + 0.02 * rng.normal(), "roc_auc": 0.7 + 0.01 * rng.normal(),
+        })
+        for i in range(days) if not 10 <= i < 24
+    )
+    now = FIRST + timedelta(days=days - 20)
+    daily = [daily_losses([one for one in taken if (one.day >= now) == late]) for late in (False, True)]
+    start = datetime.combine(now, datetime.min.time())
+    point = ChangePoint(start, start + timedelta(days=4), 0.5, 0.5 + rise, "adwin", 4000)
+    return History(
+        taken, datetime(2024, 1, 20), start, start + timedelta(days=20), consecutive_days(*daily),
+        trend(daily_losses(taken)), ChangePoints((point,) if located else (), len(taken)), "log loss",
+    )
