@@ -22,6 +22,7 @@ from trimtab.decide import columns, signals
 from trimtab.decide.promotion import judge
 from trimtab.measure import divergences
 from trimtab.measure.bins import NumericBins, freeze_categorical, freeze_numeric
+from trimtab.measure.domain import Separation
 from trimtab.measure.drift import Drift, compare
 from trimtab.measure.error_change import consecutive
 from trimtab.measure.intervals import Interval
@@ -233,6 +234,7 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
     return [
         *columns.inputs(drift, rules), *columns.outputs(drift, rules), columns.class_balance(drift, rules),
         signals.concept_drift(consecutive(np.linspace(0, 1, 5 * count), np.linspace(0, 1, 5 * count)), "log loss"),
+        signals.joint_drift(Separation(math.nan if not count else 0.5, 0.4, 0.6, 0.5 if count else math.nan, 9, 9), ()),
         signals.new_records(count), signals.model_age(float(count)),
         signals.label_completeness(count, count // 2),
         signals.performance_drop("accuracy", interval, interval, greater_is_better=True),

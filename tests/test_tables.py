@@ -22,11 +22,14 @@ from trimtab.decide.guardrails import Check, Guard
 from trimtab.decide.promotion import Row, Verdict
 from trimtab.decide.signals import SIGNALS, Signal
 from trimtab.measure.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.domain import Carrier, Separation
 from trimtab.measure.drift import Drift, compare
 from trimtab.measure.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.performance import Evaluation, Performance
 from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.reconstruction import Reconstruction
 from trimtab.records import Column, Contract
+from trimtab.run.joint import Joint
 from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
 from trimtab.run.scored import Scored
 from trimtab.settings import DriftSettings
@@ -82,6 +85,11 @@ def _profiles() -> tuple[Profile, Profile]:
         Profile({NASTY: ColumnProfile(numbers, tuple(counts.tolist())), "kind": kind}, rows),
         Profile({NASTY: ColumnProfile(numbers, tuple(moved.tolist())), "kind": kind}, rows),
     )
+
+
+def _joint(*carriers: Carrier, auc: float = 0.7) -> Joint:
+    apart = Separation(auc, auc - 0.1, auc + 0.1, 0.001, 5000, 400, carriers, "" if carriers else NASTY)
+    return Joint(apart, Reconstruction(1.0, 1.2, 0.3, 0.01, 3, 5000, 400), 0.55)
 
 
 def _signal(name: str, value: float, severity: Any) -> Signal:
@@ -140,6 +148,8 @@ TABLES: dict[str, Callable[[], Any]] = {
     "undefined performance": lambda: tables.performance(_performance(NAN), _performance(NAN)),
     "groups": lambda: tables.groups(_performance(), _performance()),
     "no groups": lambda: tables.groups(Performance(10, {}, {})),
+    "joint": lambda: tables.joint(_joint(Carrier((NASTY, "z"), 0.05, 0.4))),
+    "joint of nothing": lambda: tables.joint(_joint(auc=NAN)),
     "history": lambda: tables.history(a_history(rise=0.2, located=True)),
     "history of a few days": lambda: tables.history(a_history(26)),
     "signals": lambda: tables.signals([_signal("feature_drift", NAN, "none"), _signal(NASTY, 1.0, "high")]),

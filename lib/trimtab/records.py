@@ -253,6 +253,11 @@ class Records:
         """Count the window's records per bin and day, in one pass."""
         return tally.count_days(self._backend, window, watched, bins, self.data.time, self.arrow)
 
+    def sampled(self, window: Window, watched: Watched, rows: int) -> pa.Table:
+        """About so many records of a window or somewhat more, the same ones each time; all where there are fewer."""
+        native = self._backend.name == "duckdb"
+        return self.arrow(profiling.sampled(window.table, watched, window.rows, rows, self.data.time, native=native))
+
     def on_days(self, window: Window, days: Sequence[date]) -> Window:
         """The window's records of these days."""
         day = window.table[self.data.time].cast("timestamp").date()

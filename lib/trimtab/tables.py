@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from trimtab.measure.profile import Profile
     from trimtab.records import Contract
     from trimtab.run.history import History
+    from trimtab.run.joint import Joint
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
     from trimtab.run.scored import Scored
     from trimtab.run.session import Session
@@ -54,7 +55,7 @@ _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evalua
 _UNITS: Mapping[str, Format] = {
     **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance"), lambda v: f"PSI {v:.2f}"),
     **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
-    "concept_drift": percent,
+    "concept_drift": percent, "joint_drift": lambda v: f"AUC {v:.2f}",
     **dict.fromkeys(("feature_shift", "prediction_shift"), lambda v: f"{number(v)} σ"),
     "missing_values": lambda v: f"{number(100 * v)} pp",
     "new_records": count, "model_age": lambda v: f"{number(v)} days",
@@ -156,6 +157,24 @@ def groups(result: Performance, baseline: Performance | None = None) -> Styler:
         row[measure.metric] = number(interval.value) + (f" ({number(before.value)})" if before else "")
     words = "; in brackets: on the champion's own holdout" if baseline else ""
     return grouped(list(found.values()), f"Per class and per segment{words}")
+
+
+def joint(together: Joint) -> Styler:
+    """All columns together: can current records be told from the reference's, and by what?"""
+    apart, rebuilt = together.separation, together.reconstruction
+    rows = [
+        {"asked": "can a classifier tell them apart?", "measured": f"AUC {number(apart.auc)}",
+         "interval": span(apart.low, apart.high), "natural": f"up to {number(together.floor)}",
+         "p": apart.p_value, "note": apart.note},
+        {"asked": "do columns hang together as before?",
+         "measured": f"error {number(rebuilt.effect)} deviations larger", "interval": "–", "natural": "–",
+         "p": rebuilt.p_value, "note": rebuilt.note},
+    ]
+    carried = "; ".join(f"{' with '.join(one.columns)} ({percent(one.share)})" for one in apart.carriers[:5])
+    sizes = f"{apart.reference_rows:,} against {apart.current_rows:,} records"
+    told = f"All columns together ({sizes})"
+    return table(rows, caption=told + (f"; most of the difference: {carried}" if carried else ""),
+                 formats={"p": p_value}, optional=("note",))
 
 
 def history(past: History) -> Styler:

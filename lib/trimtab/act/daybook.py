@@ -16,6 +16,8 @@ from trimtab.act import tables
 from trimtab.act.rows import Rows, now
 from trimtab.measure.bins import BinTable
 from trimtab.measure.days import Days, pack, unpack
+from trimtab.measure.outputs import Array
+from trimtab.measure.samples import Sample
 from trimtab.measure.snapshots import Snapshot
 from trimtab.plain import plain
 
@@ -88,3 +90,18 @@ class DayBook(Rows):
             same = (table.c.version == version, table.c.day.in_([one.day for one in taken]))
             connection.execute(table.delete().where(*self._is_mine(table), *same))
             connection.execute(table.insert(), rows)
+
+    def sample(self, key: str) -> tuple[Sample, Array] | None:
+        """Records that stand for a window, and their days; None where none are kept."""
+        table = tables.samples
+        rows = self._rows(self._select(table).where(table.c.key == key))
+        if not rows:
+            return None
+        return Sample.from_bytes(rows[0]["content"]), unpack(rows[0]["days"]).astype("datetime64[D]")
+
+    def keep_sample(self, key: str, sample: Sample, days: Array) -> None:
+        """Keep records that stand for a window, in the place of those kept before."""
+        packed = pack(days.astype("datetime64[D]").astype(np.int64))
+        self._replace(
+            tables.samples, key=key, rows=len(sample), content=sample.to_bytes(), days=packed, recorded_at=now()
+        )

@@ -134,6 +134,14 @@ performance_snapshots = Table(
     Column("metrics", JSON, nullable=False), Column("recorded_at", DateTime, nullable=False),
 )
 
+samples = Table(
+    "samples", metadata,
+    Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
+    Column("key", String(64), primary_key=True), Column("rows", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False), Column("days", LargeBinary, nullable=False),
+    Column("recorded_at", DateTime, nullable=False),
+)
+
 leases = Table(
     "leases", metadata,
     Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),

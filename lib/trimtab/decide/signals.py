@@ -13,6 +13,7 @@ from statistics import NormalDist
 
 from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
+from trimtab.measure.domain import Separation
 from trimtab.measure.error_change import Change
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.intervals import Interval
@@ -82,6 +83,7 @@ alarm no oftener than that."""
 
 HIGH_LOSS = 0.10
 HIGH_RISE = 0.30
+HIGH_AREA = 0.80
 
 SIGNALS = {
     "feature_drift": "largest PSI beyond chance of an input column",
@@ -91,6 +93,7 @@ SIGNALS = {
     "feature_shift": "largest distance that an input column moved, in robust standard deviations of the reference",
     "missing_values": "largest change in the share of records in which an input column is missing",
     "unseen_levels": "largest share of a column with levels that the reference never had, beyond chance",
+    "joint_drift": "area under the curve by which current records are told from those of the reference",
     "concept_drift": "rise of the mean loss from the window before to the current one, as a share of it",
     "outliers": "largest share of a column beyond three standard deviations of the reference, where it has risen",
     "out_of_range": "largest share of a column outside the reference's range, beyond chance",
@@ -119,6 +122,9 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("missing_values", 0.10, "medium"),
         ("unseen_levels", drift.unseen_warn, "low"),
         ("unseen_levels", 0.05, "medium"),
+        ("joint_drift", 0.55, "low"),
+        ("joint_drift", 0.65, "medium"),
+        ("joint_drift", HIGH_AREA, "high"),
         ("concept_drift", 0.15, "medium"),
         ("concept_drift", HIGH_RISE, "high"),
         ("outliers", drift.outliers_warn, "low"),
@@ -199,6 +205,33 @@ def performance_drop(
         evidence=of_difference(lost, error, HIGH_LOSS * abs(baseline.value)),
         message=f"{metric} went from {baseline.value:.3f} to {current.value:.3f}: "
         f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{_certainty(beyond, reach)}).",
+    )
+
+
+def joint_drift(
+    separation: Separation, carriers: Sequence[str], *, floor: float = 0.5, alpha: float = 0.05
+) -> Measurement:
+    """How well current records can be told from those of the reference by all columns together.
+
+    Parameters
+    ----------
+    carriers : sequence of str
+        What carries the difference, strongest first.
+    floor : float
+        What stretches of the reference reach against the rest of it.
+    """
+    name = "joint_drift"
+    if math.isnan(separation.p_value) or math.isnan(separation.auc):
+        why = separation.note or "there is nothing to compare"
+        return Measurement(name, math.nan, f"All columns together could not be compared: {why}.", evidence=math.nan)
+    beyond = separation.p_value <= alpha and separation.auc > floor
+    told = "can be told" if beyond else "cannot be told beyond chance and natural variation"
+    message = f"Current records {told} from those of the reference (AUC {separation.auc:.2f}"
+    message += f", by {', '.join(carriers[:3])})." if beyond and carriers else ")."
+    error = (separation.high - separation.low) / (2 * NormalDist().inv_cdf(0.975))
+    return Measurement(
+        name, separation.auc, message, significant=beyond, p_value=separation.p_value,
+        evidence=of_difference(separation.auc - floor, error, HIGH_AREA - 0.5),
     )
 
 

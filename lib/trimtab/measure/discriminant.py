@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.measure.drift import SMALLEST_SAMPLE
+from trimtab.measure.aspects import SMALLEST_SAMPLE
 from trimtab.measure.features import Features, Indices
 
 Floats = npt.NDArray[np.float64]

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure import discriminant, divergences
+from trimtab.measure.aspects import SMALLEST_SAMPLE
 from trimtab.measure.discriminant import FOLDS, MOST_RECORDS, TOO_FEW, Folds, Rule
-from trimtab.measure.drift import SMALLEST_SAMPLE
 from trimtab.measure.features import features
 from trimtab.measure.samples import Sample
 

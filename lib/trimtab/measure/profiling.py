@@ -89,6 +89,14 @@ def sample(table: ir.Table, watched: Watched, rows: int, *, native: bool) -> ir.
     return values.select(*watched.floats)
 
 
+def sampled(table: ir.Table, watched: Watched, rows: int, wanted: int, time: str, *, native: bool) -> ir.Table:
+    """Expression for the watched values and the day of about `wanted` of so many records, picked by hash."""
+    if rows > wanted:
+        picked = row_hash(table, _telling(table), native=native) % max(rows // wanted, 1) == 0
+        table = table.filter(picked)
+    return watched.cast(table, time)
+
+
 def _telling(table: ir.Table) -> list[str]:
     """The columns most likely to tell records apart: with levels alone, the hash would pick whole groups of records."""
 

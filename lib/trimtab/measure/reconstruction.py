@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure import discriminant
+from trimtab.measure.aspects import SMALLEST_SAMPLE
 from trimtab.measure.discriminant import MOST_RECORDS, TOO_FEW
-from trimtab.measure.drift import SMALLEST_SAMPLE
 from trimtab.measure.features import features
 from trimtab.measure.samples import Sample
 

@@ -17,13 +17,15 @@ from trimtab.measure.intervals import Measure
 from trimtab.measure.metrics import METRICS
 from trimtab.plain import plain
 from trimtab.run.history import History, history
+from trimtab.run.joint import Joint, joint
 from trimtab.run.scored import Scored, primary_metric, score
 from trimtab.run.session import Session
 from trimtab.settings import parse_time
 from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
-    "History", "Scored", "decision_facts", "guard", "history", "last_decision", "loss_thresholds", "overall",
+    "History", "Joint", "Scored", "decision_facts", "guard", "history", "joint", "last_decision", "loss_thresholds",
+    "overall",
     "past_signals", "performance_drop", "primary_metric", "record", "score", "signals",
 ]
 
@@ -32,17 +34,28 @@ _MOST_PAST = 2000    # signals of past checks that are drawn
 
 
 def signals(
-    session: Session, drift: Drift, scored: Scored, window: Window, past: History | None = None
+    session: Session,
+    drift: Drift,
+    scored: Scored,
+    window: Window,
+    together: Joint | None = None,
+    past: History | None = None,
 ) -> list[Signal]:
     """Every measurement of the check, held against its triggers.
 
     Parameters
     ----------
+    together : Joint, optional
+        Without it, nothing is said of all columns together.
     past : History, optional
         Without it, nothing is said of how the error has changed over time.
     """
     settings = session.thresholds
     measured = columns.inputs(drift, settings)
+    if together is not None:
+        measured.append(rules.joint_drift(
+            together.separation, together.carriers, floor=together.floor, alpha=settings.alpha
+        ))
     if scored.drift is not None:
         measured += columns.outputs(scored.drift, settings)
     if scored.label_drift is not None and session.params.task == "classification":

@@ -42,7 +42,7 @@ class Profiles:
         kept = self.ledger.profile(key)
         if kept is not None:
             found = Profile.from_json(kept)
-            days = self.ledger.days.counted(self._key(found.bins), found.bins, *_whole_days(window))
+            days = self.ledger.days.counted(self.key(found.bins), found.bins, *_whole_days(window))
             return replace(found, days=days)
         bins = self.records.freeze(window, self.watched)
         profile = self.of(window, bins)
@@ -53,7 +53,7 @@ class Profiles:
     def of(self, window: Window, bins: BinTable) -> Profile:
         """A window's profile: the sum of its days, of which only those that are new or have changed are counted."""
         expected = self.records.rows_by_day(window)
-        key, (first, last) = self._key(bins), _whole_days(window)
+        key, (first, last) = self.key(bins), _whole_days(window)
         kept = self.ledger.days.counted(key, bins, first, last).matching(expected)
         known = set(kept.dates.tolist())
         found = kept | self._count(window, bins, expected.keys() - known, len(expected))
@@ -68,7 +68,8 @@ class Profiles:
             window = self.records.on_days(window, sorted(days))
         return self.records.days(window, self.watched, bins)
 
-    def _key(self, bins: BinTable) -> str:
+    def key(self, bins: BinTable) -> str:
+        """Under which what was counted of these records by these bins is kept."""
         return _hash([self.place, {name: binning.digest(one) for name, one in bins.items()}])
 
 

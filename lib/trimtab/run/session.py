@@ -19,6 +19,7 @@ from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registere
 from trimtab.decide.signals import FAMILIES
 from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, UsageError
 from trimtab.measure import scoring
+from trimtab.measure.bins import BinTable
 from trimtab.measure.outputs import Outputs
 from trimtab.measure.performance import segment_masks
 from trimtab.measure.profile import Profile
@@ -226,17 +227,23 @@ class Session:
         """Profile a window by bins frozen on the reference; days are counted once and kept."""
         if window.name == "reference":
             return self._reference_profile(window)
-        return self._profiles.of(window, self._reference_profile(self.reference_window()).bins)
+        return self.profiles.of(window, self.bins)
+
+    @property
+    def bins(self) -> BinTable:
+        """The bins of all watched columns, frozen on the reference."""
+        return self._reference_profile(self.reference_window()).bins
 
     @cached_property
-    def _profiles(self) -> Profiles:
+    def profiles(self) -> Profiles:
+        """What is counted of windows, and kept."""
         params = self.params
         place = (params.data.connect, params.data.table, params.model, params.tenant)
         return Profiles(self.records, self.ledger, self.watched, place)
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def _reference_profile(self, window: Window) -> Profile:
-        return self._profiles.reference(window)
+        return self.profiles.reference(window)
 
     # -- models --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,102 @@
+"""Has the joint distribution of the watched columns moved, though each of them may look as before?
+
+A classifier tries to tell current records from those of the reference, of which a few thousand are kept as the bins
+that they fall into. How well it does between stretches of the reference itself says what is natural.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from trimtab.measure.domain import Separation, tell_apart
+from trimtab.measure.outputs import Array
+from trimtab.measure.profiling import DAY
+from trimtab.measure.reconstruction import Reconstruction, reconstruct
+from trimtab.measure.samples import Sample, encode
+from trimtab.run.session import Session
+from trimtab.windows import Window
+
+KEPT = 5000
+_STRETCHES = 4    # of the reference that are held against the rest of it
+_FEWEST_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Joint:
+    """The current window against the reference, all columns together.
+
+    Attributes
+    ----------
+    separation : Separation
+        How well the two can be told apart, and by which columns or pairs.
+    reconstruction : Reconstruction
+        How well current records are rebuilt from what holds the reference's columns together.
+    floor : float
+        The largest area under the curve by which a stretch of the reference, as long as the current window, could be
+        told from the rest of it; 0.5 where that is not known.
+    """
+
+    separation: Separation
+    reconstruction: Reconstruction
+    floor: float
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """The columns and pairs that carry the difference, strongest first."""
+        return tuple(" with ".join(one.columns) for one in self.separation.carriers)
+
+
+def joint(session: Session, window: Window) -> Joint:
+    """Compare a window's records with the reference's.
+
+    Parameters
+    ----------
+    window : Window
+        The current one.
+    """
+    reference, days = _reference(session)
+    current, _ = _sample(session, window)
+    length = max(round((window.end - window.start).total_seconds() / 86400), 1)
+    floor = max((tell_apart(rest, part).auc for part, rest in _stretches(reference, days, length)), default=0.5)
+    return Joint(
+        tell_apart(reference, current), reconstruct(reference, current), 0.5 if math.isnan(floor) else max(floor, 0.5)
+    )
+
+
+def _reference(session: Session) -> tuple[Sample, Array]:
+    """The records that stand for the reference; drawn once and kept."""
+    key = session.profiles.key(session.bins)
+    kept = session.ledger.days.sample(key)
+    if kept is not None:
+        return kept
+    drawn = _sample(session, session.reference_window())
+    session.ledger.days.keep_sample(key, *drawn)
+    return drawn
+
+
+def _sample(session: Session, window: Window) -> tuple[Sample, Array]:
+    rows = session.records.sampled(window, session.watched, KEPT)
+    bins = session.bins
+    values = {name: rows[name].to_numpy(zero_copy_only=False) for name in bins}
+    found = encode(values, bins)
+    days = rows[DAY].to_numpy(zero_copy_only=False).astype("datetime64[D]")
+    if len(found) <= KEPT:
+        return found, days
+    chosen = np.sort(np.random.default_rng(0).choice(len(found), KEPT, replace=False))
+    return found.take(chosen), days[chosen]
+
+
+def _stretches(sample: Sample, days: Array, length: int) -> Iterator[tuple[Sample, Sample]]:
+    """Stretches of the reference beside the rest of it, evenly spread; none where it has too few days."""
+    known = np.unique(days)
+    if len(known) < _FEWEST_DAYS:
+        return
+    length = min(length, len(known) // 2)
+    for start in np.unique(np.linspace(0, len(known) - length, _STRETCHES).astype(int)):
+        inside = (days >= known[start]) & (days <= known[start + length - 1])
+        yield sample.take(inside), sample.take(~inside)
+

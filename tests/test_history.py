@@ -1,0 +1,107 @@
+"""A champion's days: scored once, again when outcomes arrive, and asked whether and when the error has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import BINARY, binary_table, merged, regression_table
+
+import trimtab as tt
+from trimtab.decide.signals import concept_drift, default_triggers, grade
+from trimtab.measure.outputs import Outputs
+from trimtab.measure.snapshots import CONFUSION, daily_losses, snapshots
+from trimtab.run import history, lifecycle
+from trimtab.run.session import Session
+from trimtab.settings import DriftSettings
+
+
+def with_champion(params: Path, as_of: str) -> Session:
+    """A session a month after its champion was made."""
+    first = tt.open(params, as_of="2024-03-01", run_id="first")
+    contest = lifecycle.first_champion(first)
+    lifecycle.appoint(first, contest, lifecycle.judge(first, contest))
+    return tt.open(params, as_of=as_of, run_id=f"at-{as_of}")
+
+
+@pytest.fixture
+def scored_days(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many days each filling scored."""
+    found: list[int] = []
+    original = history._take
+
+    def take(session: Session, window: Any, todo: list[date]) -> Any:
+        found.append(len(todo))
+        return original(session, window, todo)
+
+    monkeypatch.setattr(history, "_take", take)
+    return found
+
+
+def test_days_are_scored_once_and_again_when_outcomes_arrive(
+    project: Callable[..., Path], scored_days: list[int]
+) -> None:
+    table = binary_table()
+    params = project(merged(BINARY, data={"label_delay": "3d"}), table)
+    session = with_champion(params, "2024-04-01")
+    current = session.records.window("current", session.params.windows.current)
+    past = tt.checking.history(session, current)
+    assert scored_days == [len([one for one in past.taken if one.day >= date(2024, 2, 27)])]
+    unlabelled = [one.day for one in past.taken if one.rows > 0 and one.labelled == 0]
+    assert unlabelled == [date(2024, 3, 29), date(2024, 3, 30), date(2024, 3, 31)]
+    later = tt.open(params, as_of="2024-04-04", run_id="later")
+    tt.checking.history(later, later.records.window("current", later.params.windows.current))
+    assert scored_days[1] == 6    # three new days, and the three whose outcomes have come since
+
+
+def test_a_holdout_is_the_beginning_of_the_history(project: Callable[..., Path]) -> None:
+    session = with_champion(project(BINARY, binary_table()), "2024-04-01")
+    past = tt.checking.history(session, session.records.window("current", session.params.windows.current))
+    start = session.champion.lineage["holdout_from"][:10]
+    assert str(past.taken[0].day) == start
+    day = past.taken[3]
+    assert day.rows == day.labelled == sum(day.metrics[name] for name in CONFUSION)
+    assert past.loss == "log loss"
+    baseline = past.baseline_of("roc_auc")
+    assert baseline is not None
+    assert baseline.value == session.ledger.version(1)["baseline"]["performance"][4]["interval"]["value"]  # type: ignore[index]
+
+
+def test_an_error_that_jumps_is_concept_drift(project: Callable[..., Path]) -> None:
+    table = regression_table(6000)
+    broken = table["at"] >= pd.Timestamp("2024-04-08")
+    table.loc[broken, "y"] = table.loc[broken, "y"].to_numpy()[::-1]    # outcomes follow their inputs no more
+    tree = {
+        "model": "numbers", "task": "regression", "estimator": {"class": "sklearn.linear_model.Ridge"},
+        "data": {"table": "records.parquet", "time": "at", "label": "y", "numeric": ["x", "z"]},
+        "windows": {"current": {"last": "20d"}},
+    }
+    session = with_champion(project(tree, table), "2024-04-28")
+    current = session.records.window("current", session.params.windows.current)
+    past = tt.checking.history(session, current)
+    assert past.loss == "mean absolute error"
+    assert past.change.relative.low > 1.0
+    signal = grade(concept_drift(past.change, past.loss), default_triggers(DriftSettings()))
+    assert signal.severity == "high"
+    assert signal.message.startswith("The mean absolute error rose by ")
+    located = past.points.located
+    assert located is not None
+    assert abs(located.at - datetime(2024, 4, 8)).days <= 1
+
+
+def test_snapshots_have_metrics_where_outcomes_are_known() -> None:
+    outputs = Outputs(("no", "yes"), np.array([0, 1, 1]), np.array([0, 0, 1]), None, positive=1)
+    days = np.array(["2024-03-01", "2024-03-01", "2024-03-02"], dtype="datetime64[D]")
+    taken = snapshots(outputs, days, {date(2024, 3, 1): 5, date(2024, 3, 2): 1, date(2024, 3, 3): 4})
+    assert [(one.rows, one.labelled) for one in taken] == [(5, 2), (1, 1), (4, 0)]
+    assert taken[0].metrics["accuracy"] == 0.5
+    assert [taken[0].metrics[name] for name in CONFUSION] == [0, 0, 1, 1]
+    assert taken[2].metrics == {}
+    losses = daily_losses(taken)
+    assert losses.means.tolist() == [0.5, 0.0]    # shares of errors, for there are no probabilities
+    assert losses.counts.tolist() == [2, 1]

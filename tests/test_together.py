@@ -1,0 +1,77 @@
+"""All columns together: a change of their relation alone is found in a run's own windows, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import BINARY, binary_table, merged
+
+import trimtab as tt
+from trimtab.decide.signals import default_triggers, grade, joint_drift
+from trimtab.records import Records
+from trimtab.run.session import Session
+from trimtab.settings import DriftSettings
+
+
+def opened(project: Callable[..., Path], table: pd.DataFrame) -> Session:
+    window = {"reference": {"from": "2024-01-01", "to": "2024-03-01"}, "current": {"last": "30d"}}
+    return tt.open(project(merged(BINARY, windows=window), table), as_of="2024-04-20")
+
+
+def related(strength: float) -> pd.DataFrame:
+    """x and z are independent until March, and have this correlation from then on; each by itself stays as it was."""
+    table = binary_table(6000)
+    late = table["at"] >= "2024-03-01"
+    own = np.random.default_rng(1).normal(size=len(table))
+    table.loc[late, "z"] = strength * table["x"] + np.sqrt(1 - strength**2) * own
+    return table
+
+
+def test_two_columns_that_begin_to_go_together_are_found_and_named(project: Callable[..., Path]) -> None:
+    session = opened(project, related(0.6))
+    reference, current = session.windows()
+    assert tt.compare(session.profile(reference), session.profile(current)).drifted() == ()
+    together = tt.checking.joint(session, current)
+    assert together.carriers[0] in {"x with z", "z with x"}
+    signal = grade(
+        joint_drift(together.separation, together.carriers, floor=together.floor), default_triggers(DriftSettings())
+    )
+    assert signal.severity in {"low", "medium"}
+    assert " with " in signal.message
+
+
+def test_what_stays_as_it_was_is_not_told_apart(project: Callable[..., Path]) -> None:
+    together = tt.checking.joint(session := opened(project, related(0.0)), session.windows()[1])
+    found = joint_drift(together.separation, together.carriers, floor=together.floor, alpha=0.01)
+    assert not found.significant
+    assert 0.5 <= together.floor < 0.6
+
+
+def test_the_reference_is_drawn_once(project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    session = opened(project, related(0.0))
+    first = tt.checking.joint(session, session.windows()[1])
+    drawn: list[str] = []
+    original = Records.sampled
+
+    def sampled(self: Records, window: object, *rest: object) -> object:
+        drawn.append(window.name)  # type: ignore[attr-defined]
+        return original(self, window, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Records, "sampled", sampled)
+    again = tt.open(session.loaded.path, as_of="2024-04-20")
+    assert repr(tt.checking.joint(again, again.windows()[1])) == repr(first)
+    assert drawn == ["current"]
+
+
+def test_a_window_too_small_to_test_says_so(project: Callable[..., Path]) -> None:
+    session = opened(project, binary_table(6000))
+    few = session.records.between("current", session.as_of - timedelta(hours=6), session.as_of)
+    together = tt.checking.joint(session, few)
+    found = joint_drift(together.separation, together.carriers)
+    assert np.isnan(found.value)
+    assert "could not be compared" in found.message
