@@ -9,6 +9,7 @@ import copy
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from trimtab.measure.bins import NumericBins, freeze_categorical, freeze_numeric
 from trimtab.measure.domain import Separation
 from trimtab.measure.drift import Drift, compare
 from trimtab.measure.error_change import consecutive
+from trimtab.measure.estimates import Estimate
 from trimtab.measure.intervals import Interval
 from trimtab.measure.metrics import METRICS, Outputs, evaluate
 from trimtab.measure.performance import evaluate_pair
@@ -230,10 +232,12 @@ def a_drift(rows: int = 500, *, shift: float = 0.0) -> Drift:
 
 def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.Measurement]:
     """One of each kind."""
-    rules = DriftSettings()
+    rules, estimate = DriftSettings(), Estimate(0.8, 0.7, 0.9, 0.95, "confidence", 0.8)
     return [
         *columns.inputs(drift, rules), *columns.outputs(drift, rules), columns.class_balance(drift, rules),
         signals.concept_drift(consecutive(np.linspace(0, 1, 5 * count), np.linspace(0, 1, 5 * count)), "log loss"),
+        signals.estimated_drop("accuracy", estimate if count else replace(estimate, value=math.nan),
+                               greater_is_better=True),
         signals.joint_drift(Separation(math.nan if not count else 0.5, 0.4, 0.6, 0.5 if count else math.nan, 9, 9), ()),
         signals.new_records(count), signals.model_age(float(count)),
         signals.label_completeness(count, count // 2),

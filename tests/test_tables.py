@@ -24,11 +24,13 @@ from trimtab.decide.signals import SIGNALS, Signal
 from trimtab.measure.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.domain import Carrier, Separation
 from trimtab.measure.drift import Drift, compare
+from trimtab.measure.estimates import Agreement, Assumption, Estimate
 from trimtab.measure.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.performance import Evaluation, Performance
 from trimtab.measure.profile import ColumnProfile, Profile
 from trimtab.measure.reconstruction import Reconstruction
 from trimtab.records import Column, Contract
+from trimtab.run.expected import Expected
 from trimtab.run.joint import Joint
 from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
 from trimtab.run.scored import Scored
@@ -85,6 +87,12 @@ def _profiles() -> tuple[Profile, Profile]:
         Profile({NASTY: ColumnProfile(numbers, tuple(counts.tolist())), "kind": kind}, rows),
         Profile({NASTY: ColumnProfile(numbers, tuple(moved.tolist())), "kind": kind}, rows),
     )
+
+
+def _expected() -> Expected:
+    rests_on = tuple(Assumption(NASTY, holds, NASTY) for holds in (True, False, None))
+    one = Estimate(0.7, 0.6, NAN, 0.95, "loss", 0.8, rests_on, NASTY)
+    return Expected({"mae": one}, {NASTY: one}, {"mae": Agreement(True, 0.1, True, NASTY)}, "mae")
 
 
 def _joint(*carriers: Carrier, auc: float = 0.7) -> Joint:
@@ -150,6 +158,10 @@ TABLES: dict[str, Callable[[], Any]] = {
     "no groups": lambda: tables.groups(Performance(10, {}, {})),
     "joint": lambda: tables.joint(_joint(Carrier((NASTY, "z"), 0.05, 0.4))),
     "joint of nothing": lambda: tables.joint(_joint(auc=NAN)),
+    "expected": lambda: tables.expected(_expected()),
+    "expected of nothing": lambda: tables.expected(Expected({}, {}, {}, "mae", missing=NASTY)),
+    "assumptions": lambda: tables.assumptions(_expected()),
+    "assumptions of nothing": lambda: tables.assumptions(Expected({}, {}, {}, "mae", missing=NASTY)),
     "history": lambda: tables.history(a_history(rise=0.2, located=True)),
     "history of a few days": lambda: tables.history(a_history(26)),
     "signals": lambda: tables.signals([_signal("feature_drift", NAN, "none"), _signal(NASTY, 1.0, "high")]),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from trimtab.measure.performance import Performance
     from trimtab.measure.profile import Profile
     from trimtab.records import Contract
+    from trimtab.run.expected import Expected
     from trimtab.run.history import History
     from trimtab.run.joint import Joint
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
@@ -50,12 +51,20 @@ if TYPE_CHECKING:
 __all__ = ["facts", "sentence", "table"]    # for notebooks, beside everything below
 
 _SEVERITIES = {"critical": "bad", "high": "bad", "medium": "warn"}
+_METHODS = {
+    "confidence": "its own probabilities", "loss": "a model of its errors", "reweighted": "similar holdout records",
+}
+_CAUSES = {
+    "inputs": "a change that the inputs explain", "concept": "a change that the inputs do not explain",
+    "both": "a change that the inputs explain in part", "neither": "no change beyond chance",
+    "unknown": "nothing that chance does not explain",
+}
 _MOVED = {"drifted": {"yes": "warn"}}
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}
 _UNITS: Mapping[str, Format] = {
     **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance"), lambda v: f"PSI {v:.2f}"),
     **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
-    "concept_drift": percent, "joint_drift": lambda v: f"AUC {v:.2f}",
+    **dict.fromkeys(("concept_drift", "estimated_drop"), percent), "joint_drift": lambda v: f"AUC {v:.2f}",
     **dict.fromkeys(("feature_shift", "prediction_shift"), lambda v: f"{number(v)} σ"),
     "missing_values": lambda v: f"{number(100 * v)} pp",
     "new_records": count, "model_age": lambda v: f"{number(v)} days",
@@ -157,6 +166,33 @@ def groups(result: Performance, baseline: Performance | None = None) -> Styler:
         row[measure.metric] = number(interval.value) + (f" ({number(before.value)})" if before else "")
     words = "; in brackets: on the champion's own holdout" if baseline else ""
     return grouped(list(found.values()), f"Per class and per segment{words}")
+
+
+def expected(estimates: Expected) -> Styler:
+    """What the champion's metrics are estimated to be without labels, and how that compares with what came."""
+    if estimates.missing:
+        return sentence(estimates.missing)
+    rows = [
+        {"metric": name, "estimate": one.value, "range": span(one.low, one.high), "on its own holdout": one.baseline,
+         "realised": estimates.agreement[name].sentence if name in estimates.agreement else "",
+         "from": _METHODS[one.method], "note": one.reason}
+        for name, one in estimates.first.items()
+    ]
+    return table(rows, caption="Estimated without labels", optional=("realised", "note"),
+                 formats={"estimate": number, "on its own holdout": number})
+
+
+def assumptions(estimates: Expected) -> Styler:
+    """What the estimate of the metric that speaks for the model rests on, and whether that holds."""
+    one = estimates.first.get(estimates.metric)
+    if one is None:
+        return sentence(estimates.missing or f"{estimates.metric} cannot be estimated without labels.")
+    holds = {True: "yes", False: "no", None: "cannot be known"}
+    rows = [{"assumption": a.name, "holds": holds[a.holds], "evidence": a.evidence} for a in one.assumptions]
+    ways = ", ".join(f"{way} {number(e.value)}" for way, e in estimates.others.items())
+    cause = f". What came of it: {_CAUSES[estimates.cause.verdict]}" if estimates.cause else ""
+    return table(rows, caption=f"What the estimate of {estimates.metric} rests on (by way: {ways}){cause}",
+                 marks={"holds": {"no": "warn"}})
 
 
 def joint(together: Joint) -> Styler:

@@ -16,6 +16,7 @@ from trimtab.act import tables
 from trimtab.act.rows import Rows, now
 from trimtab.measure.bins import BinTable
 from trimtab.measure.days import Days, pack, unpack
+from trimtab.measure.holdouts import Holdout
 from trimtab.measure.outputs import Array
 from trimtab.measure.samples import Sample
 from trimtab.measure.snapshots import Snapshot
@@ -104,4 +105,17 @@ class DayBook(Rows):
         packed = pack(days.astype("datetime64[D]").astype(np.int64))
         self._replace(
             tables.samples, key=key, rows=len(sample), content=sample.to_bytes(), days=packed, recorded_at=now()
+        )
+
+    def holdout(self, version: int) -> Holdout | None:
+        """Records that a version was evaluated on; None where none are kept."""
+        table = tables.holdouts
+        rows = self._rows(self._select(table).where(table.c.version == version))
+        return Holdout.from_bytes(rows[0]["content"]) if rows else None
+
+    def keep_holdout(self, version: int, holdout: Holdout) -> None:
+        """Keep records that a version was evaluated on, in the place of those kept before."""
+        content = holdout.to_bytes()
+        self._replace(
+            tables.holdouts, version=version, rows=len(holdout.outputs), content=content, recorded_at=now()
         )

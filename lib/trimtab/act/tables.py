@@ -142,6 +142,13 @@ samples = Table(
     Column("recorded_at", DateTime, nullable=False),
 )
 
+holdouts = Table(
+    "holdouts", metadata,
+    Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False), Column("rows", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False), Column("recorded_at", DateTime, nullable=False),
+)
+
 leases = Table(
     "leases", metadata,
     Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),

@@ -15,6 +15,7 @@ from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
 from trimtab.measure.domain import Separation
 from trimtab.measure.error_change import Change
+from trimtab.measure.estimates import Estimate
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.intervals import Interval
 from trimtab.settings import DriftSettings, Severity, Trigger
@@ -93,6 +94,7 @@ SIGNALS = {
     "feature_shift": "largest distance that an input column moved, in robust standard deviations of the reference",
     "missing_values": "largest change in the share of records in which an input column is missing",
     "unseen_levels": "largest share of a column with levels that the reference never had, beyond chance",
+    "estimated_drop": "performance that is estimated to be lost since the baseline, as a share of it, without labels",
     "joint_drift": "area under the curve by which current records are told from those of the reference",
     "concept_drift": "rise of the mean loss from the window before to the current one, as a share of it",
     "outliers": "largest share of a column beyond three standard deviations of the reference, where it has risen",
@@ -122,6 +124,8 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("missing_values", 0.10, "medium"),
         ("unseen_levels", drift.unseen_warn, "low"),
         ("unseen_levels", 0.05, "medium"),
+        ("estimated_drop", 0.05, "low"),
+        ("estimated_drop", HIGH_LOSS, "medium"),
         ("joint_drift", 0.55, "low"),
         ("joint_drift", 0.65, "medium"),
         ("joint_drift", HIGH_AREA, "high"),
@@ -205,6 +209,27 @@ def performance_drop(
         evidence=of_difference(lost, error, HIGH_LOSS * abs(baseline.value)),
         message=f"{metric} went from {baseline.value:.3f} to {current.value:.3f}: "
         f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{_certainty(beyond, reach)}).",
+    )
+
+
+def estimated_drop(metric: str, estimate: Estimate, *, greater_is_better: bool, alpha: float = 0.05) -> Measurement:
+    """What is estimated to be lost, as a share of the baseline; no alarm where the estimate's assumptions fail."""
+    name, sign = "estimated_drop", -1.0 if greater_is_better else 1.0
+    lost, baseline = sign * estimate.change, abs(estimate.baseline)
+    if math.isnan(lost) or not baseline:
+        why = estimate.reason or "there is no baseline"
+        return Measurement(name, math.nan, f"{metric} cannot be estimated: {why}.", evidence=math.nan)
+    # The end of the range that lies nearer to the baseline; what is lost must exceed it.
+    reach = estimate.high - estimate.value if lost * sign < 0 else estimate.value - estimate.low
+    p_value = _touching(abs(lost), reach, estimate.confidence)
+    doubts = "; ".join(f"{one.name}: {one.evidence}" for one in estimate.doubtful)
+    error = reach / NormalDist().inv_cdf((1 + estimate.confidence) / 2)
+    message = f"{metric} is estimated at {estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f}), against "
+    message += f"{estimate.baseline:.3f} on the holdout."
+    return Measurement(
+        name, lost / baseline, significant=p_value <= alpha and not doubts, p_value=p_value,
+        evidence=math.nan if doubts else of_difference(lost, error, HIGH_LOSS * baseline),
+        message=message + (f" Not relied on, because of {doubts}" if doubts else ""),
     )
 
 

@@ -16,6 +16,7 @@ from trimtab.measure.drift import Drift
 from trimtab.measure.intervals import Measure
 from trimtab.measure.metrics import METRICS
 from trimtab.plain import plain
+from trimtab.run.expected import Expected, expected
 from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
 from trimtab.run.scored import Scored, primary_metric, score
@@ -24,8 +25,8 @@ from trimtab.settings import parse_time
 from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
-    "History", "Joint", "Scored", "decision_facts", "guard", "history", "joint", "last_decision", "loss_thresholds",
-    "overall",
+    "Expected", "History", "Joint", "Scored", "decision_facts", "expected", "guard", "history", "joint",
+    "last_decision", "loss_thresholds", "overall",
     "past_signals", "performance_drop", "primary_metric", "record", "score", "signals",
 ]
 
@@ -40,6 +41,7 @@ def signals(
     window: Window,
     together: Joint | None = None,
     past: History | None = None,
+    estimates: Expected | None = None,
 ) -> list[Signal]:
     """Every measurement of the check, held against its triggers.
 
@@ -49,6 +51,8 @@ def signals(
         Without it, nothing is said of all columns together.
     past : History, optional
         Without it, nothing is said of how the error has changed over time.
+    estimates : Expected, optional
+        Without it, nothing is estimated where labels are not known yet.
     """
     settings = session.thresholds
     measured = columns.inputs(drift, settings)
@@ -62,6 +66,11 @@ def signals(
         measured.append(columns.class_balance(scored.label_drift, settings))
     if past is not None:
         measured.append(rules.concept_drift(past.change, past.loss, alpha=settings.alpha))
+    if estimates is not None and estimates.metric in estimates.first:
+        better = METRICS[estimates.metric].greater_is_better
+        measured.append(rules.estimated_drop(
+            estimates.metric, estimates.first[estimates.metric], greater_is_better=better, alpha=settings.alpha
+        ))
     measured += [performance_drop(session, scored), *_freshness(session), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     return [rules.grade(measurement, triggers) for measurement in measured]

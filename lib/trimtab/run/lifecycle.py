@@ -18,6 +18,8 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
 from trimtab.errors import ParamsError, TimeLimitError, TrimtabError, UsageError
+from trimtab.measure import holdouts
+from trimtab.measure.holdouts import values_of
 from trimtab.measure.metrics import METRICS, evaluate
 from trimtab.measure.outputs import Outputs
 from trimtab.measure.performance import Evaluation, evaluate_pair
@@ -324,6 +326,9 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
     performance = contest.evaluation.challenger
     baseline = baseline_to_json(performance, contest.outputs, session.days(contest.records))
     ledger.record_baseline(model.version, baseline)
+    data = session.params.data
+    features = values_of(contest.records, data.numeric, data.categorical, data.text)
+    ledger.days.keep_holdout(model.version, holdouts.keep(features, contest.outputs))
     ledger.days.keep_snapshots(model.version, history.of_holdout(contest.outputs, session.days(contest.records)))
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
     change = None

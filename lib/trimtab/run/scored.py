@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,10 @@ class Scored:
         Scores and predictions themselves, for figures.
     profile, reference : Profile or None
         Profiles of the outputs in the window and on the holdout, for figures.
+    outputs : Outputs or None
+        Of all records, known outcomes or not; their `actual` says nothing.
+    records : DataFrame or None
+        The records themselves, in the same order.
     """
 
     drift: Drift | None
@@ -61,6 +65,8 @@ class Scored:
     values: dict[str, np.ndarray[Any, Any]]
     profile: Profile | None
     reference: Profile | None
+    outputs: Outputs | None = None
+    records: pd.DataFrame | None = field(default=None, repr=False)
 
     @property
     def missing(self) -> str:
@@ -126,6 +132,7 @@ def score(session: Session, window: Window) -> Scored:
         drift=drift, label_drift=label_drift, performance=realised,
         baseline=performance_from_json(baseline["performance"]) if baseline else None,
         rows=len(frame), labelled=int(known.sum()), source=source, values=values, profile=profile, reference=reference,
+        outputs=every, records=frame,
     )
 
 

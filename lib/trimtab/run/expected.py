@@ -1,0 +1,115 @@
+"""How good is the champion now, as far as can be told before outcomes are known?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trimtab.measure.attribution import Attribution, attribute
+from trimtab.measure.confidence_estimates import confidence_based
+from trimtab.measure.domain import Weights, density_ratio
+from trimtab.measure.estimates import Agreement, Estimate, compare_with_realised, preferred
+from trimtab.measure.holdouts import Holdout, as_numbers, values_of
+from trimtab.measure.intervals import Interval, Measure
+from trimtab.measure.loss_estimates import direct_loss
+from trimtab.measure.metrics import METRICS
+from trimtab.measure.outputs import Array, Outputs
+from trimtab.measure.performance import OVERALL
+from trimtab.measure.reweighted_estimates import reweighted
+from trimtab.run.scored import Scored, primary_metric
+from trimtab.run.session import Session
+
+_NOT_ESTIMATED = {"calibration_error"}    # it would judge what is assumed
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Estimates without labels.
+
+    Attributes
+    ----------
+    first : mapping
+        For each metric the estimate to look at first.
+    others : mapping
+        By method, the estimates of the metric that speaks for the model.
+    agreement : mapping
+        How each compares with what was realised, where outcomes are known.
+    metric : str
+        The one that speaks for the model.
+    cause : Attribution or None
+        How much of the realised change of that metric the inputs explain; None where outcomes are not known.
+    missing : str
+        Why there is nothing, in a sentence; else empty.
+    """
+
+    first: Mapping[str, Estimate]
+    others: Mapping[str, Estimate]
+    agreement: Mapping[str, Agreement]
+    metric: str
+    cause: Attribution | None = None
+    missing: str = ""
+
+
+def expected(session: Session, scored: Scored) -> Expected:
+    """Estimate what the champion's metrics are in the current window, from its holdout and what it says now."""
+    metric = primary_metric(session.params)
+    holdout = session.ledger.days.holdout(session.champion.version)
+    if holdout is None or scored.outputs is None or scored.records is None:
+        why = "No record is newer than what the champion was made from" if holdout is not None else \
+            f"No holdout of version {session.champion.version} is kept"
+        return Expected({}, {}, {}, metric, missing=f"{why}, so there is nothing to estimate its performance from.")
+    if holdout.outputs.labels != scored.outputs.labels:
+        why = "There are classes now that the holdout did not have"
+        return Expected({}, {}, {}, metric, missing=f"{why}, so performance cannot be estimated from it.")
+    data = session.params.data
+    now = holdout.encode(values_of(scored.records, data.numeric, data.categorical, data.text))
+    weights = density_ratio(holdout.sample, now.thinned(len(holdout.sample), seed=0))
+    names = [n for n in dict.fromkeys([*OVERALL[holdout.outputs.task], metric])
+             if METRICS[n].applies(holdout.outputs) and n not in _NOT_ESTIMATED]
+    found = _all_ways(holdout, as_numbers(now), scored.outputs, weights, names, session.params.promotion.confidence)
+    first = {name: best for name in names if (best := preferred(way[name] for way in found.values() if name in way))}
+    others = {way: known[metric] for way, known in found.items() if metric in known}
+    realised = scored.performance.values if scored.performance else {}
+    agreement = {n: compare_with_realised(e, realised[Measure(n)]) for n, e in first.items() if Measure(n) in realised}
+    return Expected(first, others, agreement, metric, _cause(first.get(metric), realised.get(Measure(metric))))
+
+
+def _all_ways(
+    holdout: Holdout, features: Array, now: Outputs, weights: Weights, names: Sequence[str], confidence: float
+) -> dict[str, dict[str, Estimate]]:
+    """Estimates by how they were made, the ones that allow for new inputs first."""
+    kept = holdout.outputs
+    ratios = weights.values if not weights.note else None
+    outside = weights.outside if not weights.note else None
+    found = {}
+    if not kept.labels:
+        losses = [name for name in names if name in ("mae", "rmse")]
+        for way, used in (("errors, re-weighted", ratios), ("errors", None)):
+            if way == "errors" or used is not None:
+                found[way] = direct_loss(
+                    as_numbers(holdout.sample), kept, features, now.predicted, losses,
+                    weights=used, outside=outside, confidence=confidence,
+                )
+    elif kept.scores is not None and now.scores is not None:
+        for way, used in (("probabilities, re-weighted", ratios), ("probabilities", None)):
+            if way == "probabilities" or used is not None:
+                found[way] = confidence_based(
+                    kept, now, names, weights=used, outside=outside, confidence=confidence
+                )
+    if ratios is not None:
+        found["holdout, re-weighted"] = reweighted(
+            kept, ratios, names, records=len(now), outside=outside, confidence=confidence
+        )
+    return {way: {measure.metric: one for measure, one in known.items()} for way, known in found.items()}
+
+
+def _cause(estimate: Estimate | None, realised: Interval | None) -> Attribution | None:
+    """The realised change beside the one that inputs explain; the estimate's range covers what comes by chance."""
+    if estimate is None or realised is None or estimate.confidence != realised.confidence:
+        return None
+    before = estimate.baseline
+    change = realised.value - before
+    nan, confidence = math.nan, realised.confidence
+    explained = Interval(estimate.change, estimate.low - before, estimate.high - before, confidence, nan)
+    return attribute(Interval(change, change, change, confidence, nan), explained)
