@@ -14,61 +14,48 @@ from trimtab.cells import (
     grouped,
     listed,
     moment,
-    nothing,
     number,
-    p_value,
     percent,
     sentence,
     signed,
     span,
     table,
 )
-from trimtab.decide.severity import rank
-from trimtab.measure.intervals import Interval
-from trimtab.measure.metrics import METRICS
+from trimtab.findings import (
+    assumptions,
+    better_is,
+    decision,
+    drift,
+    expected,
+    groups,
+    guard,
+    history,
+    joint,
+    outputs,
+    performance,
+    realised,
+    realised_by_group,
+    signals,
+    with_unit,
+)
 from trimtab.measure.performance import group_name, told_apart
-from trimtab.settings import DriftSettings
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-    from trimtab.decide.decision import Decision
-    from trimtab.decide.guardrails import Guard
     from trimtab.decide.promotion import Verdict
-    from trimtab.decide.signals import Signal
-    from trimtab.measure.drift import Drift
-    from trimtab.measure.performance import Performance
     from trimtab.measure.profile import Profile
     from trimtab.records import Contract
-    from trimtab.run.expected import Expected
-    from trimtab.run.history import History
-    from trimtab.run.joint import Joint
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
-    from trimtab.run.scored import Scored
     from trimtab.run.session import Session
     from trimtab.windows import Window
 
-__all__ = ["facts", "sentence", "table"]    # for notebooks, beside everything below
+__all__ = [    # for notebooks, beside everything below
+    "assumptions", "decision", "drift", "expected", "facts", "groups", "guard", "history", "joint", "outputs",
+    "performance", "realised", "realised_by_group", "sentence", "signals", "table", "with_unit",
+]
 
-_SEVERITIES = {"critical": "bad", "high": "bad", "medium": "warn"}
-_METHODS = {
-    "confidence": "its own probabilities", "loss": "a model of its errors", "reweighted": "similar holdout records",
-}
-_CAUSES = {
-    "inputs": "a change that the inputs explain", "concept": "a change that the inputs do not explain",
-    "both": "a change that the inputs explain in part", "neither": "no change beyond chance",
-    "unknown": "nothing that chance does not explain",
-}
-_MOVED = {"drifted": {"yes": "warn"}}
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}
-_UNITS: Mapping[str, Format] = {
-    **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance"), lambda v: f"PSI {v:.2f}"),
-    **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
-    **dict.fromkeys(("concept_drift", "estimated_drop"), percent), "joint_drift": lambda v: f"AUC {v:.2f}",
-    **dict.fromkeys(("feature_shift", "prediction_shift"), lambda v: f"{number(v)} σ"),
-    "missing_values": lambda v: f"{number(100 * v)} pp",
-    "new_records": count, "model_age": lambda v: f"{number(v)} days",
-}
 
 
 def windows(*shown: Window) -> Styler:
@@ -92,203 +79,6 @@ def contract(seen: Contract) -> Styler:
     if seen.timeless:
         caption += f"; {seen.timeless:,} more have no time, so they are left out everywhere"
     return table(rows, caption=caption, formats={"missing": percent, "distinct": count})
-
-
-def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
-    """The columns ranked by drift."""
-    chosen = settings or DriftSettings()
-    moved = {c.name for c in result.drifted(**chosen.bounds)}
-    rows = [
-        {
-            "column": c.name, "drifted": "yes" if c.name in moved else "no",
-            "how": ", ".join(map(str, c.moved(**chosen.bounds))),
-            "PSI": c.psi, "by chance": c.psi_by_chance, "JS": c.js, "KS": c.ks, "χ²": c.chi2,
-            "p": c.p_value, "q": c.q_value,
-            "missing": "" if c.missing_reference == c.missing_current == 0 else
-            f"{percent(c.missing_reference)} → {percent(c.missing_current)}",
-            "note": c.note,
-        }
-        for c in result.columns[: chosen.max_columns_reported]
-    ]
-    more = len(result.columns) - len(rows)
-    caption = (
-        f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:.2g} and far enough in some way "
-        f"({result.reference_rows:,} against {result.current_rows:,} records)"
-    ) + (f"; {more} columns below these are not shown" if more > 0 else "")
-    formats = {**dict.fromkeys(("PSI", "by chance", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
-    return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("how", "KS", "missing", "note"))
-
-
-def realised(scored: Scored) -> Styler:
-    """Realised metrics beside those of the champion's holdout, or why there are none."""
-    return performance(scored.performance, scored.baseline) if scored.performance else sentence(scored.missing)
-
-
-def realised_by_group(scored: Scored) -> Styler:
-    """The same per class and per segment."""
-    return groups(scored.performance, scored.baseline) if scored.performance else sentence(scored.missing)
-
-
-def performance(result: Performance, baseline: Performance | None = None) -> Styler:
-    """Metrics over all records with their intervals, beside the baseline where there is one."""
-    measured = {m: i for m, i in result.values.items() if m.label is None and m.segment is None}
-    if not measured:
-        return sentence("No metric can be computed.")
-    rows = []
-    for measure, interval in measured.items():
-        before = baseline.values.get(measure) if baseline else None
-        row: dict[str, Any] = {
-            "metric": measure.metric, "better is": _direction(measure.metric),
-            "value": interval.value, "interval": span(interval.low, interval.high),
-        }
-        if before is not None:
-            row |= {
-                "on its own holdout": before.value, "interval there": span(before.low, before.high),
-                "change": interval.value - before.value, "it is": _changed(measure.metric, interval, before),
-            }
-        rows.append(row)
-    return table(
-        rows, caption=f"All {result.rows:,} records with a known label",
-        formats={"value": number, "on its own holdout": number, "change": signed},
-        marks={"it is": {"worse": "bad", "better": "good"}},
-    )
-
-
-def groups(result: Performance, baseline: Performance | None = None) -> Styler:
-    """The same metrics per class and per segment, one line each; in brackets the baseline."""
-    found: dict[str, dict[str, Any]] = {}
-    for measure, interval in result.values.items():
-        if (measure.label is None) == (measure.segment is None):
-            continue
-        row = found.setdefault(group_name(measure), {"group": group_name(measure), "records": 0})
-        row["records"] = max(row["records"], result.support[measure])    # some metrics rest on a part of them
-        before = baseline.values.get(measure) if baseline else None
-        row[measure.metric] = number(interval.value) + (f" ({number(before.value)})" if before else "")
-    words = "; in brackets: on the champion's own holdout" if baseline else ""
-    return grouped(list(found.values()), f"Per class and per segment{words}")
-
-
-def expected(estimates: Expected) -> Styler:
-    """What the champion's metrics are estimated to be without labels, and how that compares with what came."""
-    if estimates.missing:
-        return sentence(estimates.missing)
-    rows = [
-        {"metric": name, "estimate": one.value, "range": span(one.low, one.high), "on its own holdout": one.baseline,
-         "realised": estimates.agreement[name].sentence if name in estimates.agreement else "",
-         "from": _METHODS[one.method], "note": one.reason}
-        for name, one in estimates.first.items()
-    ]
-    return table(rows, caption="Estimated without labels", optional=("realised", "note"),
-                 formats={"estimate": number, "on its own holdout": number})
-
-
-def assumptions(estimates: Expected) -> Styler:
-    """What the estimate of the metric that speaks for the model rests on, and whether that holds."""
-    one = estimates.first.get(estimates.metric)
-    if one is None:
-        return sentence(estimates.missing or f"{estimates.metric} cannot be estimated without labels.")
-    holds = {True: "yes", False: "no", None: "cannot be known"}
-    rows = [{"assumption": a.name, "holds": holds[a.holds], "evidence": a.evidence} for a in one.assumptions]
-    ways = ", ".join(f"{way} {number(e.value)}" for way, e in estimates.others.items())
-    cause = f". What came of it: {_CAUSES[estimates.cause.verdict]}" if estimates.cause else ""
-    return table(rows, caption=f"What the estimate of {estimates.metric} rests on (by way: {ways}){cause}",
-                 marks={"holds": {"no": "warn"}})
-
-
-def joint(together: Joint) -> Styler:
-    """All columns together: can current records be told from the reference's, and by what?"""
-    apart, rebuilt = together.separation, together.reconstruction
-    rows = [
-        {"asked": "can a classifier tell them apart?", "measured": f"AUC {number(apart.auc)}",
-         "interval": span(apart.low, apart.high), "natural": f"up to {number(together.floor)}",
-         "p": apart.p_value, "note": apart.note},
-        {"asked": "do columns hang together as before?",
-         "measured": f"error {number(rebuilt.effect)} deviations larger", "interval": "–", "natural": "–",
-         "p": rebuilt.p_value, "note": rebuilt.note},
-    ]
-    carried = "; ".join(f"{' with '.join(one.columns)} ({percent(one.share)})" for one in apart.carriers[:5])
-    sizes = f"{apart.reference_rows:,} against {apart.current_rows:,} records"
-    told = f"All columns together ({sizes})"
-    return table(rows, caption=told + (f"; most of the difference: {carried}" if carried else ""),
-                 formats={"p": p_value}, optional=("note",))
-
-
-def history(past: History) -> Styler:
-    """Has the error changed: from one window to the next, slowly, or on a certain day?"""
-    change, slope = past.change, past.trend
-    rows = [
-        {"asked": "from the window before to this one", "before": change.before, "now": change.now,
-         "change": change.relative.value, "p": change.p_value, "rests on":
-         f"{change.days_before} and {change.days_now} days", "note": change.note},
-        {"asked": "slowly, over all days", "before": slope.start, "now": slope.end, "change": slope.relative,
-         "p": slope.p_value, "rests on": f"{slope.days} days", "note": slope.note},
-    ]
-    rows += [
-        {"asked": f"at once, on {point.at:%Y-%m-%d}", "before": point.before_mean, "now": point.after_mean,
-         "change": (point.after_mean - point.before_mean) / point.before_mean if point.before_mean else math.nan,
-         "p": math.nan, "rests on": f"{point.records:,} records", "note": f"noticed on {point.noticed:%Y-%m-%d}"}
-        for point in past.points.points
-    ]
-    if not past.points.points:
-        rows.append({"asked": "at once", "before": math.nan, "now": math.nan, "change": math.nan, "p": math.nan,
-                     "rests on": f"{past.points.days} days", "note": past.points.note or "no such day was found"})
-    return table(
-        rows, caption=f"Has the {past.loss} of the champion changed? Less is better",
-        formats={"before": number, "now": number, "change": percent, "p": p_value}, optional=("note",),
-    )
-
-
-def _direction(metric: str) -> str:
-    return "–" if metric not in METRICS else "higher" if METRICS[metric].greater_is_better else "lower"
-
-
-def _changed(metric: str, now: Interval, before: Interval) -> str:
-    """Better or worse only where the two intervals are apart: independent samples, so a cautious test."""
-    if any(map(nothing, (now.low, now.high, before.low, before.high))) or metric not in METRICS:
-        return "not known"
-    if now.low > before.high:
-        return "better" if METRICS[metric].greater_is_better else "worse"
-    if now.high < before.low:
-        return "worse" if METRICS[metric].greater_is_better else "better"
-    return "not told apart"
-
-
-def signals(found: Sequence[Signal]) -> Styler:
-    """All signals of a check, the most serious first."""
-    rows = [
-        {
-            "signal": s.name, "severity": s.severity, "value": with_unit(s.name, s.value),
-            "threshold": with_unit(s.name, s.threshold), "p": s.p_value, "in words": s.message,
-        }
-        for s in sorted(found, key=lambda s: -rank(s.severity))
-    ]
-    passed = sum(s.severity != "none" for s in found)
-    return table(
-        rows or [{"": "nothing was measured"}], caption=f"{passed} of {len(found)} signals passed a threshold",
-        formats={"p": p_value}, marks={"severity": _SEVERITIES},
-    )
-
-
-def with_unit(name: str, value: float) -> str:
-    """A signal's value as reports write it."""
-    return "–" if nothing(value) else _UNITS.get(name, number)(value)
-
-
-def decision(made: Decision) -> Styler:
-    """A decision with its reasons."""
-    answer = "Retraining is asked for" if made.needs_retrain else "Retraining is not asked for"
-    rows = [{"reasons": reason} for reason in made.reasons] or [{"reasons": "No signal passed its threshold."}]
-    causes = f"; columns concerned: {listed(made.root_causes)}" if made.root_causes else ""
-    return table(rows, caption=f"{answer} (severity {made.severity}, confidence {made.confidence:.2f}){causes}")
-
-
-def guard(checked: Guard) -> Styler:
-    """Every safeguard with its evidence."""
-    rows = [
-        {"safeguard": c.name, "passed": "yes" if c.passed else "no", "evidence": c.evidence} for c in checked.checks
-    ]
-    words = "Retraining is allowed" if checked.allowed else f"Retraining is blocked by {', '.join(checked.blocked_by)}"
-    return table(rows, caption=words, marks={"passed": {"yes": "good", "no": "bad"}})
 
 
 def verdict(given: Verdict) -> Styler:
@@ -378,13 +168,6 @@ def _whole(value: float) -> bool:
     return math.isfinite(value) and value == round(value)
 
 
-def outputs(scored: Scored, settings: DriftSettings) -> Styler:
-    """What the model says now against what it said on its holdout."""
-    if scored.drift is None:
-        return sentence(scored.incomparable)
-    return drift(scored.drift, settings)
-
-
 def classes(opened: Session, *shown: Window) -> Styler:
     """Shares of the labels per window, or the outcome's spread for regression."""
     label = opened.params.data.label or ""
@@ -445,7 +228,7 @@ def comparison(held: Contest) -> Styler:
     """Every metric of both models over all records, with the paired difference."""
     rows = [
         {
-            "metric": measure.metric, "better is": _direction(measure.metric),
+            "metric": measure.metric, "better is": better_is(measure.metric),
             "champion": pair.champion.value, "challenger": pair.challenger.value, "difference": pair.difference.value,
             "interval": span(pair.difference.low, pair.difference.high, signed),
             "challenger is": told_apart(measure.metric, pair.difference),
