@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "trimtab"
 LAYERS = ["measure", "decide", "act", "run"]
-PRESENTATION = {"plots", "tables", "findings", "timelines"}    # they show values of every layer, and name those types for the type checker only
+# They show values of every layer, and name those types for the type checker only.
+PRESENTATION = {"plots", "tables", "findings", "timelines"}
 
 
 def _modules() -> list[Path]:

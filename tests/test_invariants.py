@@ -28,6 +28,7 @@ from trimtab.measure.drift import Drift, compare
 from trimtab.measure.error_change import consecutive
 from trimtab.measure.estimates import Estimate
 from trimtab.measure.intervals import Interval
+from trimtab.measure.means import Moved
 from trimtab.measure.metrics import METRICS, Outputs, evaluate
 from trimtab.measure.performance import evaluate_pair
 from trimtab.measure.profile import Profile
@@ -236,6 +237,7 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
     return [
         *columns.inputs(drift, rules), *columns.outputs(drift, rules), columns.class_balance(drift, rules),
         signals.concept_drift(consecutive(np.linspace(0, 1, 5 * count), np.linspace(0, 1, 5 * count)), "log loss"),
+        columns.rate_drop([Moved("r", 0.5, 0.5, 0.0, 0.0, 0.5)][:count]), columns.confidence_shift([]),
         signals.estimated_drop("accuracy", estimate if count else replace(estimate, value=math.nan),
                                greater_is_better=True),
         signals.joint_drift(Separation(math.nan if not count else 0.5, 0.4, 0.6, 0.5 if count else math.nan, 9, 9), ()),

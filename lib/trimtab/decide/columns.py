@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from trimtab.decide.signals import Measurement
 from trimtab.measure.aspects import Aspect
+from trimtab.measure.divergences import false_discovery
 from trimtab.measure.drift import ColumnDrift, Drift
 from trimtab.measure.evidence import of_drift
+from trimtab.measure.means import Moved
 from trimtab.settings import DriftSettings
 
 # What each aspect is called as a signal, and what it says of one column.
@@ -73,6 +77,40 @@ def outliers(drift: Drift, settings: DriftSettings) -> Measurement:
         "outliers", worst.outliers, columns=(worst.name,), significant=bool(risen), p_value=worst["outliers"].q_value,
         message=f"{worst.outliers:.1%} of {worst.name} lie beyond three standard deviations of the reference.",
     )
+
+
+def rate_drop(rates: Sequence[Moved], *, alpha: float = 0.05) -> Measurement:
+    """The rate that fell most, among those where it is not chance if there are any; corrected for their number."""
+    worst, p_value = _farthest(rates, lambda moved: -moved.change, alpha)
+    if worst is None:
+        return Measurement("rate_drop", math.nan, "No rate could be compared.")
+    verb = "fell" if worst.change < 0 else "rose" if worst.change > 0 else "stayed, going"
+    return Measurement(
+        "rate_drop", -worst.change, significant=p_value <= alpha, p_value=p_value, columns=(worst.name,),
+        message=f"{worst.name} {verb} from {worst.before:.1%} to {worst.now:.1%}.",
+    )
+
+
+def confidence_shift(means: Sequence[Moved], *, alpha: float = 0.05) -> Measurement:
+    """The mean that moved farthest, among those where it is not chance if there are any; corrected for their number."""
+    worst, p_value = _farthest(means, lambda moved: abs(moved.deviations), alpha)
+    if worst is None:
+        return Measurement("confidence_shift", math.nan, "No confidence could be compared.")
+    return Measurement(
+        "confidence_shift", abs(worst.deviations), significant=p_value <= alpha, p_value=p_value, columns=(worst.name,),
+        message=f"The mean of {worst.name} went from {worst.before:.3f} to {worst.now:.3f}: "
+        f"{worst.deviations:+.2f} standard deviations of the reference, {worst.errors:+.1f} standard errors.",
+    )
+
+
+def _farthest(moved: Sequence[Moved], size: Callable[[Moved], float], alpha: float) -> tuple[Moved | None, float]:
+    tested = [one for one in moved if not math.isnan(one.p_value)]
+    if not tested:
+        return None, math.nan
+    adjusted = dict(zip((one.name for one in tested), false_discovery([one.p_value for one in tested]), strict=True))
+    certain = [one for one in tested if adjusted[one.name] <= alpha]
+    worst = max(certain or tested, key=lambda one: float(np.nan_to_num(size(one), nan=-math.inf)))
+    return worst, float(adjusted[worst.name])
 
 
 def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Measurement:

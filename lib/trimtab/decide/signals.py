@@ -78,7 +78,7 @@ class Signal:
 
 
 FAMILIES = ("inputs", "outputs", "labels", "realised performance", "estimated performance", "joint distribution",
-            "errors over time")
+            "errors over time", "rates and confidences")
 """Kinds of evidence that a check looks at. Each has an equal share of `drift.alpha`, so that all together raise a false
 alarm no oftener than that."""
 
@@ -101,6 +101,8 @@ SIGNALS = {
     "out_of_range": "largest share of a column outside the reference's range, beyond chance",
     "class_balance": "PSI beyond chance of the labels",
     "label_completeness": "share of records without a label although it is due",
+    "rate_drop": "largest fall of a rate, in shares",
+    "confidence_shift": "largest shift of a confidence's mean, in standard deviations of the reference",
     "new_records": "records since the champion was made",
     "model_age": "days since the champion was made",
 }
@@ -136,6 +138,11 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("out_of_range", drift.outside_warn, "low"),
         ("out_of_range", 0.05, "medium"),
         ("class_balance", drift.psi_warn, "medium"),
+        ("rate_drop", 0.02, "low"),
+        ("rate_drop", 0.05, "medium"),
+        ("rate_drop", 0.10, "high"),
+        ("confidence_shift", 0.10, "low"),
+        ("confidence_shift", 0.20, "medium"),
         ("label_completeness", 0.50, "medium"),
         ("new_records", 1000, "low"),
         ("model_age", 30, "low"),

@@ -12,9 +12,12 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.signals import Measurement, Signal
 from trimtab.errors import UsageError
+from trimtab.measure.aspects import INDEPENDENT
 from trimtab.measure.drift import Drift
 from trimtab.measure.intervals import Measure
+from trimtab.measure.means import mean, rate
 from trimtab.measure.metrics import METRICS
+from trimtab.measure.variation import variation
 from trimtab.plain import plain
 from trimtab.run.expected import Expected, expected
 from trimtab.run.history import History, history
@@ -55,7 +58,7 @@ def signals(
         Without it, nothing is estimated where labels are not known yet.
     """
     settings = session.thresholds
-    measured = columns.inputs(drift, settings)
+    measured = [*columns.inputs(drift, settings), *_watched_by_one_number(session, window)]
     if together is not None:
         measured.append(rules.joint_drift(
             together.separation, together.carriers, floor=together.floor, alpha=settings.alpha
@@ -74,6 +77,21 @@ def signals(
     measured += [performance_drop(session, scored), *_freshness(session), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     return [rules.grade(measurement, triggers) for measurement in measured]
+
+
+def _watched_by_one_number(session: Session, window: Window) -> list[Measurement]:
+    """Rates and confidences, where there are any."""
+    data, alpha = session.params.data, session.thresholds.alpha
+    if not (data.rates or data.confidences):
+        return []
+    before, now = session.profile(session.reference_window()), session.profile(window)
+    known = variation(before.days, now.rows, len(now.days)) if before.days and now.days is not None else {}
+    moved = [
+        [look(name, before.columns[name], now.columns[name], known.get(name, INDEPENDENT)) for name in names]
+        for look, names in ((rate, data.rates), (mean, data.confidences))
+    ]
+    found = [columns.rate_drop(moved[0], alpha=alpha)] if data.rates else []
+    return [*found, columns.confidence_shift(moved[1], alpha=alpha)] if data.confidences else found
 
 
 def past_signals(session: Session, found: Sequence[Signal]) -> list[dict[str, Any]]:
