@@ -26,7 +26,7 @@ from trimtab.settings import Data, WindowSpec
 
 AS_OF = datetime(2024, 5, 1)
 ALL = WindowSpec.model_validate({"last": "365d"})
-WATCHED = Watched(("x", "z", "noise"), ("kind", "site"))
+WATCHED = Watched(("x", "z", "noise"), ("kind", "site"), (), ("hour", "weekday", "month"), "at")
 TYPES = {"at": "timestamp", "id": "bigint", "kind": "text", "site": "text", "y": "boolean"}
 
 

@@ -131,3 +131,18 @@ def test_days_that_do_not_fit_their_bins_or_come_twice_are_refused() -> None:
         Days(LEVELS, np.array(["2024-01-01"], dtype="datetime64[D]"), np.zeros((1, 3), dtype=np.int64))
     with pytest.raises(ValueError, match="each once"):
         Days(LEVELS, np.array(["2024-01-01"] * 2, dtype="datetime64[D]"), np.zeros((2, cells(LEVELS)), dtype=np.int64))
+
+
+def test_parts_of_the_time_are_watched_like_categories(backend: Any) -> None:
+    frame = table()
+    watched = Watched((), (), (), ("hour", "weekday", "month"), "at")
+    bins = freeze(backend, window(frame), watched)
+    assert list(bins) == ["hour of at", "weekday of at", "month of at"]
+    whole = count_profile(backend, window(frame), watched, bins)
+    days = whole.columns["weekday of at"]
+    expected = frame["at"].dt.day_name().value_counts()
+    assert dict(zip(days.bins.levels, days.counts, strict=True)) == expected.to_dict()    # type: ignore[union-attr]
+    hours, expected = whole.columns["hour of at"], frame["at"].dt.hour.astype(str).value_counts()
+    assert dict(zip(hours.bins.levels, hours.counts, strict=True)) == expected.to_dict()    # type: ignore[union-attr]
+    assert whole.columns["month of at"].bins.levels == ("March",)    # type: ignore[union-attr]
+    assert count_days(backend, window(frame), watched, bins, "at").total().columns == whole.columns

@@ -140,6 +140,7 @@ class Data(Section):
     segments: tuple[str, ...] = ()
     rates: tuple[str, ...] = ()
     confidences: tuple[str, ...] = ()
+    calendar: tuple[Literal["hour", "weekday", "month"], ...] = ()
 
     @property
     def features(self) -> tuple[str, ...]:

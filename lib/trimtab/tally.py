@@ -38,7 +38,7 @@ def count_profile(
     for batch in profiling.batches(watched, frozen, native=_native(backend)):
         counted = profiling.numeric_counts(window.table, batch, frozen, native=_native(backend))
         found |= profiling.read_numeric(batch, frozen, execute(counted))
-    found |= {name: profiling.read_levels(_categorical(frozen, name), levels[name]) for name in watched.categorical}
+    found |= {name: profiling.read_levels(_categorical(frozen, name), levels[name]) for name in watched.with_levels}
     ordered = {name: frozen[name] for name in found}
     row = np.concatenate([[window.rows], *(counts[0] for counts in found.values())])
     return unflatten(row, ordered)
@@ -62,7 +62,7 @@ def count_days(
     for batch in profiling.batches(watched, bins, native=_native(backend)):
         numbers = profiling.numeric_counts(window.table, batch, bins, native=_native(backend), time=time)
         found |= profiling.read_numeric(batch, bins, execute(numbers.order_by(DAY)))
-    for name in watched.categorical:
+    for name in watched.with_levels:
         by_level = execute(profiling.levels(window.table, watched, name, time))
         found[name] = profiling.read_levels(_categorical(bins, name), by_level, days)
     ordered = {name: bins[name] for name in found}
@@ -75,7 +75,7 @@ def _native(backend: Any) -> bool:
 
 
 def _levels(window: Window, watched: Watched, execute: Run) -> dict[str, pa.Table]:
-    return {name: execute(profiling.levels(window.table, watched, name)) for name in watched.categorical}
+    return {name: execute(profiling.levels(window.table, watched, name)) for name in watched.with_levels}
 
 
 def _frozen(

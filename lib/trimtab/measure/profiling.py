@@ -32,22 +32,43 @@ SAMPLE_ROWS = 100_000
 _SAMPLE_KEYS = 8    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
 _MOST_MEASURES = 800    # of one query: PostgreSQL allows 1,664 columns in a result, others fewer
 _TEXT_LENGTH = "{} (length)"
+_PART = "{} of {}"
+CALENDAR = ("hour", "weekday", "month")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+           "December")
 Counts = npt.NDArray[np.int64]
 _BETWEEN, _NULL = "\x1f", "\x1e"    # between values, and in the place of one, where a record is hashed as text
 
 
 @dataclass(frozen=True)
 class Watched:
-    """The columns to profile, by how they are counted."""
+    """The columns to profile, by how they are counted.
+
+    Attributes
+    ----------
+    calendar : tuple of str
+        Parts of the time of each record that are watched like categories: hour, weekday, month.
+    clock : str
+        The column of times that they are parts of.
+    """
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
+    calendar: tuple[str, ...] = ()
+    clock: str = ""
+
+    @property
+    def with_levels(self) -> tuple[str, ...]:
+        """Names in the cast table that hold levels."""
+        return self.categorical + tuple(_PART.format(part, self.clock) for part in self.calendar)
 
     def cast(self, table: ir.Table, time: str | None = None) -> ir.Table:
         """The watched columns alone, as floats and strings; text as its length in characters; and the day by `time`."""
         columns: dict[str, ir.Value] = {name: table[name].cast("float64") for name in self.numeric}
         columns |= {name: table[name].cast("string") for name in self.categorical}
+        columns |= {_PART.format(part, self.clock): _part(table[self.clock], part) for part in self.calendar}
         columns |= {_TEXT_LENGTH.format(name): table[name].length().cast("float64") for name in self.text}
         return table.select(**columns, **_day(table, time))
 
@@ -55,6 +76,15 @@ class Watched:
     def floats(self) -> tuple[str, ...]:
         """Names in the cast table that hold floats."""
         return self.numeric + tuple(_TEXT_LENGTH.format(name) for name in self.text)
+
+
+def _part(time: ir.Column, part: str) -> ir.Value:
+    """A part of a time as the name of a level."""
+    moment = time.cast("timestamp")
+    if part == "hour":
+        return moment.hour().cast("string")
+    number, names = (moment.day_of_week.index(), _DAYS) if part == "weekday" else (moment.month() - 1, _MONTHS)
+    return ibis.cases(*((number == place, name) for place, name in enumerate(names)))
 
 
 def _day(table: ir.Table, time: str | None) -> dict[str, ir.Value]:
@@ -112,9 +142,10 @@ def levels(table: ir.Table, watched: Watched, name: str, time: str | None = None
 
     Null is a level of its own here.
     """
-    if name not in watched.categorical:
+    if name not in watched.with_levels:
         raise ValueError(f"{name!r} is not watched as a categorical column")
-    values = table.select(level=table[name].cast("string"), **_day(table, time))
+    cast = watched.cast(table, time)
+    values = cast.select(level=cast[name], **({DAY: cast[DAY]} if time else {}))
     return values.group_by(list(values.columns)).aggregate(n=values.count())
 
 
@@ -124,7 +155,7 @@ def read_bins(watched: Watched, sampled: pa.Table | None, counted: Mapping[str, 
     for name in watched.floats:
         assert sampled is not None, "float columns were sampled"
         frozen[name] = freeze_numeric(sampled[name].to_numpy(zero_copy_only=False))
-    for name in watched.categorical:
+    for name in watched.with_levels:
         pairs = [(r["level"], r["n"]) for r in counted[name].to_pylist() if r["level"] is not None]
         frozen[name] = freeze_categorical([level for level, _ in sorted(pairs, key=lambda p: (-p[1], p[0]))])
     return frozen
@@ -141,14 +172,22 @@ def batches(watched: Watched, bins: BinTable, *, native: bool) -> list[Watched]:
     [('a', 'b', 'c')]
     """
     found, room = [Watched()], _MOST_MEASURES
-    for names, kind in ((watched.numeric, "numeric"), (watched.text, "text")):
-        for name in names:
-            key = name if kind == "numeric" else _TEXT_LENGTH.format(name)
-            cost = 0 if native else len(_cuts(_numeric(bins, key))) + 2
-            if cost > room:
-                found, room = [*found, Watched()], _MOST_MEASURES
-            found[-1] = replace(found[-1], **{kind: (*getattr(found[-1], kind), name)})
-            room -= cost
+
+    def _begin(key: str) -> None:
+        """A new batch, where this column finds no room in the last one."""
+        nonlocal room
+        cost = 0 if native else len(_cuts(_numeric(bins, key))) + 2
+        if cost > room:
+            found.append(Watched())
+            room = _MOST_MEASURES
+        room -= cost
+
+    for name in watched.numeric:
+        _begin(name)
+        found[-1] = replace(found[-1], numeric=(*found[-1].numeric, name))
+    for name in watched.text:
+        _begin(_TEXT_LENGTH.format(name))
+        found[-1] = replace(found[-1], text=(*found[-1].text, name))
     return [batch for batch in found if batch.floats]
 
 

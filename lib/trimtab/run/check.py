@@ -106,7 +106,7 @@ def check(reference: Any, current: Any, *, settings: DriftSettings | None = None
         named = ", ".join(map(repr, different))
         raise DataError(f"the two tables differ in their columns: only one of them has {named}")
     watched, left_out = _watched(backend, before, _kinds(before.table, after.table))
-    if not (watched.floats or watched.categorical):
+    if not (watched.floats or watched.with_levels):
         raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
     profiles = [count_profile(backend, before, watched, None)]
     profiles.append(count_profile(backend, after, watched, profiles[0].bins))

@@ -215,7 +215,8 @@ class Session:
         data = self.params.data
         categorical = dict.fromkeys((*data.categorical, *data.rates, *data.segments))
         numeric = dict.fromkeys((*data.numeric, *data.confidences))
-        return Watched(tuple(numeric), tuple(c for c in categorical if c not in numeric), data.text)
+        levels = tuple(name for name in categorical if name not in numeric)
+        return Watched(tuple(numeric), levels, data.text, data.calendar, data.time if data.calendar else "")
 
     @property
     def thresholds(self) -> DriftSettings:
