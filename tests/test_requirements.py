@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 import yaml
@@ -24,9 +26,10 @@ from trimtab import params as params_module
 from trimtab.act import tables
 from trimtab.decide.columns import feature_drift
 from trimtab.decide.promotion import judge
-from trimtab.decide.signals import default_triggers, grade, performance_drop
+from trimtab.decide.signals import concept_drift, default_triggers, grade, performance_drop
 from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageError
 from trimtab.measure import divergences
+from trimtab.measure.error_change import consecutive
 from trimtab.measure.intervals import Interval
 from trimtab.measure.outputs import Outputs
 from trimtab.measure.performance import evaluate_pair
@@ -77,6 +80,18 @@ def _two(right_old: float, right_new: float, n: int = 2000) -> tuple[Outputs, Ou
     return tuple(Outputs(("no", "yes"), actual, says(s), None, 1) for s in (right_old, right_new))  # type: ignore[return-value]
 
 
+def _fixed(project: Callable[..., Path], table: pd.DataFrame, **data: Any) -> Session:
+    """A session with a fixed reference, January and February, and more roles for columns."""
+    window = {"reference": {"from": "2024-01-01", "to": "2024-03-01"}, "current": {"last": "28d"}}
+    return tt.open(project(merged(BINARY, windows=window, data=data), table), as_of="2024-04-22", run_id="r")
+
+
+def _signals_of(session: Session) -> list[Any]:
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    return [grade(m, default_triggers(DriftSettings())) for m in checking.measured_of_columns(session, drift, current)]
+
+
 # -- B: Bookkeeper ---------------------------------------------------------------------------------------------------
 
 
@@ -93,6 +108,31 @@ def test_b01_psi_grades_moderate_and_significant_shifts_at_its_two_thresholds(pa
 def test_b02_jensen_shannon_distance_to_base_two_runs_from_zero_to_one() -> None:
     assert divergences.jensen_shannon([30, 70], [300, 700]) == pytest.approx(0, abs=1e-7)
     assert divergences.jensen_shannon([1, 0], [0, 1]) == 1.0
+
+
+def test_b05_confidences_are_watched_by_their_mean_and_rates_as_proportions(project: Callable[..., Path]) -> None:
+    table = binary_table(4000)
+    rng, late = np.random.default_rng(5), table["at"] >= "2024-03-20"
+    table["confidence"] = np.where(late, rng.beta(6, 3, len(table)), rng.beta(8, 2, len(table)))
+    table["matched"] = rng.random(len(table)) < np.where(late, 0.7, 0.9)
+    session = _fixed(project, table, rates=["matched"], confidences=["confidence"])
+    found = {signal.name: signal for signal in _signals_of(session)}
+    shift, drop = found["confidence_shift"], found["rate_drop"]
+    assert shift.value > 0.2    # standard deviations of the reference
+    assert float(shift.message.split()[-3]) < -2    # standard errors
+    assert drop.value == pytest.approx(0.2, abs=0.05)
+    assert (drop.severity, drop.columns) == ("high", ("matched",))
+
+
+def test_b17_day_of_week_and_month_are_monitored(project: Callable[..., Path]) -> None:
+    """From half-time on there are no records of weekends; of the months nothing is left that the reference had."""
+    table = binary_table(4000)
+    table = table[~((table["at"] >= "2024-03-01") & (table["at"].dt.day_of_week >= 5))]
+    session = _fixed(project, table, calendar=["weekday", "month"])
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    moved = {column.name for column in drift.drifted(**session.thresholds.bounds)}
+    assert {"weekday of at", "month of at"} <= moved
 
 
 def test_b08_thresholds_come_from_file_and_environment_are_checked_and_shown(params: Path) -> None:
@@ -191,6 +231,32 @@ def test_b15_retrain_event_is_filled_in(params: Path) -> None:
 # -- F: Facility -----------------------------------------------------------------------------------------------------
 
 
+def test_f01_each_version_has_one_snapshot_a_day_that_can_be_queried(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    checking.history(session, session.records.window("current", session.params.windows.current))
+    with session.ledger.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT model, tenant, version, day, accuracy, precision, recall, f1, pr_auc, "
+            "json_extract(metrics, '$.true_positives') FROM performance_snapshots WHERE day >= '2024-04-01'"
+        ).all()
+    assert len(rows) == len({tuple(row[:4]) for row in rows}) == 14
+    assert all(0 <= row[4] <= 1 and row[9] is not None for row in rows)
+
+
+def test_f04_predictions_are_compared_by_kolmogorov_smirnov_from_thirty_records_on(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    found = checking.score(session, session.windows()[1]).drift
+    assert found is not None
+    score = found["score"]
+    assert 0 < score.ks < 1
+    assert score["wasserstein"].p_value < 0.01    # the test is that of Kolmogorov and Smirnov, days allowed for
+    few = session.records.between("current", datetime(2024, 4, 14, 12), datetime(2024, 4, 14, 23))
+    scarce = checking.score(session, few)
+    assert scarce.rows < 30
+    assert scarce.drift is not None
+    assert np.isnan(scarce.drift["score"].q_value)
+
+
 @pytest.mark.parametrize(("now", "severity"), [(0.88, "none"), (0.84, "medium"), (0.79, "high"), (0.70, "critical")])
 def test_f05_realised_drop_is_graded_at_5_10_and_20_percent(now: float, severity: str) -> None:
     narrow = 0.001
@@ -245,6 +311,17 @@ def test_a02_more_than_five_percent_outliers_raise_a_signal(params: Path) -> Non
     assert signal.columns == ("x",)
     assert signal.value > 0.05    # two standard deviations to the right, 16 % lie beyond three
     assert signal.severity == "medium"
+
+
+def test_a03_fifteen_percent_more_error_than_in_the_window_before_is_concept_drift() -> None:
+    rng = np.random.default_rng(0)
+    days = np.repeat(np.arange(60), 40)
+    errors = np.abs(rng.normal(size=len(days)))
+    before, now = days < 30, days >= 30
+    for factor, severity in ((1.0, "none"), (1.2, "medium"), (1.4, "high")):
+        change = consecutive(errors[before], factor * errors[now], days_before=days[before], days_now=days[now])
+        signal = grade(concept_drift(change, "mean absolute error"), default_triggers(DriftSettings()))
+        assert signal.severity == severity
 
 
 def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:
@@ -358,6 +435,15 @@ def test_x02_profiles_merge_exactly_and_the_reference_is_profiled_once(params: P
     again = tt.open(params, as_of="2024-04-15")
     again.ledger.save_profile = None  # type: ignore[method-assign, assignment]  # a second profiling would call it
     assert again.profile(again.reference_window()).columns == session.profile(reference).columns
+
+
+def test_x03_performance_is_estimated_without_labels_with_its_assumptions_beside_it(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    found = checking.expected(session, checking.score(session, session.windows()[1]))
+    one = found.first["roc_auc"]
+    assert one.low <= one.value <= one.high
+    assert [assumption.name for assumption in one.assumptions][-1] == "no concept drift"
+    assert one.assumptions[-1].holds is None    # which nobody can know without labels
 
 
 def test_x04_what_cannot_be_evaluated_has_not_passed_and_thin_evidence_holds() -> None:

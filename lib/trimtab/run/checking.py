@@ -58,7 +58,7 @@ def signals(
         Without it, nothing is estimated where labels are not known yet.
     """
     settings = session.thresholds
-    measured = [*columns.inputs(drift, settings), *_watched_by_one_number(session, window)]
+    measured = measured_of_columns(session, drift, window)
     if together is not None:
         measured.append(rules.joint_drift(
             together.separation, together.carriers, floor=together.floor, alpha=settings.alpha
@@ -77,6 +77,11 @@ def signals(
     measured += [performance_drop(session, scored), *_freshness(session), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     return [rules.grade(measurement, triggers) for measurement in measured]
+
+
+def measured_of_columns(session: Session, drift: Drift, window: Window) -> list[Measurement]:
+    """What the watched columns alone tell, without a champion."""
+    return [*columns.inputs(drift, session.thresholds), *_watched_by_one_number(session, window)]
 
 
 def _watched_by_one_number(session: Session, window: Window) -> list[Measurement]:
