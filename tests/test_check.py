@@ -164,3 +164,30 @@ def test_single_rows_are_compared_without_any_claim() -> None:
 def test_tables_that_cannot_be_compared_are_refused(reference: Any, current: Any, words: list[str]) -> None:
     told = _refusal(reference, current)
     assert all(word in told for word in words), told
+
+
+def _weeks(first: str, days: int, seed: int, *, more: float = 0.0) -> pd.DataFrame:
+    """A hundred records a day that are one standard deviation higher on weekends."""
+    at = pd.date_range(first, periods=days, freq="D").repeat(100)
+    x = np.random.default_rng(seed).normal(size=len(at)) + (at.day_of_week >= 5) + more
+    return pd.DataFrame({"at": at, "x": x})
+
+
+def test_with_a_column_of_times_the_rhythm_of_the_week_is_no_alarm() -> None:
+    before, sunday = _weeks("2024-01-01", 56, 0), _weeks("2024-03-03", 1, 1)
+    assert tt.check(before, sunday).drifted == ("x",)
+    assert tt.check(before, sunday, time="at").drifted == ()
+    assert tt.check(before, _weeks("2024-02-26", 7, 2, more=0.6), time="at").drifted == ("x",)
+
+
+@pytest.mark.parametrize(("time", "told"), [("when", "names no column of times"), ("x", "names no column of times")])
+def test_a_time_that_is_none_is_refused(time: str, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        tt.check(_weeks("2024-01-01", 3, 0), _weeks("2024-01-05", 3, 1), time=time)
+
+
+def test_records_without_a_time_are_refused() -> None:
+    gaps = _weeks("2024-01-05", 3, 1)
+    gaps.loc[3, "at"] = pd.NaT
+    with pytest.raises(DataError, match="column 'at' of the current table has records without a time"):
+        tt.check(_weeks("2024-01-01", 3, 0), gaps, time="at")

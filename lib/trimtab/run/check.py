@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from trimtab.measure.drift import Drift, compare
 from trimtab.measure.profile import Profile
 from trimtab.measure.profiling import Watched
 from trimtab.settings import DriftSettings
-from trimtab.tally import count_profile
+from trimtab.tally import count_days, count_profile, freeze
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -74,13 +74,18 @@ class CheckResult:
         return f"<CheckResult: {len(self.drifted)} of {len(self.drift.columns)} columns drifted: {moved}{rest}>"
 
 
-def check(reference: Any, current: Any, *, settings: DriftSettings | None = None) -> CheckResult:
+def check(
+    reference: Any, current: Any, *, time: str | None = None, settings: DriftSettings | None = None
+) -> CheckResult:
     """Compare two tables column by column.
 
     Parameters
     ----------
     reference, current : pandas, Polars or Arrow table
         With the same columns; types decide how each is compared.
+    time : str, optional
+        A column of times. With it an alarm must also exceed what the days of the reference differ by; without it
+        records are taken to be independent draws.
     settings : DriftSettings, optional
         Thresholds; the defaults are those of a params file.
 
@@ -88,7 +93,7 @@ def check(reference: Any, current: Any, *, settings: DriftSettings | None = None
     ------
     DataError
         When one is no table, is empty, cannot be read or holds infinite numbers, the columns or their types differ,
-        or none can be compared.
+        none can be compared, or `time` names no column of times or one with gaps.
 
     Examples
     --------
@@ -108,9 +113,26 @@ def check(reference: Any, current: Any, *, settings: DriftSettings | None = None
     watched, left_out = _watched(backend, before, _kinds(before.table, after.table))
     if not (watched.floats or watched.with_levels):
         raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
-    profiles = [count_profile(backend, before, watched, None)]
-    profiles.append(count_profile(backend, after, watched, profiles[0].bins))
+    profiles = _profiles(backend, before, after, watched, time)
     return CheckResult(compare(*profiles), profiles[0], profiles[1], settings or DriftSettings(), left_out)
+
+
+def _profiles(
+    backend: Any, before: Window, after: Window, watched: Watched, time: str | None
+) -> tuple[Profile, Profile]:
+    """Of both, with their days where there is a column of times."""
+    if time is None:
+        first = count_profile(backend, before, watched, None)
+        return first, count_profile(backend, after, watched, first.bins)
+    for window in (before, after):
+        kind = window.table.schema().get(time)
+        if kind is None or not kind.is_timestamp():
+            raise DataError(f"time={time!r} names no column of times of the {window.name} table")
+        if backend.to_pyarrow(window.table.aggregate(n=window.table[time].isnull().sum())).to_pylist()[0]["n"]:
+            raise DataError(f"column {time!r} of the {window.name} table has records without a time")
+    bins = freeze(backend, before, watched)
+    days = [count_days(backend, window, watched, bins, time) for window in (before, after)]
+    return tuple(replace(counted.total(), days=counted) for counted in days)  # type: ignore[return-value]  # -- of two
 
 
 def _window(backend: Any, name: str, data: Any) -> Window:
