@@ -156,6 +156,8 @@ TABLES: dict[str, Callable[[], Any]] = {
     "undefined performance": lambda: tables.performance(_performance(NAN), _performance(NAN)),
     "groups": lambda: tables.groups(_performance(), _performance()),
     "no groups": lambda: tables.groups(Performance(10, {}, {})),
+    "since last": lambda: tables.since_last(compare(*_profiles()), DriftSettings()),
+    "since last without records": lambda: tables.since_last(None, DriftSettings()),
     "joint": lambda: tables.joint(_joint(Carrier((NASTY, "z"), 0.05, 0.4))),
     "joint of nothing": lambda: tables.joint(_joint(auc=NAN)),
     "expected": lambda: tables.expected(_expected()),

@@ -75,3 +75,24 @@ def test_a_window_too_small_to_test_says_so(project: Callable[..., Path]) -> Non
     found = joint_drift(together.separation, together.carriers)
     assert np.isnan(found.value)
     assert "could not be compared" in found.message
+
+
+def test_what_moved_long_ago_is_still_since_the_window_before(project: Callable[..., Path]) -> None:
+    """x has moved in March, for good; z only in the last ten days."""
+    table = binary_table(6000)
+    table.loc[table["at"] >= "2024-03-01", "x"] += 2
+    table.loc[table["at"] >= "2024-04-10", "z"] += 2
+    session = opened(project, table)
+    reference = session.reference_window()
+    current = session.records.between("current", session.as_of - timedelta(days=10), session.as_of)
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    assert {"x", "z"} <= {column.name for column in drift.drifted(**session.thresholds.bounds)}
+    lately = tt.checking.since_last(session, current)
+    assert lately is not None
+    assert [column.name for column in lately.drifted(**session.thresholds.bounds)] == ["z"]
+
+
+def test_without_records_before_it_a_window_is_compared_with_nothing(project: Callable[..., Path]) -> None:
+    session = opened(project, binary_table())
+    first = session.records.between("current", pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-05"))
+    assert tt.checking.since_last(session, first) is None

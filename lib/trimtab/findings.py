@@ -85,6 +85,22 @@ def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
     return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("how", "KS", "missing", "note"))
 
 
+def since_last(result: Drift | None, settings: DriftSettings) -> Styler:
+    """What moved from the window before to this one: the columns that did, or that none has."""
+    if result is None:
+        return sentence("There are no records before this window, so it cannot be compared with the one before.")
+    moved = result.drifted(**settings.bounds)
+    rows = [
+        {"column": c.name, "how": ", ".join(map(str, c.moved(**settings.bounds))), "PSI": c.psi,
+         "by chance": c.psi_by_chance, "q": c.q_value}
+        for c in moved[: settings.max_columns_reported]
+    ]
+    sizes = f"{result.reference_rows:,} against {result.current_rows:,} records"
+    told = f"{len(moved)} of {len(result.columns)} columns drifted since the window before ({sizes})"
+    return table(rows, caption=told, formats={"PSI": number, "by chance": number, "q": p_value}) if rows \
+        else sentence(f"{told}.")
+
+
 def joint(together: Joint) -> Styler:
     """All columns together: can current records be told from the reference's, and by what?"""
     apart, rebuilt = together.separation, together.reconstruction

@@ -36,6 +36,7 @@ from trimtab.findings import (
     realised,
     realised_by_group,
     signals,
+    since_last,
     with_unit,
 )
 from trimtab.measure.performance import group_name, told_apart
@@ -52,7 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = [    # for notebooks, beside everything below
     "assumptions", "decision", "drift", "expected", "facts", "groups", "guard", "history", "joint", "outputs",
-    "performance", "realised", "realised_by_group", "sentence", "signals", "table", "with_unit",
+    "performance", "realised", "realised_by_group", "sentence", "signals", "since_last", "table",
+    "with_unit",
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}

@@ -13,7 +13,7 @@ from trimtab.decide.guardrails import Guard
 from trimtab.decide.signals import Measurement, Signal
 from trimtab.errors import UsageError
 from trimtab.measure.aspects import INDEPENDENT
-from trimtab.measure.drift import Drift
+from trimtab.measure.drift import Drift, compare
 from trimtab.measure.intervals import Measure
 from trimtab.measure.means import mean, rate
 from trimtab.measure.metrics import METRICS
@@ -77,6 +77,21 @@ def signals(
     measured += [performance_drop(session, scored), *_freshness(session), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     return [rules.grade(measurement, triggers) for measurement in measured]
+
+
+def since_last(session: Session, window: Window) -> Drift | None:
+    """How the columns moved from the window before to this one, by the same bins; None where there was none before.
+
+    Beside the comparison with the reference: what moved long ago stays moved there, and is still here.
+    """
+    length = window.end - window.start
+    before = session.records.between("window before", window.start - length, window.start)
+    if not before.rows:
+        return None
+    reference, earlier, now = (session.profile(one) for one in (session.reference_window(), before, window))
+    known = None if reference.days is None or now.days is None else variation(
+        reference.days, now.rows, len(now.days))
+    return compare(earlier, now, variation=known)
 
 
 def measured_of_columns(session: Session, drift: Drift, window: Window) -> list[Measurement]:
