@@ -57,13 +57,13 @@ def _drift(psi: float) -> Any:
     [
         (0.5, 0.0, "By mae no loss can be shown."),
         (0.5, 0.5, "Both moved, which does not make the one the cause of the other."),
-        (0.0, 0.5, "what changed is how the outcome follows from them (concept drift)."),
+        (0.0, 0.5, "or something has moved that is not watched, such as the words of note."),
         (0.0, 0.0, "Neither gives a reason to act."),
     ],
 )
 def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float, ending: str) -> None:
     promotion = SimpleNamespace(criteria=[])
-    params = SimpleNamespace(drift=DriftSettings(), task="regression", promotion=promotion)
+    params = SimpleNamespace(task="regression", promotion=promotion, data=SimpleNamespace(text=("note",)))
     before, now = (
         SimpleNamespace(values={Measure("mae"): Interval(value, value - 0.05, value + 0.05, 0.95, 0.02)})
         for value in (1.0, 1.0 + lost)

@@ -450,6 +450,12 @@ def test_ids_must_be_unique_among_the_visible() -> None:
     assert _records(table, datetime(2024, 1, 2), id="id").check().rows == 2
 
 
+def test_the_time_may_be_the_id() -> None:
+    records = _records(_table(4), id="at")
+    assert records.check().rows == 4
+    assert len(records.frame(records.window("w", WindowSpec(rows=4)), ["x"])) == 4
+
+
 def test_decimals_are_numbers(tmp_path: Path) -> None:
     table = _table(4).assign(x=[decimal.Decimal("1.50"), None, decimal.Decimal("2.25"), decimal.Decimal(0)])
     table.to_parquet(tmp_path / "t.parquet")

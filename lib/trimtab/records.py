@@ -135,7 +135,7 @@ class Records:
 
     def frame(self, window: Window, columns: Sequence[str]) -> pd.DataFrame:
         """The window's records as a data frame, oldest first, text columns as objects with None for null."""
-        order = [self.data.time, *([self.data.id] if self.data.id else [])]
+        order = list(dict.fromkeys([self.data.time, *([self.data.id] if self.data.id else [])]))
         wanted = list(dict.fromkeys([*columns, *order]))
         frame: pd.DataFrame = self.arrow(window.table.select(*wanted).order_by(order)).to_pandas()
         for name in frame.columns:

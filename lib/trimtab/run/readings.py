@@ -30,10 +30,17 @@ def of_drift(session: Session, drift: Drift, scored: Scored) -> str:
     elif moved:
         follows = "Both moved, which does not make the one the cause of the other."
     elif lost:
-        follows = "Inputs look as before, so what changed is how the outcome follows from them (concept drift)."
+        follows = "The watched inputs look as before: either the outcome follows from them in another way now " \
+            f"(concept drift), or something has moved that is not watched{_unwatched(session)}."
     else:
         follows = "Neither gives a reason to act."
     return f"{inputs}. {loss.message} {follows}"
+
+
+def _unwatched(session: Session) -> str:
+    """Of texts only the length is watched."""
+    text = session.params.data.text
+    return f", such as the words of {listed(text)}" if text else ""
 
 
 def of_contest(contest: Contest) -> str:
