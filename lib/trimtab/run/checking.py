@@ -42,6 +42,7 @@ def signals(
     drift: Drift,
     scored: Scored,
     window: Window,
+    *,
     together: Joint | None = None,
     past: History | None = None,
     estimates: Expected | None = None,
