@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from trimtab.measure.bins import Bins, freeze_categorical, freeze_numeric
-from trimtab.measure.drift import compare
-from trimtab.measure.profile import ColumnProfile, Profile
-from trimtab.measure.profiling import profile_array
+from trimtab.measure.columns.bins import Bins, freeze_categorical, freeze_numeric
+from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.profiling import profile_array
 
 COLUMNS = 50
 KINDS = ("normal", "lognormal", "zero-inflated", "Zipf-50", "Zipf-1000", "binary", "constant", "20 % null")

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from trimtab.measure.profile import Profile
+    from trimtab.measure.columns.profile import Profile
 
 ROWS = 1_000_000
 FILES = 10
@@ -63,9 +63,9 @@ def measure(source: str) -> None:
     import scipy.spatial.distance
     import scipy.stats  # noqa: F401
 
-    from trimtab.measure.drift import compare
-    from trimtab.measure.profile import Profile
-    from trimtab.measure.profiling import Watched
+    from trimtab.measure.columns.drift import compare
+    from trimtab.measure.columns.profile import Profile
+    from trimtab.measure.columns.profiling import Watched
     from trimtab.records import Records
     from trimtab.settings import Data
     from trimtab.tally import count_profile

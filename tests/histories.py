@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from trimtab.measure.change_points import ChangePoint, ChangePoints
-from trimtab.measure.error_change import consecutive_days
-from trimtab.measure.error_trend import trend
-from trimtab.measure.snapshots import Snapshot, daily_losses
+from trimtab.measure.over_time.change_points import ChangePoint, ChangePoints
+from trimtab.measure.over_time.error_change import consecutive_days
+from trimtab.measure.over_time.error_trend import trend
+from trimtab.measure.over_time.snapshots import Snapshot, daily_losses
 from trimtab.run.history import History
 
 FIRST = date(2024, 1, 1)

@@ -57,10 +57,28 @@ def test_imports_flow_from_run_to_measure_and_never_back(path: Path) -> None:
     assert not wrong, f"{path.name} imports {wrong}"
 
 
+# Rooms of measure/, each with those whose values it builds on.
+ROOMS = {
+    "columns": set(),
+    "words": {"columns"},
+    "together": {"columns"},
+    "models": {"columns"},
+    "unlabelled": {"columns", "together", "models"},
+    "over_time": {"models"},
+}
+
+
+@pytest.mark.parametrize("room", sorted(path.parent.name for path in (LIBRARY / "measure").glob("*/__init__.py")))
+def test_rooms_of_measure_build_on_each_other_in_one_direction(room: str) -> None:
+    for path in (LIBRARY / "measure" / room).glob("*.py"):
+        used = {name.split(".")[2] for name in _imports(path) if name.startswith("trimtab.measure.")}
+        assert used <= ROOMS[room] | {room}, f"{path.name} imports {used - ROOMS[room] - {room}}"
+
+
 @pytest.mark.parametrize("layer", ["measure", "decide"])
 def test_measuring_and_deciding_touch_nothing_outside_the_process(layer: str) -> None:
     outside = {"os", "pathlib", "time", "sqlalchemy", "mlflow", "socket", "subprocess", "shutil"}
-    for path in (LIBRARY / layer).glob("*.py"):
+    for path in (LIBRARY / layer).rglob("*.py"):
         tree = ast.parse(path.read_text())
         names = {a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
         names |= {n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}

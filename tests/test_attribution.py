@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trimtab.measure.attribution import attribute
-from trimtab.measure.error_change import consecutive
-from trimtab.measure.intervals import Interval
+from trimtab.measure.models.intervals import Interval
+from trimtab.measure.over_time.attribution import attribute
+from trimtab.measure.over_time.error_change import consecutive
 
 
 def around(value: float, half: float, confidence: float = 0.95) -> Interval:

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
-from trimtab.measure import calibration
-from trimtab.measure.calibration import Calibration, cross_fitted, fit
-from trimtab.measure.honesty import judge, p_value
-from trimtab.measure.metrics import Outputs, evaluate
-from trimtab.measure.possible_outcomes import drawn_outcomes, every_outcome
+from trimtab.measure.models.metrics import Outputs, evaluate
+from trimtab.measure.unlabelled import calibration
+from trimtab.measure.unlabelled.calibration import Calibration, cross_fitted, fit
+from trimtab.measure.unlabelled.honesty import judge, p_value
+from trimtab.measure.unlabelled.possible_outcomes import drawn_outcomes, every_outcome
 
 RNG = np.random.default_rng
 Pair = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]

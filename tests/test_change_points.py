@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from trimtab.measure.change_points import ChangePoints, locate
-from trimtab.measure.daily import Daily
+from trimtab.measure.over_time.change_points import ChangePoints, locate
+from trimtab.measure.over_time.daily import Daily
 
 RNG = np.random.default_rng
 DETECTORS = ["adwin", "page_hinkley"]

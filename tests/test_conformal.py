@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from trimtab.measure.conformal import Conformal, fit, widths
-from trimtab.measure.outputs import Outputs
+from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.unlabelled.conformal import Conformal, fit, widths
 
 RNG = np.random.default_rng
 

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from conftest import BINARY, binary_table, merged
 
 from trimtab.errors import DataError
-from trimtab.measure.drift import compare
-from trimtab.measure.profiling import Watched
+from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.profiling import Watched
 from trimtab.records import Records
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run

@@ -15,9 +15,9 @@ from conftest import BINARY, binary_table, merged
 import trimtab as tt
 from trimtab.act import database
 from trimtab.act.daybook import DayBook
-from trimtab.measure.bins import freeze_categorical
-from trimtab.measure.days import Days
-from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.columns.bins import freeze_categorical
+from trimtab.measure.columns.days import Days
+from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.records import Records
 from trimtab.run.session import Session
 

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 from scipy.spatial import distance
 
-from trimtab.measure import divergences
-from trimtab.measure.bins import freeze_numeric
-from trimtab.measure.profiling import profile_array
+from trimtab.measure.columns import divergences
+from trimtab.measure.columns.bins import freeze_numeric
+from trimtab.measure.columns.profiling import profile_array
 
 RNG = np.random.default_rng
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trimtab.measure.aspects import LARGE, SMALLEST_SAMPLE, Variation
-from trimtab.measure.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.drift import ColumnDrift, Drift, compare
-from trimtab.measure.profile import ColumnProfile, Profile
-from trimtab.measure.profiling import profile_array
+from trimtab.measure.columns.aspects import LARGE, SMALLEST_SAMPLE, Variation
+from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.profiling import profile_array
 
 RNG = np.random.default_rng
 BINS = freeze_numeric(stats.norm.ppf((np.arange(2000) + 0.5) / 2000))

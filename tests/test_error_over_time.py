@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import signal, stats
 
-from trimtab.measure import persistence
-from trimtab.measure.daily import Daily, by_day
-from trimtab.measure.error_change import Change, consecutive, consecutive_days
-from trimtab.measure.error_trend import trend
+from trimtab.measure.over_time import persistence
+from trimtab.measure.over_time.daily import Daily, by_day
+from trimtab.measure.over_time.error_change import Change, consecutive, consecutive_days
+from trimtab.measure.over_time.error_trend import trend
 
 RNG = np.random.default_rng
 REPETITIONS = 150

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from trimtab.measure.confidence_estimates import confidence_based
-from trimtab.measure.estimates import Estimate, compare_with_realised, preferred
-from trimtab.measure.intervals import Interval, Measure
-from trimtab.measure.loss_estimates import direct_loss, error_sizes
-from trimtab.measure.metrics import Outputs, evaluate
-from trimtab.measure.reweighted_estimates import reweighted
+from trimtab.measure.models.intervals import Interval, Measure
+from trimtab.measure.models.metrics import Outputs, evaluate
+from trimtab.measure.unlabelled.confidence_estimates import confidence_based
+from trimtab.measure.unlabelled.estimates import Estimate, compare_with_realised, preferred
+from trimtab.measure.unlabelled.loss_estimates import direct_loss, error_sizes
+from trimtab.measure.unlabelled.reweighted_estimates import reweighted
 
 RNG = np.random.default_rng
 ALL = ("accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "log_loss", "brier")

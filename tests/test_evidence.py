@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trimtab.measure.bins import freeze_numeric
-from trimtab.measure.drift import Drift, compare
+from trimtab.measure.columns.bins import freeze_numeric
+from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.evidence import of_difference, of_drift, probability
-from trimtab.measure.profile import Profile
-from trimtab.measure.profiling import profile_array
 
 RNG = np.random.default_rng
 

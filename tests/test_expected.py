@@ -13,9 +13,9 @@ from conftest import BINARY, binary_table, merged, regression_table
 
 import trimtab as tt
 from trimtab.decide.signals import default_triggers, estimated_drop, grade
-from trimtab.measure.estimates import Assumption, Estimate
-from trimtab.measure.holdouts import MOST, Holdout, as_numbers, keep, values_of
-from trimtab.measure.outputs import Outputs
+from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.unlabelled.estimates import Assumption, Estimate
+from trimtab.measure.unlabelled.holdouts import MOST, Holdout, as_numbers, keep, values_of
 from trimtab.run import lifecycle
 from trimtab.run.expected import Expected
 from trimtab.settings import DriftSettings

@@ -14,8 +14,8 @@ from conftest import BINARY, binary_table, merged, regression_table
 
 import trimtab as tt
 from trimtab.decide.signals import concept_drift, default_triggers, grade
-from trimtab.measure.outputs import Outputs
-from trimtab.measure.snapshots import CONFUSION, daily_losses, snapshots
+from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.over_time.snapshots import CONFUSION, daily_losses, snapshots
 from trimtab.run import history, lifecycle
 from trimtab.run.session import Session
 from trimtab.settings import DriftSettings

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from trimtab.measure import intervals as module
-from trimtab.measure.intervals import (
+from trimtab.measure.models import intervals as module
+from trimtab.measure.models.intervals import (
     Measure,
     bootstrap,
     bootstrap_weights,
@@ -21,7 +21,7 @@ from trimtab.measure.intervals import (
     paired_difference,
     paired_differences,
 )
-from trimtab.measure.metrics import Outputs, applicable, evaluate, metric, per_class
+from trimtab.measure.models.metrics import Outputs, applicable, evaluate, metric, per_class
 
 RNG = np.random.default_rng
 

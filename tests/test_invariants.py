@@ -21,18 +21,18 @@ from hypothesis.extra import numpy as hnp
 
 from trimtab.decide import columns, signals
 from trimtab.decide.promotion import judge
-from trimtab.measure import divergences
-from trimtab.measure.bins import NumericBins, freeze_categorical, freeze_numeric
-from trimtab.measure.domain import Separation
-from trimtab.measure.drift import Drift, compare
-from trimtab.measure.error_change import consecutive
-from trimtab.measure.estimates import Estimate
-from trimtab.measure.intervals import Interval
-from trimtab.measure.means import Moved
-from trimtab.measure.metrics import METRICS, Outputs, evaluate
-from trimtab.measure.performance import evaluate_pair
-from trimtab.measure.profile import Profile
-from trimtab.measure.profiling import profile_array
+from trimtab.measure.columns import divergences
+from trimtab.measure.columns.bins import NumericBins, freeze_categorical, freeze_numeric
+from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.means import Moved
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import profile_array
+from trimtab.measure.models.intervals import Interval
+from trimtab.measure.models.metrics import METRICS, Outputs, evaluate
+from trimtab.measure.models.performance import evaluate_pair
+from trimtab.measure.over_time.error_change import consecutive
+from trimtab.measure.together.domain import Separation
+from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.settings import Criterion, DriftSettings
 
 RNG = np.random.default_rng

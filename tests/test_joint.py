@@ -15,15 +15,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from trimtab.measure import discriminant
-from trimtab.measure.bins import BinTable, freeze_categorical, freeze_numeric
-from trimtab.measure.domain import Separation, density_ratio, tell_apart
-from trimtab.measure.drift import compare
-from trimtab.measure.features import features
-from trimtab.measure.profile import Profile
-from trimtab.measure.profiling import profile_array
-from trimtab.measure.reconstruction import reconstruct
-from trimtab.measure.samples import Sample, encode
+from trimtab.measure.columns.bins import BinTable, freeze_categorical, freeze_numeric
+from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import profile_array
+from trimtab.measure.together import discriminant
+from trimtab.measure.together.domain import Separation, density_ratio, tell_apart
+from trimtab.measure.together.features import features
+from trimtab.measure.together.reconstruction import reconstruct
+from trimtab.measure.together.samples import Sample, encode
 
 RNG = np.random.default_rng
 Table = dict[str, np.ndarray[Any, Any]]

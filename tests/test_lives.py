@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from trimtab import params as params_module
 from trimtab.act import modelfile
 from trimtab.errors import ChampionError, UsageError
-from trimtab.measure.drift import Drift, compare
+from trimtab.measure.columns.drift import Drift, compare
 from trimtab.run import checking, lifecycle, rollbacks
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run

@@ -10,11 +10,11 @@ from scipy import stats
 
 from trimtab.decide.columns import confidence_shift, rate_drop
 from trimtab.decide.signals import default_triggers, grade
-from trimtab.measure.aspects import Variation
-from trimtab.measure.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.means import mean, rate
-from trimtab.measure.profile import ColumnProfile
-from trimtab.measure.profiling import profile_array
+from trimtab.measure.columns.aspects import Variation
+from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.means import mean, rate
+from trimtab.measure.columns.profile import ColumnProfile
+from trimtab.measure.columns.profiling import profile_array
 from trimtab.settings import DriftSettings
 
 RNG = np.random.default_rng

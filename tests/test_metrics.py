@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn import metrics as sk
 
-from trimtab.measure import metrics as catalogue
-from trimtab.measure.intervals import Measure
-from trimtab.measure.metrics import METRICS, Outputs, applicable, evaluate, metric, per_class
-from trimtab.measure.performance import measure_performance
+from trimtab.measure.models import metrics as catalogue
+from trimtab.measure.models.intervals import Measure
+from trimtab.measure.models.metrics import METRICS, Outputs, applicable, evaluate, metric, per_class
+from trimtab.measure.models.performance import measure_performance
 
 CLOSE = 1e-9
 RNG = np.random.default_rng

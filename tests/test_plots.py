@@ -15,11 +15,11 @@ from PIL import Image
 
 from trimtab import plots
 from trimtab.decide.promotion import Row, Verdict
-from trimtab.measure.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.drift import Drift, compare
-from trimtab.measure.intervals import Interval, Measure
-from trimtab.measure.performance import Performance
-from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.models.intervals import Interval, Measure
+from trimtab.measure.models.performance import Performance
 from trimtab.run.scored import Scored
 from trimtab.settings import DriftSettings
 

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from trimtab.measure import profiling
-from trimtab.measure.bins import FINE, NumericBins, digest, freeze_categorical, freeze_numeric, same
-from trimtab.measure.days import unflatten
-from trimtab.measure.profile import ColumnProfile, Profile
-from trimtab.measure.profiling import (
+from trimtab.measure.columns import profiling
+from trimtab.measure.columns.bins import FINE, NumericBins, digest, freeze_categorical, freeze_numeric, same
+from trimtab.measure.columns.days import unflatten
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.profiling import (
     SAMPLE_ROWS,
     Watched,
     batches,

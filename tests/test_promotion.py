@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from trimtab.decide.promotion import judge
-from trimtab.measure.intervals import Interval, Measure, PairedDifference
-from trimtab.measure.metrics import Outputs
-from trimtab.measure.performance import Evaluation, Performance, evaluate_pair
+from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
+from trimtab.measure.models.metrics import Outputs
+from trimtab.measure.models.performance import Evaluation, Performance, evaluate_pair
 from trimtab.settings import Criterion
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from trimtab.measure.aspects import Aspect
-from trimtab.measure.intervals import Interval, Measure, PairedDifference
+from trimtab.measure.columns.aspects import Aspect
+from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.run import readings
 from trimtab.run.scored import Scored
 from trimtab.settings import DriftSettings

@@ -28,11 +28,11 @@ from trimtab.decide.columns import feature_drift
 from trimtab.decide.promotion import judge
 from trimtab.decide.signals import concept_drift, default_triggers, grade, performance_drop
 from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageError
-from trimtab.measure import divergences
-from trimtab.measure.error_change import consecutive
-from trimtab.measure.intervals import Interval
-from trimtab.measure.outputs import Outputs
-from trimtab.measure.performance import evaluate_pair
+from trimtab.measure.columns import divergences
+from trimtab.measure.models.intervals import Interval
+from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.models.performance import evaluate_pair
+from trimtab.measure.over_time.error_change import consecutive
 from trimtab.run import checking, lifecycle
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trimtab.measure.bins import BinTable, CategoricalBins, freeze_categorical, freeze_numeric
-from trimtab.measure.profiling import profile_array
-from trimtab.measure.samples import MISSING, Sample, encode
+from trimtab.measure.columns.bins import BinTable, CategoricalBins, freeze_categorical, freeze_numeric
+from trimtab.measure.columns.profiling import profile_array
+from trimtab.measure.together.samples import MISSING, Sample, encode
 
 RNG = np.random.default_rng
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trimtab.measure import scoring
-from trimtab.measure.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.models import scoring
 
 
 class Fixed:

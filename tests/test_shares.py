@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trimtab.measure.shares import corrected, share_p_values, smallest_p_values
+from trimtab.measure.words.shares import corrected, share_p_values, smallest_p_values
 
 
 def test_share_is_tested_as_fisher_does_with_the_smaller_tail_doubled() -> None:

@@ -13,10 +13,10 @@ from trimtab.decide.decision import decide
 from trimtab.decide.severity import LEVELS, rank, worst
 from trimtab.decide.signals import Measurement, Signal, default_triggers, grade, triggers_for
 from trimtab.errors import ParamsError
-from trimtab.measure.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.drift import Drift, compare
-from trimtab.measure.intervals import Interval
-from trimtab.measure.profile import ColumnProfile, Profile
+from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.models.intervals import Interval
 from trimtab.settings import DriftSettings, Params, Severity, Trigger
 
 DEFAULTS = default_triggers(DriftSettings())

@@ -21,14 +21,14 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Check, Guard
 from trimtab.decide.promotion import Row, Verdict
 from trimtab.decide.signals import SIGNALS, Signal
-from trimtab.measure.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.domain import Carrier, Separation
-from trimtab.measure.drift import Drift, compare
-from trimtab.measure.estimates import Agreement, Assumption, Estimate
-from trimtab.measure.intervals import Interval, Measure, PairedDifference
-from trimtab.measure.performance import Evaluation, Performance
-from trimtab.measure.profile import ColumnProfile, Profile
-from trimtab.measure.reconstruction import Reconstruction
+from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
+from trimtab.measure.models.performance import Evaluation, Performance
+from trimtab.measure.together.domain import Carrier, Separation
+from trimtab.measure.together.reconstruction import Reconstruction
+from trimtab.measure.unlabelled.estimates import Agreement, Assumption, Estimate
 from trimtab.records import Column, Contract
 from trimtab.run.expected import Expected
 from trimtab.run.joint import Joint

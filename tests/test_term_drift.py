@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trimtab.measure.term_drift import TermDrift, compare_terms
-from trimtab.measure.terms import BUCKETS, TermBins, TermProfile, freeze_terms
+from trimtab.measure.words.term_drift import TermDrift, compare_terms
+from trimtab.measure.words.terms import BUCKETS, TermBins, TermProfile, freeze_terms
 
 Array = np.ndarray[Any, Any]
 Documents = tuple[int, Array, Array]    # how many, and for each token its document and its word

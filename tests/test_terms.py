@@ -18,9 +18,9 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from trimtab.measure import term_counting, terms
-from trimtab.measure.terms import BUCKETS, TermBins, TermProfile, freeze_terms, mean_tfidf
-from trimtab.measure.tokens import LONGEST_TOKEN, tokenise
+from trimtab.measure.words import term_counting, terms
+from trimtab.measure.words.terms import BUCKETS, TermBins, TermProfile, freeze_terms, mean_tfidf
+from trimtab.measure.words.tokens import LONGEST_TOKEN, tokenise
 
 Texts = Sequence[str | None]
 Counted = Callable[[ibis.Table], pa.Table]

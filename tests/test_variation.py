@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trimtab.measure.aspects import INDEPENDENT
-from trimtab.measure.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.days import Days
-from trimtab.measure.drift import compare
-from trimtab.measure.profile import ColumnProfile, Profile
-from trimtab.measure.profiling import profile_array
-from trimtab.measure.variation import FEWEST_DAYS, variation
+from trimtab.measure.columns.aspects import INDEPENDENT
+from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.days import Days
+from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.profiling import profile_array
+from trimtab.measure.columns.variation import FEWEST_DAYS, variation
 
 RNG = np.random.default_rng
 MONDAY = date(2024, 1, 1)

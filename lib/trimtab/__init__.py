@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trimtab import decide, plots, tables
-    from trimtab.measure.drift import compare
+    from trimtab.measure.columns.drift import compare
     from trimtab.run import checking, lifecycle, readings
     from trimtab.run.check import check
     from trimtab.run.scraps import hand_on
@@ -22,7 +22,7 @@ __all__ = ["check", "checking", "compare", "decide", "hand_on", "lifecycle", "op
 _WHERE = {
     "check": ("trimtab.run.check", "check"),
     "checking": ("trimtab.run.checking", None),
-    "compare": ("trimtab.measure.drift", "compare"),
+    "compare": ("trimtab.measure.columns.drift", "compare"),
     "decide": ("trimtab.decide", None),
     "hand_on": ("trimtab.run.scraps", "hand_on"),
     "lifecycle": ("trimtab.run.lifecycle", None),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from trimtab.measure.metrics import METRICS
+from trimtab.measure.models.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

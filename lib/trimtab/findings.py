@@ -21,9 +21,9 @@ from trimtab.cells import (
     table,
 )
 from trimtab.decide.severity import rank
-from trimtab.measure.intervals import Interval
-from trimtab.measure.metrics import METRICS
-from trimtab.measure.performance import group_name
+from trimtab.measure.models.intervals import Interval
+from trimtab.measure.models.metrics import METRICS
+from trimtab.measure.models.performance import group_name
 from trimtab.settings import DriftSettings
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from trimtab.decide.decision import Decision
     from trimtab.decide.guardrails import Guard
     from trimtab.decide.signals import Signal
-    from trimtab.measure.drift import Drift
-    from trimtab.measure.performance import Performance
+    from trimtab.measure.columns.drift import Drift
+    from trimtab.measure.models.performance import Performance
     from trimtab.run.expected import Expected
     from trimtab.run.history import History
     from trimtab.run.joint import Joint

@@ -25,9 +25,9 @@ from trimtab.canvas import (
     short,
     tidy,
 )
-from trimtab.measure.bins import NumericBins
-from trimtab.measure.intervals import Measure
-from trimtab.measure.metrics import METRICS
+from trimtab.measure.columns.bins import NumericBins
+from trimtab.measure.models.intervals import Measure
+from trimtab.measure.models.metrics import METRICS
 from trimtab.settings import DriftSettings
 from trimtab.timelines import over_time, service, signals_over_time
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from trimtab.decide.promotion import Row, Verdict
-    from trimtab.measure.drift import ColumnDrift, Drift
-    from trimtab.measure.intervals import Interval
-    from trimtab.measure.performance import Performance
-    from trimtab.measure.profile import ColumnProfile, Profile
+    from trimtab.measure.columns.drift import ColumnDrift, Drift
+    from trimtab.measure.columns.profile import ColumnProfile, Profile
+    from trimtab.measure.models.intervals import Interval
+    from trimtab.measure.models.performance import Performance
     from trimtab.run.scored import Scored
 
 __all__ = [    # a notebook finds all figures here

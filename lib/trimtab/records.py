@@ -20,12 +20,12 @@ import ibis.expr.types as ir
 
 from trimtab import sources, tally
 from trimtab.errors import DataError
-from trimtab.measure import profiling
-from trimtab.measure.bins import BinTable
-from trimtab.measure.days import Days
-from trimtab.measure.profile import Profile
-from trimtab.measure.profiling import Watched
-from trimtab.measure.scoring import label_text
+from trimtab.measure.columns import profiling
+from trimtab.measure.columns.bins import BinTable
+from trimtab.measure.columns.days import Days
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.models.scoring import label_text
 from trimtab.settings import Data, WindowSpec
 from trimtab.windows import Window
 

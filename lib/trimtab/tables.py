@@ -39,13 +39,13 @@ from trimtab.findings import (
     since_last,
     with_unit,
 )
-from trimtab.measure.performance import group_name, told_apart
+from trimtab.measure.models.performance import group_name, told_apart
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
     from trimtab.decide.promotion import Verdict
-    from trimtab.measure.profile import Profile
+    from trimtab.measure.columns.profile import Profile
     from trimtab.records import Contract
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
     from trimtab.run.session import Session
@@ -149,7 +149,7 @@ def appointment(made: Appointment) -> Styler:
 
 def profile(seen: Profile) -> Styler:
     """Every watched column with its range or levels."""
-    from trimtab.measure.bins import NumericBins
+    from trimtab.measure.columns.bins import NumericBins
 
     rows = []
     for name, column in seen.columns.items():

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import ibis.expr.types as ir
 import numpy as np
 
-from trimtab.measure import profiling
-from trimtab.measure.bins import Bins, BinTable, CategoricalBins
-from trimtab.measure.days import Days, unflatten
-from trimtab.measure.profile import Profile
-from trimtab.measure.profiling import DAY, Watched
+from trimtab.measure.columns import profiling
+from trimtab.measure.columns.bins import Bins, BinTable, CategoricalBins
+from trimtab.measure.columns.days import Days, unflatten
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import DAY, Watched
 from trimtab.windows import Window
 
 if TYPE_CHECKING:

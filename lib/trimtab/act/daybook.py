@@ -14,12 +14,12 @@ import numpy as np
 
 from trimtab.act import tables
 from trimtab.act.rows import Rows, now
-from trimtab.measure.bins import BinTable
-from trimtab.measure.days import Days, pack, unpack
-from trimtab.measure.holdouts import Holdout
-from trimtab.measure.outputs import Array
-from trimtab.measure.samples import Sample
-from trimtab.measure.snapshots import Snapshot
+from trimtab.measure.columns.bins import BinTable
+from trimtab.measure.columns.days import Days, pack, unpack
+from trimtab.measure.models.outputs import Array
+from trimtab.measure.over_time.snapshots import Snapshot
+from trimtab.measure.together.samples import Sample
+from trimtab.measure.unlabelled.holdouts import Holdout
 from trimtab.plain import plain
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from trimtab.decide.signals import Measurement
-from trimtab.measure.aspects import Aspect
-from trimtab.measure.divergences import false_discovery
-from trimtab.measure.drift import ColumnDrift, Drift
+from trimtab.measure.columns.aspects import Aspect
+from trimtab.measure.columns.divergences import false_discovery
+from trimtab.measure.columns.drift import ColumnDrift, Drift
+from trimtab.measure.columns.means import Moved
 from trimtab.measure.evidence import of_drift
-from trimtab.measure.means import Moved
 from trimtab.settings import DriftSettings
 
 # What each aspect is called as a signal, and what it says of one column.

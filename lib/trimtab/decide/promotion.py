@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from trimtab.measure.intervals import Interval, Measure, PairedDifference
-from trimtab.measure.metrics import METRICS, metric
-from trimtab.measure.performance import Evaluation, group_name
+from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
+from trimtab.measure.models.metrics import METRICS, metric
+from trimtab.measure.models.performance import Evaluation, group_name
 from trimtab.settings import Criterion
 
 Outcome = Literal["promote", "reject", "needs_approval", "hold"]

@@ -13,11 +13,11 @@ from statistics import NormalDist
 
 from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
-from trimtab.measure.domain import Separation
-from trimtab.measure.error_change import Change
-from trimtab.measure.estimates import Estimate
 from trimtab.measure.evidence import of_difference
-from trimtab.measure.intervals import Interval
+from trimtab.measure.models.intervals import Interval
+from trimtab.measure.over_time.error_change import Change
+from trimtab.measure.together.domain import Separation
+from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.settings import DriftSettings, Severity, Trigger
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trimtab.measure.drift import ColumnDrift
+from trimtab.measure.columns.drift import ColumnDrift
 
 _MOST = 700.0    # beyond, exp overflows, and nobody asks for such odds
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from trimtab import plots, tables
 from trimtab.errors import DataError
-from trimtab.measure.drift import Drift, compare
-from trimtab.measure.profile import Profile
-from trimtab.measure.profiling import Watched
+from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import Watched
 from trimtab.settings import DriftSettings
 from trimtab.tally import count_days, count_profile, freeze
 from trimtab.windows import Window

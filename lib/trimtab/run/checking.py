@@ -12,12 +12,12 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.signals import Measurement, Signal
 from trimtab.errors import UsageError
-from trimtab.measure.aspects import INDEPENDENT
-from trimtab.measure.drift import Drift, compare
-from trimtab.measure.intervals import Measure
-from trimtab.measure.means import mean, rate
-from trimtab.measure.metrics import METRICS
-from trimtab.measure.variation import variation
+from trimtab.measure.columns.aspects import INDEPENDENT
+from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.means import mean, rate
+from trimtab.measure.columns.variation import variation
+from trimtab.measure.models.intervals import Measure
+from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain
 from trimtab.run.expected import Expected, expected
 from trimtab.run.history import History, history

@@ -6,17 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trimtab.measure.attribution import Attribution, attribute
-from trimtab.measure.confidence_estimates import confidence_based
-from trimtab.measure.domain import Weights, density_ratio
-from trimtab.measure.estimates import Agreement, Estimate, compare_with_realised, preferred
-from trimtab.measure.holdouts import Holdout, as_numbers, values_of
-from trimtab.measure.intervals import Interval, Measure
-from trimtab.measure.loss_estimates import direct_loss
-from trimtab.measure.metrics import METRICS
-from trimtab.measure.outputs import Array, Outputs
-from trimtab.measure.performance import OVERALL
-from trimtab.measure.reweighted_estimates import reweighted
+from trimtab.measure.models.intervals import Interval, Measure
+from trimtab.measure.models.metrics import METRICS
+from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.measure.models.performance import OVERALL
+from trimtab.measure.over_time.attribution import Attribution, attribute
+from trimtab.measure.together.domain import Weights, density_ratio
+from trimtab.measure.unlabelled.confidence_estimates import confidence_based
+from trimtab.measure.unlabelled.estimates import Agreement, Estimate, compare_with_realised, preferred
+from trimtab.measure.unlabelled.holdouts import Holdout, as_numbers, values_of
+from trimtab.measure.unlabelled.loss_estimates import direct_loss
+from trimtab.measure.unlabelled.reweighted_estimates import reweighted
 from trimtab.run.scored import Scored, primary_metric
 from trimtab.run.session import Session
 

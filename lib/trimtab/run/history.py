@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from trimtab.measure.change_points import ChangePoints, locate
-from trimtab.measure.error_change import Change, consecutive_days
-from trimtab.measure.error_trend import Trend, trend
-from trimtab.measure.intervals import Interval, Measure
-from trimtab.measure.outputs import Outputs
-from trimtab.measure.performance import Performance
-from trimtab.measure.snapshots import Snapshot, daily_losses, snapshots
+from trimtab.measure.models.intervals import Interval, Measure
+from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.models.performance import Performance
+from trimtab.measure.over_time.change_points import ChangePoints, locate
+from trimtab.measure.over_time.error_change import Change, consecutive_days
+from trimtab.measure.over_time.error_trend import Trend, trend
+from trimtab.measure.over_time.snapshots import Snapshot, daily_losses, snapshots
 from trimtab.run.scored import logged, outputs_of, performance_from_json
 from trimtab.run.session import Session
 from trimtab.settings import parse_time

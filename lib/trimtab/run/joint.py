@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trimtab.measure.domain import Separation, tell_apart
-from trimtab.measure.outputs import Array
-from trimtab.measure.profiling import DAY
-from trimtab.measure.reconstruction import Reconstruction, reconstruct
-from trimtab.measure.samples import Sample, encode
+from trimtab.measure.columns.profiling import DAY
+from trimtab.measure.models.outputs import Array
+from trimtab.measure.together.domain import Separation, tell_apart
+from trimtab.measure.together.reconstruction import Reconstruction, reconstruct
+from trimtab.measure.together.samples import Sample, encode
 from trimtab.run.session import Session
 from trimtab.windows import Window
 

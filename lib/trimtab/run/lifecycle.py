@@ -18,11 +18,11 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
 from trimtab.errors import ParamsError, TimeLimitError, TrimtabError, UsageError
-from trimtab.measure import holdouts
-from trimtab.measure.holdouts import values_of
-from trimtab.measure.metrics import METRICS, evaluate
-from trimtab.measure.outputs import Outputs
-from trimtab.measure.performance import Evaluation, evaluate_pair
+from trimtab.measure.models.metrics import METRICS, evaluate
+from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.models.performance import Evaluation, evaluate_pair
+from trimtab.measure.unlabelled import holdouts
+from trimtab.measure.unlabelled.holdouts import values_of
 from trimtab.plain import plain
 from trimtab.run import history
 from trimtab.run.manifest import code_version

@@ -9,11 +9,11 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from trimtab.act.ledger import Ledger
-from trimtab.measure import bins as binning
-from trimtab.measure.bins import BinTable
-from trimtab.measure.days import Days
-from trimtab.measure.profile import Profile
-from trimtab.measure.profiling import Watched
+from trimtab.measure.columns import bins as binning
+from trimtab.measure.columns.bins import BinTable
+from trimtab.measure.columns.days import Days
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import Watched
 from trimtab.plain import plain
 from trimtab.records import Records
 from trimtab.windows import Window

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 
 from trimtab.cells import listed
-from trimtab.measure.drift import Drift
-from trimtab.measure.intervals import Measure
-from trimtab.measure.performance import group_name, told_apart
+from trimtab.measure.columns.drift import Drift
+from trimtab.measure.models.intervals import Measure
+from trimtab.measure.models.performance import group_name, told_apart
 from trimtab.run.checking import performance_drop
 from trimtab.run.lifecycle import Contest
 from trimtab.run.scored import Scored, primary_metric

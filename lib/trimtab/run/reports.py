@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from trimtab.measure.metrics import METRICS
+from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain, to_text, write_atomically
 from trimtab.run.manifest import FILE, Manifest
 

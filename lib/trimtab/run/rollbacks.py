@@ -13,7 +13,7 @@ from trimtab.act import champion as champions
 from trimtab.act.champion import Change
 from trimtab.decide import rollback
 from trimtab.errors import DataError, StepError
-from trimtab.measure import scoring
+from trimtab.measure.models import scoring
 from trimtab.run.session import Session
 from trimtab.settings import WindowSpec
 from trimtab.windows import Window

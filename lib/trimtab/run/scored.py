@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trimtab.errors import DataError
-from trimtab.measure import scoring
-from trimtab.measure.days import Days
-from trimtab.measure.drift import Drift, compare
-from trimtab.measure.intervals import Interval, Measure
-from trimtab.measure.outputs import Outputs
-from trimtab.measure.performance import Performance, measure_performance
-from trimtab.measure.profile import Profile
+from trimtab.measure.columns.days import Days
+from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.models import scoring
+from trimtab.measure.models.intervals import Interval, Measure
+from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.models.performance import Performance, measure_performance
 from trimtab.plain import plain
 from trimtab.run.session import Session
 from trimtab.settings import Params, parse_time

@@ -18,12 +18,12 @@ from trimtab.act.ledger import Ledger
 from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registered_name
 from trimtab.decide.signals import FAMILIES
 from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, UsageError
-from trimtab.measure import scoring
-from trimtab.measure.bins import BinTable
-from trimtab.measure.outputs import Outputs
-from trimtab.measure.performance import segment_masks
-from trimtab.measure.profile import Profile
-from trimtab.measure.profiling import Watched
+from trimtab.measure.columns.bins import BinTable
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.models import scoring
+from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.models.performance import segment_masks
 from trimtab.params import Loaded
 from trimtab.records import Contract, Records
 from trimtab.run import homes
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from trimtab.decide.signals import Signal
-    from trimtab.measure.drift import Drift
+    from trimtab.measure.columns.drift import Drift
 
 
 @dataclass(frozen=True)

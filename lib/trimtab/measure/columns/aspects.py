@@ -1,0 +1,264 @@
+"""In which ways can a column move, how far did it in each, and could that be chance?
+
+A column is looked at in several aspects, each with a size in its own unit and a p-value. An alarm needs both: a shift
+that is too small to matter is no news however certain it is, and one that chance explains is none however large.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from trimtab.measure.columns import divergences, novelty
+from trimtab.measure.columns.bins import NumericBins
+from trimtab.measure.columns.profile import ColumnProfile, Counts
+
+Floats = npt.NDArray[np.float64]
+
+SMALLEST_SAMPLE = 30
+LARGE: Mapping[str, float] = MappingProxyType(
+    {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "outliers": 0.02, "outside": 0.01}
+)
+"""From which size on a shift counts, by aspect.
+
+psi: population stability index beyond chance. wasserstein: robust standard deviations of the reference; 0.2 is what
+J. Cohen (1988) calls a small effect. missing, unseen, outliers, outside: difference of shares, beyond what is expected.
+"""
+
+
+_WORDS = {"psi": "PSI", "wasserstein": "shift", "missing": "missing", "unseen": "new levels", "outliers": "outliers",
+          "outside": "out of range"}
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """One way in which a column moved.
+
+    Attributes
+    ----------
+    name : str
+        A key of `LARGE`.
+    size : float
+        How far, in that aspect's unit and beyond what chance gives on average; nan where it cannot be said.
+    p_value : float
+        In [0, 1]; nan where nothing was tested.
+    floor : float
+        Size that stretches of the reference itself reach against the rest of it: a shift must be larger.
+    q_value : float
+        The p-value adjusted for all columns and aspects of the check; nan until that was done.
+    """
+
+    name: str
+    size: float
+    p_value: float
+    floor: float = 0.0
+    q_value: float = math.nan
+
+    def counts(self, *, alpha: float, large: Mapping[str, float]) -> bool:
+        """Whether the shift is both significant and large; a size that is exactly the smallest that counts does.
+
+        Examples
+        --------
+        >>> Aspect("psi", 0.3, 0.001, q_value=0.01).counts(alpha=0.05, large=LARGE)
+        True
+        """
+        return self.q_value <= alpha and self.size >= large[self.name] and self.size > self.floor
+
+
+    @property
+    def amount(self) -> str:
+        """The size with its unit: standard deviations (σ) or percentage points (pp).
+
+        Examples
+        --------
+        >>> Aspect("psi", 0.314, 0.0).amount, Aspect("missing", 0.05, 0.0).amount
+        ('0.31', '5.0 pp')
+        """
+        if self.name == "psi":
+            return f"{self.size:.2f}"
+        return f"{self.size:.2f} σ" if self.name == "wasserstein" else f"{100 * self.size:.1f} pp"
+
+    def __str__(self) -> str:
+        return f"{_WORDS[self.name]} {self.amount}"
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How a column varies within the reference, from one stretch of time to another.
+
+    Attributes
+    ----------
+    design : mapping
+        By aspect: how many records count for one, in the reference and in the current window (design effects, 1 or
+        more). Records of one day share their luck, so that fewer of them are news.
+    floor : mapping
+        By aspect: the size that stretches of the reference, as long as the current window, reach against the rest.
+    spread : float
+        Squared coefficient of variation of the design effects of a column's cells; 0 when all vary alike.
+    freedom : float
+        Degrees of freedom that the design effects were estimated with; infinite where they are known.
+    """
+
+    design: Mapping[str, tuple[float, float]]
+    floor: Mapping[str, float]
+    spread: float = 0.0
+    freedom: float = math.inf
+
+    def thinned(self, aspect: str) -> tuple[float, float]:
+        """Records that count for one on either side; 1 where nothing is known."""
+        return self.design.get(aspect, (1.0, 1.0))
+
+    def of_table(self, a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+        """p-value of a table whose counts are thinned already.
+
+        The second-order correction of J. Rao and A. Scott (1984), On chi-squared tests for multiway contingency tables
+        with cell proportions estimated from survey data, held against F.
+        """
+        from scipy import special
+
+        statistic, p_value = divergences.pearson(a, b)
+        cells = int(np.count_nonzero(np.asarray(a) + np.asarray(b)))
+        if math.isinf(self.freedom) or cells < 2:
+            return p_value
+        directions = (cells - 1) / (1 + self.spread)
+        return float(special.fdtrc(directions, directions * self.freedom, statistic / (cells - 1)))
+
+    def of_share(self, p_value: float) -> float:
+        """A p-value of the normal distribution, as one of Student's t with the degrees of freedom there are."""
+        from scipy import special
+
+        if math.isinf(self.freedom) or math.isnan(p_value):
+            return p_value
+        quantile = float(special.ndtri(p_value / 2))
+        return float(2 * special.stdtr(self.freedom, quantile))
+
+
+INDEPENDENT = Variation({}, {})
+
+
+def aspects(reference: ColumnProfile, current: ColumnProfile, variation: Variation = INDEPENDENT) -> list[Aspect]:
+    """Everything in which a column can have moved, and was looked at.
+
+    Returns
+    -------
+    list of Aspect
+        Empty when either side has fewer than `SMALLEST_SAMPLE` records.
+    """
+    if min(reference.rows, current.rows) < SMALLEST_SAMPLE:
+        return []
+    found = [_psi(reference, current, variation), _missing(reference, current, variation)]
+    if min(reference.present, current.present) >= SMALLEST_SAMPLE:
+        numeric = isinstance(reference.bins, NumericBins)
+        more = (_wasserstein, _outliers, _outside) if numeric else (_unseen,)
+        found += [look(reference, current, variation) for look in more]
+    return [aspect for aspect in found if not math.isnan(aspect.p_value)]
+
+
+def cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
+    """What PSI, JS and χ² are computed on: groups of bins; or levels, the rare ones counted as one with new ones.
+
+    A level that the reference happens to hold once stands for many that it happens not to hold: apart from each other
+    they would always differ, though nothing has moved. Rare is what either side expects fewer than ten records of.
+    """
+    a, b = reference.coarse(), current.coarse()
+    if isinstance(reference.bins, NumericBins) or not (a.sum() and b.sum()):
+        return a, b
+    rare = divergences.rare_cells(a, b)
+    rare[-1] = True    # the levels that the reference never had
+    return np.append(a[~rare], a[rare].sum()), np.append(b[~rare], b[rare].sum())
+
+
+def with_missing(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
+    """The cells, and one more for records without a value."""
+    a, b = cells(reference, current)
+    return np.append(a, reference.missing), np.append(b, current.missing)
+
+
+def _psi(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
+    a, b = with_missing(reference, current)
+    thin = variation.thinned("psi")
+    size = divergences.psi(a, b) - divergences.psi_by_chance(a / thin[0], b / thin[1])
+    # With one level in all there is nothing that could differ, so nothing was tested.
+    tested = np.count_nonzero(a + b) > 1
+    p_value = variation.of_table(*_table(reference, a / thin[0], b / thin[1])) if tested else math.nan
+    return _aspect("psi", max(size, 0.0), p_value, variation)
+
+
+def _table(reference: ColumnProfile, a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """The cells to test, from those that PSI is computed on, of which the last one holds what is missing."""
+    if not isinstance(reference.bins, NumericBins):
+        return divergences.pooled(a, b)
+    missing = divergences.rare_cells(a, b)[-1]    # too few to be a cell of their own; they have a test of their own
+    present = divergences.merged(a[:-1], b[:-1])
+    return present if missing else (np.append(present[0], a[-1]), np.append(present[1], b[-1]))
+
+
+def _wasserstein(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
+    assert isinstance(reference.bins, NumericBins), "only numbers have distances"
+    size = divergences.wasserstein(reference.counts, current.counts, reference.bins)
+    thin = variation.thinned("wasserstein")
+    a, b = (np.asarray(p.counts) / by for p, by in zip((reference, current), thin, strict=True))
+    statistic, p_value = divergences.kolmogorov_smirnov(a, b)
+    constant = not (statistic or reference.bins.scale)    # and still as it was
+    return _aspect("wasserstein", size, math.nan if constant else variation.of_share(p_value), variation)
+
+
+def _missing(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
+    """Not tested when none or all are missing in both, for then nothing can differ.
+
+    That choice looks only at how many are missing in both together, which says nothing of where they are, so it does
+    not raise more alarms; counting the test would halve the power of every complete column.
+    """
+    before, now = (reference.missing, reference.rows), (current.missing, current.rows)
+    return _share_changed("missing", before, now, variation, both_ways=True)
+
+
+def _outliers(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
+    """Only more of them count; other tests look at the middle of a distribution and hardly see its tails."""
+    before, now = (reference.outliers, reference.present), (current.outliers, current.present)
+    return _share_changed("outliers", before, now, variation, both_ways=False)
+
+
+def _share_changed(
+    name: str, before: tuple[int, int], now: tuple[int, int], variation: Variation, *, both_ways: bool
+) -> Aspect:
+    if before[0] + now[0] in (0, before[1] + now[1]):
+        return Aspect(name, math.nan, math.nan)
+    change = now[0] / now[1] - before[0] / before[1]
+    p_value = variation.of_share(divergences.share_difference(*_thinned(before, now, variation.thinned(name))))
+    return _aspect(name, abs(change) if both_ways else max(change, 0.0), p_value, variation)
+
+
+def _unseen(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
+    """Against the share that chance gives; or against the reference's own, where its levels are not all kept."""
+    if reference.unseen:
+        before, now = (reference.unseen, reference.present), (current.unseen, current.present)
+        return _share_changed("unseen", before, now, variation, both_ways=False)
+    _, by = variation.thinned("unseen")
+    some, m = round(current.unseen / by), round(current.present / by)
+    expected, p_value = novelty.unseen_by_chance(reference.counts, some, m)
+    return _aspect("unseen", max(current.unseen / current.present - expected, 0.0), p_value, variation)
+
+
+def _outside(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
+    before, now = (reference.outside, reference.present), (current.outside, current.present)
+    (few, n), (some, m) = _thinned(before, now, variation.thinned("outside"))
+    expected, p_value = novelty.outside_by_chance(few, n, some, m)
+    return _aspect("outside", max(current.outside / current.present - expected, 0.0), p_value, variation)
+
+
+def _aspect(name: str, size: float, p_value: float, variation: Variation) -> Aspect:
+    return Aspect(name, size, p_value, variation.floor.get(name, 0.0))
+
+
+def _thinned(
+    before: tuple[int, int], now: tuple[int, int], by: tuple[float, float]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Records of a kind and all records of both sides, as many as are news."""
+    (a, n), (b, m) = before, now
+    return (round(a / by[0]), max(round(n / by[0]), 1)), (round(b / by[1]), max(round(m / by[1]), 1))

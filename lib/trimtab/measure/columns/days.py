@@ -1,0 +1,163 @@
+"""How many records of each day fell into each bin? A window is the sum of its days, so a day is counted once.
+
+Days are rows of one matrix of counts, whose layout follows from the bins: the number of records, then for each column
+its bins, and what is counted beside them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trimtab.measure.columns.bins import Bins, BinTable
+from trimtab.measure.columns.profile import BESIDE, ColumnProfile, Profile
+
+Matrix = npt.NDArray[np.int64]
+Dates = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """Counts of all columns by day.
+
+    Attributes
+    ----------
+    bins : mapping
+        The frozen definition by column.
+    dates : array of datetime64[D], shape (days,)
+        Strictly increasing; days without records are left out.
+    counts : array of int, shape (days, cells)
+        One row per day, laid out as `flatten` does.
+
+    Raises
+    ------
+    ValueError
+        When dates and counts do not fit together or to the bins.
+
+    Examples
+    --------
+    >>> from trimtab.measure.columns.bins import freeze_categorical
+    >>> bins = {"x": freeze_categorical(["a", "b"])}
+    >>> one = Profile({"x": ColumnProfile(bins["x"], (3, 1))}, rows=4)
+    >>> days = Days.of(bins, {date(2024, 1, 1): one, date(2024, 1, 2): one})
+    >>> days.total().columns["x"].counts
+    (6, 2)
+    """
+
+    bins: Mapping[str, Bins]
+    dates: Dates
+    counts: Matrix
+
+    def __post_init__(self) -> None:
+        if self.counts.shape != (len(self.dates), cells(self.bins)):
+            told = f"{len(self.dates)} days of {cells(self.bins)} cells"
+            raise ValueError(f"counts of shape {self.counts.shape} are not {told}")
+        if (np.diff(self.dates) <= np.timedelta64(0)).any():
+            raise ValueError("days must be in order, each once")
+
+    @classmethod
+    def of(cls, bins: BinTable, profiles: Mapping[date, Profile]) -> Days:
+        """Put profiles of single days together."""
+        ordered = sorted(profiles)
+        counts = np.array([flatten(profiles[day]) for day in ordered], dtype=np.int64)
+        return cls(dict(bins), np.array(ordered, dtype="datetime64[D]"), counts.reshape(len(ordered), cells(bins)))
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Records of each day, shape (days,)."""
+        return self.counts[:, 0]
+
+    def total(self) -> Profile:
+        """The profile of all days together."""
+        return unflatten(self.counts.sum(axis=0), self.bins)
+
+    def column(self, name: str) -> tuple[Matrix, dict[str, Matrix]]:
+        """Counts of one column by day: of its bins, shape (days, bins), and of what is counted beside them."""
+        start = 1
+        for other, bins in self.bins.items():
+            stop = start + bins.size
+            if other == name:
+                beside = {key: self.counts[:, stop + place] for place, key in enumerate(BESIDE)}
+                return self.counts[:, start:stop], beside
+            start = stop + len(BESIDE)
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values without the bins; `from_json` reads them back."""
+        return {"dates": [str(day) for day in self.dates], "counts": self.counts.tolist()}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any], bins: BinTable) -> Days:
+        """Read back what `to_json` wrote."""
+        counts = np.array(plain["counts"], dtype=np.int64).reshape(len(plain["dates"]), cells(bins))
+        return cls(dict(bins), np.array(plain["dates"], dtype="datetime64[D]"), counts)
+
+    def matching(self, expected: Mapping[date, int]) -> Days:
+        """The days that have as many records as expected."""
+        return self.only([day for day, rows in zip(self.dates.tolist(), self.rows, strict=True)
+                          if expected.get(day) == rows])
+
+    def only(self, days: Sequence[date]) -> Days:
+        """These days, as far as they are here."""
+        chosen = np.isin(self.dates, np.array(days, dtype="datetime64[D]"))
+        return Days(self.bins, self.dates[chosen], self.counts[chosen])
+
+    def __or__(self, other: Days) -> Days:
+        """These days and those of another, which wins where both have one."""
+        kept = ~np.isin(self.dates, other.dates)
+        dates = np.concatenate([self.dates[kept], other.dates])
+        order = np.argsort(dates)
+        return Days(self.bins, dates[order], np.concatenate([self.counts[kept], other.counts])[order])
+
+
+def cells(bins: BinTable) -> int:
+    """Length of a day's row."""
+    return 1 + sum(one.size + len(BESIDE) for one in bins.values())
+
+
+def flatten(profile: Profile) -> npt.NDArray[np.int64]:
+    """A profile's counts in one row."""
+    row = [profile.rows]
+    for column in profile.columns.values():
+        row += [*column.counts, *(getattr(column, name) for name in BESIDE)]
+    return np.array(row, dtype=np.int64)
+
+
+def unflatten(row: npt.NDArray[np.int64], bins: BinTable) -> Profile:
+    """The profile that `flatten` wrote, equal in every count."""
+    values = row.tolist()
+    columns, start = {}, 1
+    for name, one in bins.items():
+        stop = start + one.size
+        beside = dict(zip(BESIDE, values[stop : stop + len(BESIDE)], strict=True))
+        columns[name] = ColumnProfile(one, tuple(values[start:stop]), **beside)
+        start = stop + len(BESIDE)
+    return Profile(columns, values[0])
+
+
+def pack(row: npt.NDArray[np.int64]) -> bytes:
+    """A row as few bytes, the same on every machine."""
+    return zlib.compress(row.astype("<i8").tobytes(), level=1)
+
+
+def unpack(packed: bytes) -> npt.NDArray[np.int64]:
+    """The row that `pack` wrote.
+
+    Raises
+    ------
+    ValueError
+        When the bytes are damaged.
+    """
+    try:
+        return np.frombuffer(zlib.decompress(packed), dtype="<i8").astype(np.int64)
+    except zlib.error as error:
+        raise ValueError(f"a day's counts are damaged: {error}") from error

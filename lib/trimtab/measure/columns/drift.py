@@ -1,0 +1,284 @@
+"""Which columns moved between two profiles, corrected over columns?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trimtab.measure.columns import bins as binning
+from trimtab.measure.columns import divergences
+from trimtab.measure.columns.aspects import (
+    INDEPENDENT,
+    LARGE,
+    SMALLEST_SAMPLE,
+    Aspect,
+    Variation,
+    aspects,
+    cells,
+    with_missing,
+)
+from trimtab.measure.columns.bins import CategoricalBins, NumericBins
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.variation import variation as measure_variation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """How one column moved.
+
+    Attributes
+    ----------
+    name, kind : str
+        The column; numeric or categorical.
+    psi : float
+        Population stability index over the coarse bins and the share of missing values.
+    psi_by_chance : float
+        What PSI would be on average without drift, at these sizes.
+    cells : int
+        How many groups or levels, and missing values, PSI is the sum over.
+    js : float
+        Jensen-Shannon distance to base 2, of the values that are present.
+    ks, ks_p : float
+        Kolmogorov-Smirnov statistic and p-value; nan for categorical columns.
+    chi2, chi2_p : float
+        χ² statistic and p-value over the coarse bins or levels.
+    wasserstein : float
+        In robust standard deviations of the reference; nan for categorical columns.
+    missing_reference, missing_current : float
+        Shares of null and NaN.
+    unseen, outliers, outside : float
+        Current shares: of levels the reference never had, beyond three standard deviations, outside its range.
+    aspects : tuple of Aspect
+        What was tested, each with its size and p-value.
+    note : str
+        What a reader should know: a constant or empty column, too few records, new levels.
+    """
+
+    name: str
+    kind: str
+    psi: float
+    psi_by_chance: float
+    cells: int
+    js: float
+    ks: float
+    ks_p: float
+    chi2: float
+    chi2_p: float
+    wasserstein: float
+    missing_reference: float
+    missing_current: float
+    unseen: float
+    outliers: float
+    outside: float
+    aspects: tuple[Aspect, ...] = ()
+    note: str = ""
+
+    def __getitem__(self, aspect: str) -> Aspect:
+        """The aspect of that name; with nan in it where it was not tested."""
+        found = next((one for one in self.aspects if one.name == aspect), None)
+        return found or Aspect(aspect, math.nan, math.nan)
+
+    @property
+    def p_value(self) -> float:
+        """Of the column: the smallest of its aspects, times their number (Bonferroni); nan when none was tested."""
+        known = [one.p_value for one in self.aspects]
+        return min(1.0, len(known) * min(known)) if known else math.nan
+
+    @property
+    def q_value(self) -> float:
+        """The smallest of its aspects, adjusted for all columns and aspects of the check; nan when none was tested."""
+        return min((one.q_value for one in self.aspects), default=math.nan)
+
+    @property
+    def excess(self) -> float:
+        """PSI beyond chance: the size that the PSI thresholds are held against. 0 or more, nan without PSI."""
+        return max(self.psi - self.psi_by_chance, 0.0) if not math.isnan(self.psi) else math.nan
+
+    def moved(self, *, alpha: float = 0.05, large: Mapping[str, float] = LARGE) -> tuple[Aspect, ...]:
+        """The aspects in which it moved, significantly and far; the farthest first, as multiples of what is large."""
+        found = [one for one in self.aspects if one.counts(alpha=alpha, large=large)]
+        return tuple(sorted(found, key=lambda one: -one.size / large[one.name]))
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How all columns moved, the most moved first."""
+
+    columns: tuple[ColumnDrift, ...]
+    reference_rows: int
+    current_rows: int
+
+    def __getitem__(self, name: str) -> ColumnDrift:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    def __repr__(self) -> str:
+        worst = f", the most moved: {self.columns[0].name} (PSI {self.columns[0].excess:.2f})" if self.columns else ""
+        rows = f"{self.current_rows:,} records against {self.reference_rows:,}"
+        return f"<Drift of {len(self.columns)} columns, {rows}{worst}>"
+
+    def drifted(self, *, alpha: float = 0.05, large: Mapping[str, float] = LARGE) -> tuple[ColumnDrift, ...]:
+        """Columns that moved in some aspect by more than chance and natural variation explain, and far enough to count.
+
+        Parameters
+        ----------
+        alpha : float
+            False-discovery rate over all columns and aspects.
+        large : mapping
+            The smallest size that counts, by aspect.
+        """
+        return tuple(column for column in self.columns if column.moved(alpha=alpha, large=large))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per column, the most moved first, with the size and the adjusted p-value of each aspect."""
+        import pandas as pd
+
+        plain = [field.name for field in fields(ColumnDrift) if field.name not in ("aspects", "note")]
+        plain += ["excess", "p_value", "q_value"]
+        rows = [
+            {name: getattr(column, name) for name in plain}
+            | {f"{name}_size": column[name].size for name in LARGE}
+            | {f"{name}_q": column[name].q_value for name in LARGE}
+            | {"note": column.note}
+            for column in self.columns
+        ]
+        names = [*plain, *(f"{name}_{what}" for what in ("size", "q") for name in LARGE), "note"]
+        return pd.DataFrame(rows, columns=names).set_index("name")
+
+
+def compare(
+    reference: Profile,
+    current: Profile,
+    *,
+    variation: Mapping[str, Variation] | None = None,
+    looking_at: Collection[str] = tuple(LARGE),
+) -> Drift:
+    """Compare two profiles that share their bins.
+
+    Parameters
+    ----------
+    reference, current : Profile
+        Of the same columns with the same bins.
+    variation : mapping, optional
+        How each column varies within the reference; by default measured on the days of the two, and where these are
+        not known records are taken to be independent draws.
+    looking_at : collection of str
+        The aspects to look at; by default all.
+
+    Raises
+    ------
+    TypeError
+        When they are no profiles.
+    ValueError
+        When the columns or bins differ.
+
+    Examples
+    --------
+    >>> from trimtab.measure.columns.bins import freeze_categorical
+    >>> bins = freeze_categorical(["a", "b"])
+    >>> before = Profile({"x": ColumnProfile(bins, (500, 500))}, rows=1000)
+    >>> after = Profile({"x": ColumnProfile(bins, (900, 100))}, rows=1000)
+    >>> [column.name for column in compare(before, after).drifted()]
+    ['x']
+    """
+    if not (isinstance(reference, Profile) and isinstance(current, Profile)):
+        raise TypeError("compare takes two profiles, as session.profile(window) gives them; check compares two tables")
+    if reference.columns.keys() != current.columns.keys():
+        different = sorted(reference.columns.keys() ^ current.columns.keys())
+        raise ValueError(f"profiles of different columns cannot be compared: {', '.join(different)}")
+    if variation is None and reference.days is not None and current.days is not None:
+        variation = measure_variation(reference.days, current.rows, len(current.days))
+    columns = [
+        compare_column(name, reference.columns[name], current.columns[name], (variation or {}).get(name, INDEPENDENT))
+        for name in reference.columns
+    ]
+    seen = [replace(c, aspects=tuple(one for one in c.aspects if one.name in looking_at)) for c in columns]
+    return Drift(tuple(ranked(adjusted(seen))), reference.rows, current.rows)
+
+
+def adjusted(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
+    """The same columns with p-values adjusted for the false-discovery rate over all of them and their aspects."""
+    every = divergences.false_discovery([one.p_value for column in columns for one in column.aspects])
+    values = iter(every.tolist())
+
+    def _adjust(column: ColumnDrift) -> ColumnDrift:
+        return replace(column, aspects=tuple(replace(one, q_value=next(values)) for one in column.aspects))
+
+    return [_adjust(column) for column in columns]
+
+
+def ranked(columns: Iterable[ColumnDrift]) -> list[ColumnDrift]:
+    """The most moved first: by how many times the size is what counts, in the aspect where that is most."""
+
+    def _order(column: ColumnDrift) -> tuple[bool, float, float]:
+        far = max((one.size / LARGE[one.name] for one in column.moved()), default=-1.0)
+        size = far if far > 0 else float(np.nan_to_num(column.excess, nan=-1))
+        return far < 0, -size, float(np.nan_to_num(column.q_value, nan=2))
+
+    return sorted(columns, key=_order)
+
+
+def compare_column(
+    name: str, reference: ColumnProfile, current: ColumnProfile, variation: Variation = INDEPENDENT
+) -> ColumnDrift:
+    """Compare one column; the aspects' `q_value` is left nan."""
+    if not binning.same(reference.bins, current.bins):
+        raise ValueError(f"column {name!r}: the profiles have different bins")
+    a, b = cells(reference, current)
+    whole = with_missing(reference, current)
+    thin = variation.thinned("psi")
+    ks = ks_p = wasserstein = math.nan
+    if isinstance(reference.bins, NumericBins):
+        ks, ks_p = divergences.kolmogorov_smirnov(reference.counts, current.counts)
+        wasserstein = divergences.wasserstein(reference.counts, current.counts, reference.bins)
+    chi2, chi2_p = divergences.chi_square(a, b)
+    return ColumnDrift(
+        name=name,
+        kind="categorical" if isinstance(reference.bins, CategoricalBins) else "numeric",
+        psi=divergences.psi(*whole),
+        psi_by_chance=divergences.psi_by_chance(whole[0] / thin[0], whole[1] / thin[1]),
+        cells=int(np.count_nonzero(whole[0] + whole[1])),
+        js=divergences.jensen_shannon(a, b),
+        ks=ks, ks_p=ks_p, chi2=chi2, chi2_p=chi2_p, wasserstein=wasserstein,
+        missing_reference=_share(reference.missing, reference.rows),
+        missing_current=_share(current.missing, current.rows),
+        unseen=_share(current.unseen, current.present),
+        outliers=_share(current.outliers, current.present),
+        outside=_share(current.outside, current.present),
+        aspects=tuple(aspects(reference, current, variation)),
+        note=_note(reference, current),
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
+
+
+def _note(reference: ColumnProfile, current: ColumnProfile) -> str:
+    notes = []
+    if min(reference.rows, current.rows) < SMALLEST_SAMPLE:
+        notes.append(f"too few records to test (fewer than {SMALLEST_SAMPLE})")
+    for profile, words in ((reference, "in the reference"), (current, "now")):
+        if not profile.present:
+            notes.append(f"no values {words}")
+        elif _constant(profile):
+            notes.append(f"constant {words}")
+    if current.unseen:
+        notes.append(f"{current.unseen} records with new levels")
+    return "; ".join(notes)
+
+
+def _constant(profile: ColumnProfile) -> bool:
+    """All records in one bin that holds a single value."""
+    if isinstance(profile.bins, NumericBins):
+        return profile.bins.minimum == profile.bins.maximum and not profile.outside
+    return sum(count > 0 for count in profile.counts) + (profile.unseen > 0) == 1

@@ -1,0 +1,124 @@
+"""Has a proportion fallen, or a mean moved? For columns that are watched by one number: rates and confidences.
+
+Both are read off profiles. A mean is that of the bins, each record counting as the middle of its bin, of which there
+are so many that the difference is far below what matters; values beyond the reference's range count as its ends, so
+that one wild value moves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from trimtab.measure.columns import divergences
+from trimtab.measure.columns.aspects import INDEPENDENT, SMALLEST_SAMPLE, Variation
+from trimtab.measure.columns.bins import CategoricalBins, NumericBins
+from trimtab.measure.columns.profile import ColumnProfile
+
+YES = frozenset({"true", "True", "TRUE", "t", "1", "1.0", "yes", "Yes"})
+"""Levels that count as having happened."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One column by one number.
+
+    Attributes
+    ----------
+    name : str
+    before, now : float
+        Share in [0, 1], or mean in the column's unit; nan without values.
+    deviations : float
+        The change in standard deviations of the reference; nan where it has none, as where all values are equal.
+    errors : float
+        The change in standard errors, natural variation allowed for; nan where it was not tested.
+    p_value : float
+        Two-sided, of no change; nan with fewer than `SMALLEST_SAMPLE` values on either side.
+    """
+
+    name: str
+    before: float
+    now: float
+    deviations: float
+    errors: float
+    p_value: float
+
+    @property
+    def change(self) -> float:
+        """Now less before."""
+        return self.now - self.before
+
+
+def rate(name: str, reference: ColumnProfile, current: ColumnProfile, variation: Variation = INDEPENDENT) -> Moved:
+    """Compare how often something happened: the share of records with a level in `YES`, of those with any.
+
+    Examples
+    --------
+    >>> from trimtab.measure.columns.bins import freeze_categorical
+    >>> bins = freeze_categorical(["true", "false"])
+    >>> found = rate("matched", ColumnProfile(bins, (900, 100)), ColumnProfile(bins, (80, 20)))
+    >>> found.before, found.now, found.p_value < 0.01
+    (0.9, 0.8, True)
+    """
+    (a, n), (b, m) = _happened(reference), _happened(current)
+    if min(n, m) < SMALLEST_SAMPLE:
+        return Moved(name, _ratio(a, n), _ratio(b, m), math.nan, math.nan, math.nan)
+    by = variation.thinned("psi")
+    thin = (round(a / by[0]), round(n / by[0])), (round(b / by[1]), round(m / by[1]))
+    p_value = variation.of_share(divergences.share_difference(*thin))
+    before, now = a / n, b / m
+    deviation = math.sqrt(before * (1 - before))
+    pooled = (a + b) / (n + m)
+    error = math.sqrt(pooled * (1 - pooled) * (by[0] / n + by[1] / m))
+    return Moved(name, before, now, _ratio(now - before, deviation), _ratio(now - before, error), p_value)
+
+
+def mean(name: str, reference: ColumnProfile, current: ColumnProfile, variation: Variation = INDEPENDENT) -> Moved:
+    """Compare the means of a numeric column: a z-test, in units of Student's t where natural variation is known.
+
+    Examples
+    --------
+    >>> from trimtab.measure.columns.bins import freeze_numeric
+    >>> from trimtab.measure.columns.profiling import profile_array
+    >>> before, now = np.linspace(0.5, 1, 500), np.linspace(0.4, 0.9, 500)
+    >>> bins = freeze_numeric(before)
+    >>> found = mean("confidence", profile_array(before, bins), profile_array(now, bins))
+    >>> round(found.change, 2), found.p_value < 1e-6
+    (-0.09, True)
+    """
+    from scipy import special
+
+    (before, spread, n), (now, other, m) = _moments(reference), _moments(current)
+    if min(n, m) < SMALLEST_SAMPLE:
+        return Moved(name, before, now, math.nan, math.nan, math.nan)
+    by = variation.thinned("wasserstein")
+    error = math.sqrt(spread**2 * by[0] / n + other**2 * by[1] / m)
+    errors = _ratio(now - before, error)
+    p_value = 1.0 if not error and now == before else 0.0 if not error else float(2 * special.ndtr(-abs(errors)))
+    return Moved(name, before, now, _ratio(now - before, spread), errors, variation.of_share(p_value))
+
+
+def _happened(profile: ColumnProfile) -> tuple[int, int]:
+    bins = profile.bins
+    assert isinstance(bins, CategoricalBins), "rates are watched by their levels"
+    return sum(n for level, n in zip(bins.levels, profile.counts, strict=True) if level in YES), sum(profile.counts)
+
+
+def _moments(profile: ColumnProfile) -> tuple[float, float, int]:
+    """Mean and standard deviation of the middles of the bins, and the number of values."""
+    bins = profile.bins
+    assert isinstance(bins, NumericBins), "means are those of numbers"
+    counts = np.asarray(profile.counts, dtype=np.float64)
+    n = counts.sum()
+    if not n or math.isnan(bins.minimum):
+        return math.nan, math.nan, 0
+    ends = np.clip(np.concatenate([[bins.minimum], bins.edges, [bins.maximum]]), bins.minimum, bins.maximum)
+    middles = (ends[:-1] + ends[1:]) / 2
+    centre = float(counts @ middles / n)
+    return centre, math.sqrt(float(counts @ (middles - centre) ** 2 / n)), int(n)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan

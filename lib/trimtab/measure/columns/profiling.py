@@ -1,0 +1,360 @@
+"""Which Ibis expressions count a profile, and how are their results read? Running them is `records.py`'s part.
+
+Numeric columns are counted in one pass, each against its own sorted cuts; categorical ones by a grouping each. On
+DuckDB the counting uses its `histogram` aggregate, elsewhere one comparison per cut; both are read as how many records
+lie at or below each cut, and everything else follows from that by subtraction. Both can also be asked for by day, in
+one pass over all days.
+
+What is read are rows of counts, one per day or a single one, laid out as `days.flatten` does for each column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
+
+from trimtab.measure.columns.bins import (
+    BinTable,
+    CategoricalBins,
+    NumericBins,
+    freeze_categorical,
+    freeze_numeric,
+    just_under,
+)
+from trimtab.measure.columns.profile import BESIDE, ColumnProfile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DAY = "trimtab day"
+"""Name of the column that says which day a row of counts is of."""
+SAMPLE_ROWS = 100_000
+_SAMPLE_KEYS = 8    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
+_MOST_MEASURES = 800    # of one query: PostgreSQL allows 1,664 columns in a result, others fewer
+_TEXT_LENGTH = "{} (length)"
+_PART = "{} of {}"
+CALENDAR = ("hour", "weekday", "month")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+           "December")
+Counts = npt.NDArray[np.int64]
+_BETWEEN, _NULL = "\x1f", "\x1e"    # between values, and in the place of one, where a record is hashed as text
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The columns to profile, by how they are counted.
+
+    Attributes
+    ----------
+    calendar : tuple of str
+        Parts of the time of each record that are watched like categories: hour, weekday, month.
+    clock : str
+        The column of times that they are parts of.
+    """
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    calendar: tuple[str, ...] = ()
+    clock: str = ""
+
+    @property
+    def with_levels(self) -> tuple[str, ...]:
+        """Names in the cast table that hold levels."""
+        return self.categorical + tuple(_PART.format(part, self.clock) for part in self.calendar)
+
+    def cast(self, table: ir.Table, time: str | None = None) -> ir.Table:
+        """The watched columns alone, as floats and strings; text as its length in characters; and the day by `time`."""
+        columns: dict[str, ir.Value] = {name: table[name].cast("float64") for name in self.numeric}
+        columns |= {name: table[name].cast("string") for name in self.categorical}
+        columns |= {_PART.format(part, self.clock): _part(table[self.clock], part) for part in self.calendar}
+        columns |= {_TEXT_LENGTH.format(name): table[name].length().cast("float64") for name in self.text}
+        return table.select(**columns, **_day(table, time))
+
+    @property
+    def floats(self) -> tuple[str, ...]:
+        """Names in the cast table that hold floats."""
+        return self.numeric + tuple(_TEXT_LENGTH.format(name) for name in self.text)
+
+
+def _part(time: ir.Column, part: str) -> ir.Value:
+    """A part of a time as the name of a level."""
+    moment = time.cast("timestamp")
+    if part == "hour":
+        return moment.hour().cast("string")
+    number, names = (moment.day_of_week.index(), _DAYS) if part == "weekday" else (moment.month() - 1, _MONTHS)
+    return ibis.cases(*((number == place, name) for place, name in enumerate(names)))
+
+
+def _day(table: ir.Table, time: str | None) -> dict[str, ir.Value]:
+    return {} if time is None else {DAY: table[time].cast("timestamp").date()}
+
+
+@ibis.udf.agg.builtin(name="histogram")  # type: ignore[untyped-decorator]  # -- Ibis has no annotations here
+def _duckdb_histogram(value: dt.float64, edges: dt.Array(dt.float64)) -> dt.Map(dt.float64, dt.int64):  # type: ignore[valid-type]  # -- Ibis reads the signature; DuckDB has the body
+    """Counts per bin, by upper edge, upper edges included."""
+
+
+def row_hash(table: ir.Table, names: Sequence[str], *, native: bool) -> ir.IntegerValue:
+    """Expression for a whole number that follows from a record's values in these columns.
+
+    Parameters
+    ----------
+    native : bool
+        Whether the source is DuckDB, which hashes records as they are; elsewhere their values are hashed as text.
+    """
+    if native:
+        return ibis.struct({name: table[name] for name in names}).hash()
+    written = [table[name].cast("string").fill_null(_NULL) for name in names]
+    return ibis.literal(_BETWEEN).join(written).hash()
+
+
+def sample(table: ir.Table, watched: Watched, rows: int, *, native: bool) -> ir.Table:
+    """Expression for the numeric values on which bins are frozen: all of them, or a fixed share picked by hash."""
+    values = watched.cast(table)
+    if rows > SAMPLE_ROWS:
+        picked = row_hash(table, _telling(table), native=native) % (rows // SAMPLE_ROWS + 1) == 0
+        values = watched.cast(table.filter(picked))
+    return values.select(*watched.floats)
+
+
+def sampled(table: ir.Table, watched: Watched, rows: int, wanted: int, time: str, *, native: bool) -> ir.Table:
+    """Expression for the watched values and the day of about `wanted` of so many records, picked by hash."""
+    if rows > wanted:
+        picked = row_hash(table, _telling(table), native=native) % max(rows // wanted, 1) == 0
+        table = table.filter(picked)
+    return watched.cast(table, time)
+
+
+def _telling(table: ir.Table) -> list[str]:
+    """The columns most likely to tell records apart: with levels alone, the hash would pick whole groups of records."""
+
+    def _few_values(name: str) -> int:
+        kind = table[name].type()
+        return 0 if kind.is_floating() or kind.is_timestamp() else 1 if kind.is_integer() else 2
+
+    return sorted(table.columns, key=_few_values)[:_SAMPLE_KEYS]
+
+
+def levels(table: ir.Table, watched: Watched, name: str, time: str | None = None) -> ir.Table:
+    """Expression for the levels of a categorical column with their counts, by day if there is a column of times.
+
+    Null is a level of its own here.
+    """
+    if name not in watched.with_levels:
+        raise ValueError(f"{name!r} is not watched as a categorical column")
+    cast = watched.cast(table, time)
+    values = cast.select(level=cast[name], **({DAY: cast[DAY]} if time else {}))
+    return values.group_by(list(values.columns)).aggregate(n=values.count())
+
+
+def read_bins(watched: Watched, sampled: pa.Table | None, counted: Mapping[str, pa.Table]) -> dict[str, Any]:
+    """Freeze the bins of all watched columns from the results of `sample` and `levels`."""
+    frozen: dict[str, Any] = {}
+    for name in watched.floats:
+        assert sampled is not None, "float columns were sampled"
+        frozen[name] = freeze_numeric(sampled[name].to_numpy(zero_copy_only=False))
+    for name in watched.with_levels:
+        pairs = [(r["level"], r["n"]) for r in counted[name].to_pylist() if r["level"] is not None]
+        frozen[name] = freeze_categorical([level for level, _ in sorted(pairs, key=lambda p: (-p[1], p[0]))])
+    return frozen
+
+
+def batches(watched: Watched, bins: BinTable, *, native: bool) -> list[Watched]:
+    """The columns that are counted in one pass each: all on DuckDB, elsewhere as many as a row of the result can hold.
+
+    Examples
+    --------
+    >>> watched = Watched(numeric=("a", "b", "c"))
+    >>> bins = dict.fromkeys("abc", freeze_numeric(np.arange(10_000)))
+    >>> [batch.numeric for batch in batches(watched, bins, native=False)]
+    [('a', 'b', 'c')]
+    """
+    found, room = [Watched()], _MOST_MEASURES
+
+    def _begin(key: str) -> None:
+        """A new batch, where this column finds no room in the last one."""
+        nonlocal room
+        cost = 0 if native else len(_cuts(_numeric(bins, key))) + 2
+        if cost > room:
+            found.append(Watched())
+            room = _MOST_MEASURES
+        room -= cost
+
+    for name in watched.numeric:
+        _begin(name)
+        found[-1] = replace(found[-1], numeric=(*found[-1].numeric, name))
+    for name in watched.text:
+        _begin(_TEXT_LENGTH.format(name))
+        found[-1] = replace(found[-1], text=(*found[-1].text, name))
+    return [batch for batch in found if batch.floats]
+
+
+def numeric_counts(
+    table: ir.Table, watched: Watched, bins: BinTable, *, native: bool, time: str | None = None
+) -> ir.Table:
+    """Expression for one row with everything counted of the numeric columns, or one row per day.
+
+    Parameters
+    ----------
+    table : ibis Table
+        The window.
+    watched : Watched
+        Its columns.
+    bins : mapping
+        Frozen bins by column.
+    native : bool
+        Whether the source is DuckDB, whose `histogram` aggregate does the counting.
+    time : str, optional
+        Column of times, whose days are counted apart.
+    """
+    values = watched.cast(table, time)
+    measures: dict[str, ir.Value] = {"rows": values.count()}
+    for index, name in enumerate(watched.floats):
+        column = values[name]
+        cuts = _cuts(_numeric(bins, name))
+        measures[f"known{index}"] = column.count()
+        can_be_nan = name in watched.numeric and not _whole(table[name].type())
+        if can_be_nan:
+            measures[f"nan{index}"] = column.isnan().sum()
+        if native and cuts:
+            # DuckDB would count NaN in the first bin. Making it null costs less than filtering it out, and one text
+            # less than a literal per cut, of which Ibis makes an object each.
+            usable = ibis.ifelse(column.isnan(), ibis.null("float64"), column) if can_be_nan else column
+            edges = ibis.literal(f"[{', '.join(map(repr, cuts))}]").cast("array<float64>")
+            measures[f"bins{index}"] = _duckdb_histogram(usable, edges)
+        elif cuts:
+            # NaN is at or below nothing: it is null in some backends, and above every number in the others.
+            measures |= {f"below{index}_{i}": (column <= cut).sum() for i, cut in enumerate(cuts)}
+    return values.aggregate(**measures) if time is None else values.group_by(DAY).aggregate(**measures)
+
+
+def _whole(kind: dt.DataType) -> bool:
+    """Whether a type has no NaN."""
+    whole: bool = kind.is_integer() or kind.is_boolean()
+    return whole
+
+
+def _numeric(bins: BinTable, name: str) -> NumericBins:
+    frozen = bins[name]
+    assert isinstance(frozen, NumericBins), "float columns have numeric bins"
+    return frozen
+
+
+def _cuts(bins: NumericBins) -> list[float]:
+    """Where to count: the edges, and the limits beyond which values are outliers or outside the reference's range.
+
+    A limit below which values count is cut just under it, since a cut counts what lies at or below.
+    """
+    limits = [_under(bins.low), bins.high, _under(bins.minimum), bins.maximum]
+    cuts = np.unique(np.asarray([*bins.edges, *limits], dtype=np.float64))
+    found: list[float] = cuts[np.isfinite(cuts)].tolist()
+    return found
+
+
+def _under(value: float) -> float:
+    """The next smaller float."""
+    return float(just_under(value))
+
+
+def read_numeric(watched: Watched, bins: BinTable, counted: pa.Table) -> dict[str, Counts]:
+    """Read what `numeric_counts` gives: by column an array of shape (rows, bins + what is counted beside them)."""
+    rows = _whole_numbers(counted, "rows")
+    found = {}
+    for index, name in enumerate(watched.floats):
+        frozen = _numeric(bins, name)
+        known, nans = _whole_numbers(counted, f"known{index}"), _whole_numbers(counted, f"nan{index}")
+        cuts = _cuts(frozen)
+        below = _at_or_below(counted, index, len(cuts))
+        found[name] = _from_cumulative(frozen, cuts, below, present=known - nans, nulls=rows - known, nans=nans)
+    return found
+
+
+def _whole_numbers(counted: pa.Table, name: str) -> Counts:
+    """A column of the result; zeros where it has none, or null."""
+    if name not in counted.column_names:
+        return np.zeros(counted.num_rows, dtype=np.int64)
+    return np.array([value or 0 for value in counted[name].to_pylist()], dtype=np.int64)
+
+
+def _from_cumulative(
+    bins: NumericBins, cuts: Sequence[float], below: Counts, *, present: Counts, nulls: Counts, nans: Counts
+) -> Counts:
+    """Counts per bin and beyond the limits, from how many values lie at or below each cut, row by row."""
+    place = {cut: index for index, cut in enumerate(cuts)}
+
+    def _beyond(low: float, high: float) -> Counts:
+        # A limit that is no cut is infinite (nothing lies beyond) or nan (there is no limit).
+        under = below[:, place[_under(low)]] if _under(low) in place else 0
+        over = present - below[:, place[high]] if high in place else 0
+        return np.zeros_like(present) + under + over
+
+    inner = below[:, [place[edge] for edge in bins.edges]]
+    counts = np.diff(np.column_stack([np.zeros_like(present), inner, present]), axis=1)
+    unseen = np.zeros_like(present)
+    beside = {"nulls": nulls, "nans": nans, "unseen": unseen, "outliers": _beyond(bins.low, bins.high),
+              "outside": _beyond(bins.minimum, bins.maximum)}
+    return np.column_stack([counts, *(beside[name] for name in BESIDE)])
+
+
+def _at_or_below(counted: pa.Table, index: int, size: int) -> Counts:
+    """Values at or below each cut, shape (rows, cuts)."""
+    if f"bins{index}" not in counted.column_names:
+        return np.array([_whole_numbers(counted, f"below{index}_{i}") for i in range(size)], dtype=np.int64).reshape(
+            size, counted.num_rows
+        ).T
+    maps = counted[f"bins{index}"].combine_chunks()
+    starts = maps.offsets.to_numpy()[:-1]
+    known = maps.is_valid().to_numpy(zero_copy_only=False)    # null where no record of the day has a value
+    counts = np.zeros((counted.num_rows, size), dtype=np.int64)
+    if known.any():
+        counts[known] = maps.items.to_numpy(zero_copy_only=False)[starts[known, None] + np.arange(size)]
+    return counts.cumsum(axis=1)
+
+
+def read_levels(bins: CategoricalBins, counted: pa.Table, days: Sequence[Any] = (None,)) -> Counts:
+    """Read what `levels` gives, against frozen levels: shape (days, levels + what is counted beside them).
+
+    Parameters
+    ----------
+    days : sequence
+        The days to read, each of them a row, in this order; without days, one row for all.
+    """
+    place = {level: index for index, level in enumerate(bins.levels)}
+    unseen, nulls = bins.size + BESIDE.index("unseen"), bins.size + BESIDE.index("nulls")
+    row = {day: index for index, day in enumerate(days)}
+    found = np.zeros((len(days), bins.size + len(BESIDE)), dtype=np.int64)
+    of_day = counted[DAY].to_pylist() if DAY in counted.column_names else [None] * counted.num_rows
+    for day, level, n in zip(of_day, counted["level"].to_pylist(), counted["n"].to_pylist(), strict=True):
+        found[row[day], nulls if level is None else place.get(level, unseen)] += n
+    return found
+
+
+def profile_array(values: np.ndarray[Any, Any], bins: NumericBins | CategoricalBins) -> ColumnProfile:
+    """Profile values that are in memory (scores, predicted classes) by the same definition.
+
+    Examples
+    --------
+    >>> profile_array(np.array(["a", "z"]), freeze_categorical(["a", "b"])).unseen
+    1
+    """
+    if isinstance(bins, CategoricalBins):
+        found, numbers = np.unique(values.astype(str), return_counts=True)
+        by_level = dict(zip(found.tolist(), numbers.tolist(), strict=True))
+        counts = tuple(by_level.pop(level, 0) for level in bins.levels)
+        return ColumnProfile(bins, counts, unseen=sum(by_level.values()))
+    known = values[~np.isnan(values)]
+    placed = np.searchsorted(np.asarray(bins.edges), known, side="left")
+    counts = tuple(np.bincount(placed, minlength=bins.size).tolist())
+    outliers = int(((known < bins.low) | (known > bins.high)).sum())
+    outside = int(((known < bins.minimum) | (known > bins.maximum)).sum())
+    return ColumnProfile(bins, counts, nans=len(values) - len(known), outliers=outliers, outside=outside)
+

@@ -1,0 +1,187 @@
+"""How far do the reference's own days differ, so that one more that differs as far is no news?
+
+Records of one day share their luck: a storm, a holiday, a batch. Two things follow. A window of a thousand records from
+two days says less than a thousand draws, by what is called the design effect; and a stretch of days may differ from the
+rest as far as stretches of the reference do. Both are read off the reference's daily counts, by leaving out one stretch
+after the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trimtab.measure.columns import divergences
+from trimtab.measure.columns.aspects import INDEPENDENT, Variation
+from trimtab.measure.columns.bins import Bins, NumericBins
+from trimtab.measure.columns.days import Days, Matrix
+
+FEWEST_DAYS = 7
+MOST_STRETCHES = 60
+_WEEK = 7
+
+Floats = npt.NDArray[np.float64]
+
+
+def variation(reference: Days, rows: int, days: int) -> dict[str, Variation]:
+    """How each column varies between stretches of the reference as long as the current window.
+
+    Parameters
+    ----------
+    reference : Days
+        Whole days of the reference.
+    rows, days : int
+        Records of the current window, and how many days they are of; less than a day counts as one.
+
+    Returns
+    -------
+    dict
+        By column. Without design effect and floor where the reference has fewer than `FEWEST_DAYS` days, for then
+        nothing can be told.
+
+    Notes
+    -----
+    The design effect of shares is the variance between days relative to that of independent draws, averaged over cells
+    (J. Rao and A. Scott, 1981, The analysis of categorical data from complex sample surveys), for the cumulated shares
+    its largest value. It is carried over to the current window by the correlation within a day, 1 + (records per day
+    − 1)ρ. From seven current days on each day is held against its own weekday, so that the rhythm of the week does not
+    count as luck.
+
+    The floor is the largest size that any stretch of the reference, as long as the current window, reaches against the
+    rest; a window longer than half the reference is held against stretches of half its length, which vary more.
+    """
+    if len(reference) < FEWEST_DAYS:
+        return dict.fromkeys(reference.bins, INDEPENDENT)
+    length = min(max(days, 1), len(reference) // 2)
+    size = rows / max(days, 1)
+    return {name: _of_column(reference, name, length, size) for name in reference.bins}
+
+
+def _of_column(reference: Days, name: str, length: int, size: float) -> Variation:
+    counts, beside = reference.column(name)
+    missing = beside["nulls"] + beside["nans"]
+    present = counts.sum(axis=1) + beside["unseen"]
+    shape = np.column_stack([_grouped(reference.bins[name], counts, beside["unseen"], length), missing])
+    below = np.cumsum(shape[:, :-1], axis=1)[:, :-1]
+    strata = _strata(reference, length)
+    effects = _effects(shape, strata)
+    design = {
+        "psi": _design(shape, float(effects.mean()), size),
+        "wasserstein": _design(shape, max((_effect(_two(at, present), strata) for at in below.T), default=1.0), size),
+        "missing": _design(shape, _effect(_two(missing, present + missing), strata), size),
+        "outliers": _design(shape, _effect(_two(beside["outliers"], present), strata), size),
+    }
+    design |= dict.fromkeys(("unseen", "outside"), design["psi"])
+    spread = float(effects.var() / effects.mean() ** 2)
+    freedom = float(len(reference) - len(np.unique(strata)))
+    return Variation(design, _floor(reference, name, shape, length), spread, freedom)
+
+
+def _strata(reference: Days, length: int) -> npt.NDArray[np.int64]:
+    """The weekday of each day, where the current window holds whole weeks and the reference enough of them."""
+    if length < _WEEK or len(reference) < 4 * _WEEK:
+        return np.zeros(len(reference), dtype=np.int64)
+    return reference.dates.astype(np.int64) % _WEEK
+
+
+def _two(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> Floats:
+    return np.column_stack([part, whole - part]).astype(float)
+
+
+def _effects(days: Floats, strata: npt.NDArray[np.int64]) -> Floats:
+    """Generalised design effects of a table of cells by day: one for each direction in which the shares can vary.
+
+    Eigenvalues of the covariance of the shares between days, in units of that of independent draws.
+    """
+    used = (days.sum(axis=0) > 0)
+    days = days[:, used]
+    sizes, n = days.sum(axis=1), days.sum()
+    if days.shape[1] < 2:
+        return np.ones(1)
+    shares = days.sum(axis=0) / n
+    residual = days - sizes[:, None] * shares
+    for stratum in np.unique(strata):
+        here = strata == stratum
+        residual[here] -= sizes[here, None] * (residual[here].sum(axis=0) / max(sizes[here].sum(), 1.0))
+    freedom = max(len(days) - len(np.unique(strata)), 1)
+    scaled = residual / np.sqrt(shares) * np.sqrt(len(days) / freedom / n)
+    found: Floats = np.linalg.eigvalsh(scaled.T @ scaled)[1:]    # shares sum to one, so one direction is none
+    return np.maximum(found, 1e-9)
+
+
+def _effect(days: Floats, strata: npt.NDArray[np.int64]) -> float:
+    return float(_effects(days, strata).mean())
+
+
+def _design(days: Floats, effect: float, current: float) -> tuple[float, float]:
+    """Design effects of the reference, and of a window with `current` records a day; 1 or more."""
+    sizes = days.sum(axis=1)
+    typical = float((sizes**2).sum() / max(sizes.sum(), 1.0))
+    correlation = max(effect - 1, 0.0) / max(typical - 1, 1.0)
+    return 1 + max(typical - 1, 0.0) * correlation, 1 + max(current - 1, 0.0) * correlation
+
+
+def _grouped(bins: Bins, counts: Matrix, unseen: Matrix, length: int) -> Floats:
+    """Counts by day of about ten groups of bins; or of the levels that are frequent enough, and of all others."""
+    if isinstance(bins, NumericBins):
+        grouped: Floats = np.add.reduceat(counts, [0, *(index + 1 for index in bins.groups)], axis=1).astype(float)
+        return grouped
+    frequent = counts.sum(axis=0) * length / len(counts) >= divergences.SMALLEST_EXPECTED
+    rest = counts[:, ~frequent].sum(axis=1) + unseen
+    return np.column_stack([counts[:, frequent], rest]).astype(float)
+
+
+def _floor(reference: Days, name: str, shape: Floats, length: int) -> dict[str, float]:
+    """The largest size of each aspect over stretches of so many days."""
+    counts, beside = reference.column(name)
+    starts = np.unique(np.linspace(0, len(reference) - length, MOST_STRETCHES).astype(int))
+
+    def _sums(matrix: npt.NDArray[np.generic]) -> tuple[Floats, Floats]:
+        whole = np.concatenate([np.zeros((1, *matrix.shape[1:])), np.cumsum(matrix, axis=0, dtype=float)])
+        inside = whole[starts + length] - whole[starts]
+        return inside, whole[-1] - inside
+
+    inside, outside = _sums(shape)
+    rows = inside.sum(axis=1), outside.sum(axis=1)
+    usable = (rows[0] > 0) & (rows[1] > 0)
+    if not usable.any():
+        return {}
+    missing = [side[:, -1] / np.maximum(side.sum(axis=1), 1) for side in (inside, outside)]
+    found = {"psi": _psi(inside, outside), "missing": np.abs(missing[0] - missing[1])}
+    bins = reference.bins[name]
+    if isinstance(bins, NumericBins):
+        found["wasserstein"] = _wasserstein(*_sums(counts), bins)
+        many = _sums(np.column_stack([beside["outliers"], counts.sum(axis=1) - beside["outliers"]]))
+        found["outliers"] = _share(many[0]) - _share(many[1])
+    else:
+        here, rest = _sums(counts)
+        found["unseen"] = np.where(rest == 0, here, 0.0).sum(axis=1) / np.maximum(here.sum(axis=1), 1)
+    return {aspect: max(float(np.nan_to_num(sizes[usable]).max()), 0.0) for aspect, sizes in found.items()}
+
+
+def _share(counts: Floats) -> Floats:
+    share: Floats = counts[:, 0] / np.maximum(counts.sum(axis=1), 1)
+    return share
+
+
+def _psi(inside: Floats, outside: Floats) -> Floats:
+    """PSI beyond chance of each stretch against the rest, over the cells that hold any record at all."""
+    used = (inside + outside).sum(axis=0) > 0
+    p, q = (side[:, used] + divergences.SMOOTHING for side in (outside, inside))
+    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+    size = ((q - p) * np.log(q / p)).sum(axis=1)
+    n, m = np.maximum(outside.sum(axis=1), 1), np.maximum(inside.sum(axis=1), 1)
+    chance: Floats = size - (used.sum() - 1) * (1 / n + 1 / m)
+    return chance
+
+
+def _wasserstein(inside: Floats, outside: Floats, bins: NumericBins) -> Floats:
+    if not bins.scale > 0:
+        return np.zeros(len(inside))
+    gaps = np.abs(np.subtract(*(np.cumsum(s, axis=1) / np.maximum(s.sum(axis=1, keepdims=True), 1)
+                                for s in (inside, outside))))[:, :-1]
+    width = np.clip(np.append(np.asarray(bins.edges), bins.maximum)[1:] - np.asarray(bins.edges), 0, None)
+    moved: Floats = gaps @ width / bins.scale
+    return moved

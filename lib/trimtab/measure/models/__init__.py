@@ -1,0 +1,1 @@
+"""What models say and how right they are: outputs, metrics, intervals, performance."""

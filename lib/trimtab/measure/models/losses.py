@@ -1,0 +1,101 @@
+"""Metrics that are means of a loss per record, or made from a few such means: all are matrix products with the weights.
+
+Log loss, Brier score and calibration error judge probabilities; MAE, RMSE and R² judge numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimtab.measure.models.outputs import Array, Outputs, Statistic, ratio, totals, weighted_sums
+
+Floats = NDArray[np.float64]
+
+CALIBRATION_BINS = 10
+_NO_SPREAD = 1e-12  # share of the sum of squares below which spread is rounding
+
+
+def _mean(losses: Array) -> Statistic:
+    return lambda weights: ratio(weighted_sums(weights, losses), totals(weights))
+
+
+def _scores(outputs: Outputs) -> Array:
+    assert outputs.scores is not None  # the catalogue has checked
+    return outputs.scores
+
+
+def log_loss(outputs: Outputs) -> Statistic:
+    """Mean of -log(probability given to the class that came), in nats.
+
+    Probabilities are clipped to [eps, 1 - eps], eps being that of the scores' own type, as scikit-learn does.
+    """
+    scores = _scores(outputs)
+    eps = np.finfo(scores.dtype).eps
+    given = np.clip(scores[np.arange(len(outputs)), outputs.actual], eps, 1 - eps)
+    return _mean(-np.log(given.astype(np.float64)))
+
+
+def brier(outputs: Outputs) -> Statistic:
+    """Mean squared distance between probabilities and outcome (Brier, 1950).
+
+    Binary: of the positive class, in [0, 1]. Multiclass: summed over classes, in [0, 2].
+    """
+    scores = _scores(outputs).astype(np.float64)
+    if outputs.positive is not None:
+        return _mean((scores[:, outputs.positive] - (outputs.actual == outputs.positive)) ** 2)
+    # (p - 1)² for the class that came and p² for the others, without building the table of outcomes.
+    came = scores[np.arange(len(outputs)), outputs.actual]
+    return _mean((scores**2).sum(axis=1) - 2 * came + 1)
+
+
+def calibration_error(outputs: Outputs) -> Statistic:
+    """Mean absolute gap between probability and frequency over ten bins of equal width (Naeini et al., 2015).
+
+    Binary: probability of the positive class. Multiclass: highest probability, against whether that class came. Bins
+    include their lower end, the last one 1 too. The estimate is biased upwards by chance, by about sqrt(bins / n), so
+    compare models on the same records only.
+    """
+    from scipy import sparse
+
+    scores = _scores(outputs).astype(np.float64)
+    if outputs.positive is None:
+        said, came = scores.max(axis=1), scores.argmax(axis=1) == outputs.actual
+    else:
+        said, came = scores[:, outputs.positive], outputs.actual == outputs.positive
+    bins = np.clip(np.floor(said * CALIBRATION_BINS), 0, CALIBRATION_BINS - 1).astype(np.intp)
+    shape = (CALIBRATION_BINS, len(outputs))
+    gaps = sparse.csr_array((said - came, (bins, np.arange(len(outputs)))), shape=shape)
+
+    def _apply(weights: Array) -> Floats:
+        per_bin = np.asarray(gaps @ weights.T.astype(np.float64, order="C"))
+        return ratio(np.abs(per_bin).sum(axis=0), totals(weights))
+
+    return _apply
+
+
+def mae(outputs: Outputs) -> Statistic:
+    """Mean absolute error, in units of the outcome."""
+    return _mean(np.abs(outputs.predicted - outputs.actual))
+
+
+def rmse(outputs: Outputs) -> Statistic:
+    """Root of the mean squared error, in units of the outcome."""
+    mean = _mean((outputs.predicted - outputs.actual) ** 2)
+    return lambda weights: np.sqrt(mean(weights))
+
+
+def r2(outputs: Outputs) -> Statistic:
+    """Share of the outcome's variance that is explained; nan where the outcome does not vary."""
+    actual = outputs.actual
+    varies = len(actual) > 0 and np.ptp(actual) > 0
+    # Centred first: sums of squares of large numbers would cancel.
+    centred = actual - actual.mean() if varies else np.zeros(len(actual))
+    columns = np.column_stack([(outputs.predicted - actual) ** 2, centred, centred**2])
+
+    def _apply(weights: Array) -> Floats:
+        errors, first, second = weighted_sums(weights, columns).T
+        spread = second - np.nan_to_num(ratio(first**2, totals(weights)))
+        return 1 - ratio(errors, np.where(spread > _NO_SPREAD * second, spread, 0.0))
+
+    return _apply

@@ -1,0 +1,1 @@
+"""How a model's error has gone from day to day."""

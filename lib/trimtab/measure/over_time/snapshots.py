@@ -1,0 +1,91 @@
+"""How good was the model on each day?
+
+A snapshot is one day of one version: how many predictions there were, how many outcomes are known, and every metric
+that can be computed on them. Metrics of single days are noisy; what is concluded rests on many of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from trimtab.measure.models.metrics import METRICS, evaluate
+from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.measure.over_time.daily import Daily
+
+CONFUSION = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+_LOSSES = ("log_loss", "mae")    # the proper ones, of which less is better and a day's value is a mean over records
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One day of one version.
+
+    Attributes
+    ----------
+    day : date
+    rows, labelled : int
+        Predictions, and those of them whose outcome is known.
+    metrics : mapping
+        By name, over the known outcomes, and in a binary task the four `CONFUSION` counts; nan where a metric is
+        undefined on that day, empty where no outcome is known.
+    """
+
+    day: date
+    rows: int
+    labelled: int
+    metrics: Mapping[str, float]
+
+    @property
+    def loss(self) -> float:
+        """Mean loss per record: log loss or absolute error, or the share of errors where there are no probabilities."""
+        known = [self.metrics[name] for name in _LOSSES if name in self.metrics]
+        return known[0] if known else 1 - self.metrics.get("accuracy", np.nan)
+
+
+def snapshots(outputs: Outputs | None, days: Array, rows: Mapping[date, int]) -> list[Snapshot]:
+    """Take the snapshots of some days.
+
+    Parameters
+    ----------
+    outputs : Outputs or None
+        Of the records whose outcome is known; None where none is.
+    days : array of datetime64[D], shape (n,)
+        Their days.
+    rows : mapping
+        Predictions by day, of all days of which a snapshot is wanted.
+
+    Examples
+    --------
+    >>> outputs = Outputs((), np.array([1.0, 2.0]), np.array([1.5, 2.0]))
+    >>> days = np.array(["2024-03-01", "2024-03-02"], dtype="datetime64[D]")
+    >>> [one.loss for one in snapshots(outputs, days, {date(2024, 3, 1): 1, date(2024, 3, 2): 4})]
+    [0.5, 0.0]
+    """
+    return [_snapshot(outputs, np.asarray(days) == np.datetime64(day), day, rows[day]) for day in sorted(rows)]
+
+
+def _snapshot(outputs: Outputs | None, chosen: Array, day: date, rows: int) -> Snapshot:
+    if outputs is None or not chosen.any():
+        return Snapshot(day, rows, 0, {})
+    mine = outputs.take(chosen)
+    found = {name: evaluate(name, mine) for name, metric in METRICS.items() if metric.applies(mine)}
+    return Snapshot(day, rows, len(mine), found | _confusion(mine))
+
+
+def _confusion(outputs: Outputs) -> dict[str, float]:
+    if outputs.positive is None:
+        return {}
+    came, said = outputs.actual == outputs.positive, outputs.predicted == outputs.positive
+    counts = (came & said, ~came & said, ~came & ~said, came & ~said)
+    return {name: float(count.sum()) for name, count in zip(CONFUSION, counts, strict=True)}
+
+
+def daily_losses(taken: Sequence[Snapshot]) -> Daily:
+    """The mean loss of each day of which any outcome is known, the oldest first."""
+    known = [one for one in sorted(taken, key=lambda one: one.day) if one.labelled and np.isfinite(one.loss)]
+    days = np.array([one.day for one in known], dtype="datetime64[D]")
+    return Daily(days, np.array([one.loss for one in known]), np.array([one.labelled for one in known], dtype=np.int64))

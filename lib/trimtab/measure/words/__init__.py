@@ -1,0 +1,1 @@
+"""The words of text columns: what they are, how they are counted, and whether their use has changed."""

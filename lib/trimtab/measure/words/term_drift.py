@@ -1,0 +1,231 @@
+"""Have the words of a text column changed, and could it be chance?
+
+Two things can happen to a vocabulary, and each has its test. Single words come in more documents or in fewer: that is
+told from the buckets into which all words fall, so that a word which suddenly is everywhere is found though it was rare
+or unknown. Or more documents than expected have a word that the reference never had, a different one each.
+
+Documents are the units of all tests: that words come in clumps within a document raises no alarm. That documents come
+in clumps does, where one is sent again and again, or many on one day are about one thing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from trimtab.measure.columns import divergences
+from trimtab.measure.words import shares
+from trimtab.measure.words.terms import TermBins, TermProfile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SMALLEST_SAMPLE = 30    # documents
+MOST_MOVED = 10
+LEVEL = 0.05    # at which a bucket is worth a look
+
+
+@dataclass(frozen=True)
+class TermShift:
+    """How one term moved.
+
+    Attributes
+    ----------
+    term : str
+        One of the reference's top terms.
+    before, now : float
+        Shares of documents with it, in [0, 1].
+    p_value : float
+        Of this term alone, two-sided, not corrected for the number of terms; nan where there were too few documents.
+    """
+
+    term: str
+    before: float
+    now: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class TermDrift:
+    """How the words of a text column moved.
+
+    Attributes
+    ----------
+    psi, psi_by_chance : float
+        Population stability index over what documents mention: a share for each top term, and one for all other words.
+        And what it would be on average without drift, at these sizes. nan when either side has no tokens.
+    unseen_expected, unseen : float
+        Share of tokens outside the vocabulary: for new documents like those of the reference, and now; in [0, 1].
+    novel_expected, novel : float
+        Share of documents with at least one such token; in [0, 1].
+    words_p : float
+        Of the shares of documents with a word in each bucket, corrected for the number of buckets; two-sided.
+    novel_p : float
+        Of so many novel documents or more.
+    p_value : float
+        Of the column: its tests combined by Bonferroni. nan, as its parts, where there is nothing to test.
+    moved : tuple of TermShift
+        The top terms that moved most, the one that moved by the most standard errors first; at most `MOST_MOVED`,
+        none when either side has no documents.
+    buckets : tuple of int
+        Buckets whose share of documents changed by more than chance (at 5 %, corrected), the least likely first:
+        `term_counting.bucket_tokens` names their words.
+    note : str
+        What a reader should know: too few documents, no tokens, a vocabulary that had to be cut.
+    """
+
+    psi: float
+    psi_by_chance: float
+    unseen_expected: float
+    unseen: float
+    novel_expected: float
+    novel: float
+    words_p: float
+    novel_p: float
+    p_value: float
+    moved: tuple[TermShift, ...]
+    buckets: tuple[int, ...]
+    note: str = ""
+
+    @property
+    def excess(self) -> float:
+        """PSI beyond what chance explains: the size that a threshold is held against. 0 or more, nan without PSI."""
+        return max(self.psi - self.psi_by_chance, 0.0) if not math.isnan(self.psi) else math.nan
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per term that moved, with its shares of documents before and now."""
+        import pandas as pd
+
+        names = [field.name for field in fields(TermShift)]
+        return pd.DataFrame([asdict(shift) for shift in self.moved], columns=names).set_index("term")
+
+
+def compare_terms(reference: TermProfile, current: TermProfile) -> TermDrift:
+    """Compare the words of two windows.
+
+    Parameters
+    ----------
+    reference, current : TermProfile
+        With the same bins. What is expected of new documents is told by the bins, from the records that they were
+        frozen on.
+
+    Raises
+    ------
+    ValueError
+        When the bins differ.
+
+    Notes
+    -----
+    With fewer than 30 documents on either side nothing is tested: all p-values are nan, and the note says so.
+
+    Examples
+    --------
+    >>> bins = TermBins(("red",), ("red",), recurring=1, documents=1000, tokens=500)
+    >>> none = TermProfile.nothing(bins).buckets
+    >>> before = TermProfile(bins, (500,), none, documents=1000, tokens=500, mentions=500)
+    >>> after = TermProfile(bins, (100,), none, documents=1000, tokens=100, mentions=100)
+    >>> compare_terms(before, after).moved[0].now
+    0.1
+    """
+    if reference.bins != current.bins:
+        raise ValueError("profiles with different terms cannot be compared")
+    a, b = _mentions(reference), _mentions(current)
+    n, m, bins = reference.documents, current.documents, reference.bins
+    testable = min(n, m) >= SMALLEST_SAMPLE
+    words_p = novel_p = math.nan
+    buckets = np.empty(0, dtype=np.int64)
+    if testable:
+        by_bucket = shares.smallest_p_values(reference.buckets, n, current.buckets, m)
+        by_bucket = shares.corrected(by_bucket, reference.buckets, n, current.buckets, m)
+        words_p, buckets = _smallest(by_bucket), np.argsort(by_bucket)[: int((by_bucket <= LEVEL).sum())]
+        novel_p = _novel_p(bins, current)
+    return TermDrift(
+        psi=divergences.psi(a, b),
+        psi_by_chance=divergences.psi_by_chance(a, b),
+        unseen_expected=_share(bins.singleton_tokens, bins.tokens),
+        unseen=_share(current.unseen_tokens, current.tokens),
+        novel_expected=_share(bins.singleton_documents, bins.documents),
+        novel=_share(current.novel_documents, m),
+        words_p=words_p, novel_p=novel_p,
+        p_value=_combine([words_p, novel_p]),
+        moved=_moved(reference, current) if n and m else (),
+        buckets=tuple(buckets.tolist()),
+        note=_note(reference, current),
+    )
+
+
+def _mentions(profile: TermProfile) -> npt.NDArray[np.int64]:
+    """Mentions of each top term, and of all other words."""
+    return np.array([*profile.counts, profile.mentions - sum(profile.counts)], dtype=np.int64)
+
+
+def _novel_p(bins: TermBins, current: TermProfile) -> float:
+    """p-value of so many novel documents or more.
+
+    How many to expect is itself uncertain: each document of the reference that was novel to the others counts with the
+    variance of a share, and each that shares its rarest token with one other adds to that (Esty, 1983, A normal limit
+    law for a nonparametric estimator of the coverage of a random sample; there with single tokens for documents). The
+    reference counts as so many fewer documents as that makes it more uncertain, and the novel ones follow the
+    beta-binomial distribution; one is added to those expected, as in Fisher's exact test.
+    """
+    from scipy import stats
+
+    n, alone = bins.documents, bins.singleton_documents
+    if not n or alone == n:
+        return math.nan
+    variance = (alone + 1) * (1 - alone / n)
+    effective = variance / (variance + bins.least * bins.doubleton_documents)
+    shape = (alone * effective + 1, (n - alone) * effective)
+    as_many = np.arange(current.novel_documents, current.documents + 1)
+    # SciPy's sf is 1 minus the other tail, and so nothing but rounding below 1e-11.
+    return min(float(stats.betabinom.pmf(as_many, current.documents, *shape).sum()), 1.0)
+
+
+def _moved(reference: TermProfile, current: TermProfile) -> tuple[TermShift, ...]:
+    """The terms whose shares are the most standard errors apart."""
+    n, m = reference.documents, current.documents
+    a, b = np.array(reference.counts, dtype=np.int64), np.array(current.counts, dtype=np.int64)
+    pooled = (a + b + 1) / (n + m + 2)    # neither 0 nor 1
+    order = np.argsort(-np.abs(b / m - a / n) / np.sqrt(pooled * (1 - pooled)), kind="stable")[:MOST_MOVED]
+    p_values = shares.share_p_values(a[order], n, b[order], m)
+    if min(n, m) < SMALLEST_SAMPLE:
+        p_values = np.full(len(order), math.nan)
+    return tuple(
+        TermShift(reference.bins.terms[place], float(a[place] / n), float(b[place] / m), float(p))
+        for place, p in zip(order, p_values, strict=True)
+    )
+
+
+def _smallest(p_values: npt.NDArray[np.float64]) -> float:
+    known = p_values[~np.isnan(p_values)]
+    return float(known.min()) if len(known) else math.nan
+
+
+def _combine(p_values: list[float]) -> float:
+    """Bonferroni over the tests that could be made; nan when none could."""
+    known = [p for p in p_values if not math.isnan(p)]
+    return min(1.0, len(known) * min(known)) if known else math.nan
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
+
+
+def _note(reference: TermProfile, current: TermProfile) -> str:
+    notes = []
+    if min(reference.documents, current.documents) < SMALLEST_SAMPLE:
+        notes.append(f"too few documents to test (fewer than {SMALLEST_SAMPLE})")
+    for profile, words in ((reference, "in the reference"), (current, "now")):
+        if not profile.documents:
+            notes.append(f"no texts {words}")
+        elif not profile.tokens:
+            notes.append(f"no words {words}")
+    if reference.bins.documents and reference.bins.singleton_documents == reference.bins.documents:
+        notes.append("every document of the reference has a word of its own, so that novel ones are no news")
+    if reference.bins.least > 1:
+        notes.append(f"words in fewer than {reference.bins.least} documents of the reference count as unseen")
+    return "; ".join(notes)
