@@ -45,10 +45,11 @@ def demo(folder: Path) -> list[list[str]]:
     """The demo's four commands, as `make demo` gives them."""
     home = folder / "demo"
     home.mkdir()
+    asked = "triggers=[{signal: model_age, at_least: 90, severity: high}]"
     steps = [
         ("baseline", "--as-of", "2013-04-01"),
         ("retrain", "--as-of", "2013-07-01"),
-        ("retrain", "--as-of", "2013-12-01", "--set", "windows.training.last=90d"),
+        ("retrain", "--as-of", "2013-12-01", "--set", "windows.training.last=90d", "--set", asked),
         ("rollback", "--as-of", "2013-12-01"),
     ]
     rows, total = [], 0.0

@@ -36,7 +36,9 @@ def _table(rows: int = 60) -> pd.DataFrame:
 
 def _records(table: pd.DataFrame | Any, as_of: datetime | str = AS_OF, **data: Any) -> Records:
     backend = ibis.duckdb.connect()
-    return Records(Data(**DATA | data), ibis.memtable(table), backend, as_of, "t")
+    source = ibis.memtable(table)
+    backend.to_pyarrow(source.limit(0))    # from now on the connection knows it
+    return Records(Data(**DATA | data), source, backend, as_of, "t")
 
 
 def _refusal(action: Callable[[], object]) -> str:

@@ -100,7 +100,8 @@ class Records:
         self._backend = backend
         self._table = sources.checked(data, table, source, self.arrow)
         self.as_of = self._resolve(as_of)
-        self.visible = self._visible()
+        self.visible = sources.viewed(backend, self._visible())
+        self._counted: dict[tuple[datetime, datetime, bool], tuple[int, int]] = {}
 
     @classmethod
     def open(cls, data: Data, as_of: datetime | str, folders: Sequence[Path]) -> Records:
@@ -168,9 +169,16 @@ class Records:
         table = self.visible.filter(time >= ibis.literal(start), time < ibis.literal(end))
         if labelled:
             table = table.filter(table[self._label].notnull())
+        key = start, end, labelled
+        if key not in self._counted:
+            self._counted[key] = self._count(table)
+        return Window(name, start, end, *self._counted[key], table)
+
+    def _count(self, table: ir.Table) -> tuple[int, int]:
+        """How many records there are, and how many of them have a label."""
         known = table[self.data.label].notnull().sum() if self.data.label else ibis.literal(0)
         counts = self.row(table.aggregate(rows=table.count(), labelled=known.cast("int64")))
-        return Window(name, start, end, counts["rows"], counts["labelled"] or 0, table)
+        return counts["rows"], counts["labelled"] or 0
 
     def training(self, spec: WindowSpec, holdout: float) -> tuple[Window, Window]:
         """Split the labelled training window by time: the oldest records to learn from, the newest `holdout` share.
