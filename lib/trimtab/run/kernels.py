@@ -273,7 +273,7 @@ def _serve(connection_file: str) -> None:
     app: Any = IPKernelApp.instance(parent_handle=os.getppid())
     app.initialize(["-f", connection_file, *KERNEL_OPTIONS])
     _show_figures_inline()
-    _use_all_threads()
+    _use_asked_threads()
     app.start()
     # ipykernel's own exit handler stops the output thread first; when the control thread is then still flushing output
     # through it, both hang until Jupyter loses patience and kills the kernel.
@@ -299,9 +299,10 @@ def _show_figures_inline() -> None:
         matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]  # set by ipykernel, unless the user did
 
 
-def _use_all_threads() -> None:
+def _use_asked_threads() -> None:
     # OpenBLAS was loaded with one thread so that the server could fork. OpenMP asks for its number only now.
-    if "numpy" in sys.modules:
+    asked = int(os.environ["OPENBLAS_NUM_THREADS"])
+    if asked > 1 and "numpy" in sys.modules:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # -- has no annotations
 
-        threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")
+        threadpool_limits(asked, user_api="blas")

@@ -89,8 +89,8 @@ def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str,
     Parameters
     ----------
     environment
-        Variables that win over the defaults: as many threads as this process may use cores, at most `MOST_THREADS`,
-        and OpenMP threads that spin only briefly while they wait.
+        Variables that win over the defaults: as many OpenMP threads as this process may use cores, at most
+        `MOST_THREADS`, which spin only briefly while they wait, and one thread for linear algebra.
 
     Examples
     --------
@@ -100,7 +100,9 @@ def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str,
     threads = environment.get("OMP_NUM_THREADS") or str(min(_usable_cores(), MOST_THREADS))
     defaults = {
         "OMP_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
+        # A check solves many small systems. A second thread gains nothing there, and on cores that another process also
+        # wants the two wait for each other: 20 times longer.
+        "OPENBLAS_NUM_THREADS": "1",
         # OpenMP's default spins so long that boosting on cores that another process also wants took 100 times longer;
         # never spinning (OMP_WAIT_POLICY=passive) made it 10 times slower on idle cores.
         "GOMP_SPINCOUNT": "10000",

@@ -146,6 +146,7 @@ class Session:
         """The reference and the current window."""
         return self.reference_window(), self.records.window("current", self.params.windows.current)
 
+    @cache  # noqa: B019 -- a session lives as long as its notebook
     def reference_window(self, model: Model | None = None) -> Window:
         """What the current window is compared with: by default what the champion was made from, its holdout included.
 
@@ -224,6 +225,7 @@ class Session:
         settings = self.params.drift
         return settings.model_copy(update={"alpha": settings.alpha / len(FAMILIES)})
 
+    @cache  # noqa: B019 -- a session lives as long as its notebook
     def profile(self, window: Window) -> Profile:
         """Profile a window by bins frozen on the reference; days are counted once and kept."""
         if window.name == "reference":
