@@ -38,7 +38,7 @@ def _refusal(reference: Any, current: Any) -> str:
 
 def test_columns_that_moved_are_found_and_the_others_are_not() -> None:
     found = tt.check(_table(0), _table(1, shift=1.0))
-    assert set(found.drifted) == {"number", "flag", "prose (length)"}
+    assert set(found.drifted) == {"number", "flag", "prose (length)", "prose"}
     assert next(iter(found.to_frame().index)) == found.drifted[0]
     assert found.left_out == ("when (timestamp)",)
     kinds = found.to_frame()["kind"].to_dict()
@@ -77,7 +77,7 @@ def test_representation_is_a_line_for_a_person() -> None:
     found = tt.check(_table(0), _table(1, shift=1.0))
     assert repr(found).endswith("left out: when (timestamp)>")
     assert repr(found.reference) == "<Profile of 800 records, 6 columns>"
-    assert repr(found.drift).startswith("<Drift of 6 columns, 800 records against 800, the most moved: ")
+    assert repr(found.drift).startswith("<Drift of 7 columns, 800 records against 800, the most moved: ")
 
 
 def test_order_of_rows_and_columns_does_not_matter() -> None:
@@ -98,12 +98,14 @@ def test_table_against_itself_has_not_moved_at_all() -> None:
     found = tt.check(_table(0), _table(0))
     assert found.drifted == ()
     assert found.to_frame()["psi"].max() == 0
-    assert repr(found) == "<CheckResult: 0 of 6 columns drifted: none; left out: when (timestamp)>"
+    assert repr(found) == "<CheckResult: 0 of 7 columns drifted: none; left out: when (timestamp)>"
 
 
 def test_thresholds_are_settable() -> None:
     before, after = _table(0), _table(1, shift=1.0)
-    largest = DriftSettings(psi_warn=50, psi_alert=50, shift_warn=50, outliers_warn=0.99, outside_warn=0.99)
+    largest = DriftSettings(
+        psi_warn=50, psi_alert=50, shift_warn=50, word_warn=3, unseen_warn=0.99, outliers_warn=0.99, outside_warn=0.99
+    )
     assert tt.check(before, after, settings=largest).drifted == ()
 
 

@@ -22,8 +22,9 @@ from hypothesis.extra import numpy as hnp
 from trimtab.decide import columns, signals
 from trimtab.decide.promotion import judge
 from trimtab.measure.columns import divergences
+from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.columns.bins import NumericBins, freeze_categorical, freeze_numeric
-from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.drift import Drift, TermShift, compare
 from trimtab.measure.columns.means import Moved
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import profile_array
@@ -231,11 +232,20 @@ def a_drift(rows: int = 500, *, shift: float = 0.0) -> Drift:
     return compare(Profile(before, 500), Profile(now, rows))
 
 
+def with_words(drift: Drift, count: int) -> Drift:
+    """The same with a text column, of which so many words moved."""
+    aspects = tuple(Aspect(name, 0.0, 1.0, q_value=1.0) for name in ("words", "word", "unseen_words"))
+    terms = (TermShift("red", 0.5, 0.1, 0.0), TermShift("blue", 0.0, 0.5, 0.0))[:count]
+    text = replace(drift.columns[0], kind="text", aspects=aspects, terms=terms)
+    return replace(drift, columns=(*drift.columns, text))
+
+
 def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.Measurement]:
     """One of each kind."""
     rules, estimate = DriftSettings(), Estimate(0.8, 0.7, 0.9, 0.95, "confidence", 0.8)
     return [
-        *columns.inputs(drift, rules), *columns.outputs(drift, rules), columns.class_balance(drift, rules),
+        *columns.inputs(with_words(drift, count), rules), *columns.outputs(drift, rules),
+        columns.class_balance(drift, rules),
         signals.concept_drift(consecutive(np.linspace(0, 1, 5 * count), np.linspace(0, 1, 5 * count)), "log loss"),
         columns.rate_drop([Moved("r", 0.5, 0.5, 0.0, 0.0, 0.5)][:count]), columns.confidence_shift([]),
         signals.estimated_drop("accuracy", estimate if count else replace(estimate, value=math.nan),

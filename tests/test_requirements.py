@@ -20,13 +20,14 @@ import pytest
 import scipy.stats
 import yaml
 from conftest import BINARY, binary_table, merged
+from test_word_days import a_table, opened
 
 import trimtab as tt
 from trimtab import params as params_module
 from trimtab.act import tables
-from trimtab.decide.columns import feature_drift
+from trimtab.decide.columns import feature_drift, inputs
 from trimtab.decide.promotion import judge
-from trimtab.decide.signals import concept_drift, default_triggers, grade, performance_drop
+from trimtab.decide.signals import Signal, concept_drift, default_triggers, grade, performance_drop
 from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageError
 from trimtab.measure.columns import divergences
 from trimtab.measure.models.intervals import Interval
@@ -108,6 +109,25 @@ def test_b01_psi_grades_moderate_and_significant_shifts_at_its_two_thresholds(pa
 def test_b02_jensen_shannon_distance_to_base_two_runs_from_zero_to_one() -> None:
     assert divergences.jensen_shannon([30, 70], [300, 700]) == pytest.approx(0, abs=1e-7)
     assert divergences.jensen_shannon([1, 0], [0, 1]) == 1.0
+
+
+def test_b03_words_of_a_text_column_that_changed_are_found_and_named(home: Path) -> None:
+    def told(model: str, table: pd.DataFrame) -> dict[str, Signal]:
+        session = opened(home, table, model)
+        reference, current = session.windows()
+        words = checking.words(session, current)
+        drift = tt.compare(session.profile(reference), session.profile(current), beside=words)
+        triggers = default_triggers(session.thresholds)
+        return {m.name: grade(m, triggers) for m in inputs(drift, session.thresholds)}
+
+    quiet = told("quiet", a_table(a_day=60))
+    assert {quiet[name].severity for name in ("word_drift", "word_shift", "unseen_words")} == {"none"}
+    moved = told("moved", a_table(a_day=60, new="mandala", since=28))    # in each fifth text of 12 days
+    assert moved["word_shift"].severity == "medium"
+    assert moved["unseen_words"].severity != "none"
+    assert moved["unseen_words"].value == pytest.approx(0.18 / 4.16, rel=0.1)    # of tokens; a tenth are null
+    assert moved["word_shift"].columns == ("text",)
+    assert "mandala (0.0% of texts, now 18.4%)" in moved["word_shift"].message
 
 
 def test_b05_confidences_are_watched_by_their_mean_and_rates_as_proportions(project: Callable[..., Path]) -> None:

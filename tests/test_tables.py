@@ -21,8 +21,9 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Check, Guard
 from trimtab.decide.promotion import Row, Verdict
 from trimtab.decide.signals import SIGNALS, Signal
+from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.drift import ColumnDrift, Drift, TermShift, compare
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.performance import Evaluation, Performance
@@ -87,6 +88,17 @@ def _profiles() -> tuple[Profile, Profile]:
         Profile({NASTY: ColumnProfile(numbers, tuple(counts.tolist())), "kind": kind}, rows),
         Profile({NASTY: ColumnProfile(numbers, tuple(moved.tolist())), "kind": kind}, rows),
     )
+
+
+def _texts(*words: str) -> Drift:
+    """Three text columns, of which these words moved."""
+    terms = tuple(TermShift(word, 0.1, 0.0, NAN) for word in words)
+    aspects = (Aspect("words", 0.3, 0.0, q_value=0.0), Aspect("unseen_words", 0.3, 0.0, q_value=0.0)) if words else ()
+    nothing = dict.fromkeys(
+        ("psi_by_chance", "js", "ks", "ks_p", "chi2", "chi2_p", "wasserstein", "missing_reference", "missing_current",
+         "unseen", "outliers", "outside"), NAN)
+    column = ColumnDrift(NASTY, "text", 0.3, cells=101, **nothing, aspects=aspects, note=NASTY, terms=terms)
+    return Drift((column,) * 3, 100, 100)
 
 
 def _expected() -> Expected:
@@ -156,6 +168,9 @@ TABLES: dict[str, Callable[[], Any]] = {
     "undefined performance": lambda: tables.performance(_performance(NAN), _performance(NAN)),
     "groups": lambda: tables.groups(_performance(), _performance()),
     "no groups": lambda: tables.groups(Performance(10, {}, {})),
+    "words": lambda: tables.words(_texts(NASTY, NASTY), DriftSettings()),
+    "words of no text column": lambda: tables.words(Drift((), 0, 0), DriftSettings()),
+    "words that are none": lambda: tables.words(_texts(), DriftSettings()),
     "since last": lambda: tables.since_last(compare(*_profiles()), DriftSettings()),
     "since last without records": lambda: tables.since_last(None, DriftSettings()),
     "joint": lambda: tables.joint(_joint(Carrier((NASTY, "z"), 0.05, 0.4))),
@@ -223,6 +238,14 @@ def test_drift_is_captioned_with_how_many_columns_drifted() -> None:
     assert "1 of 2 columns drifted" in html
     assert "1 columns below these are not shown" in _shown(
         tables.drift(compare(*_profiles()), DriftSettings(max_columns_reported=1)))
+
+
+def test_words_are_captioned_with_the_ways_in_which_they_moved() -> None:
+    html = _shown(tables.words(_texts("red"), DriftSettings()))
+    assert "words PSI 0.30" in html
+    assert "new words 30.0 pp" in html
+    assert "and 1 more" in html
+    assert "could not be tested" in _shown(tables.words(_texts(), DriftSettings()))
 
 
 def test_columns_without_anything_in_them_are_left_out() -> None:

@@ -58,7 +58,7 @@ def _frozen(texts: Texts) -> TermBins:
 
 def _profiled(texts: Texts, bins: TermBins) -> TermProfile:
     """The profile as a plain program finds it."""
-    documents, vocabulary = _documents(texts), set(bins.vocabulary)
+    documents, vocabulary, shared = _documents(texts), set(bins.vocabulary), set(bins.vocabulary[:bins.recurring])
     having, buckets = Counter(word for one in documents for word in one), Counter[int]()
     for one in documents:
         digests = [hashlib.md5(word.encode()).hexdigest() for word in one]
@@ -69,6 +69,8 @@ def _profiled(texts: Texts, bins: TermBins) -> TermProfile:
         mentions=sum(len(one) for one in documents),
         unseen_tokens=sum(n for one in documents for word, n in one.items() if word not in vocabulary),
         novel_documents=sum(any(word not in vocabulary for word in one) for one in documents),
+        lone_tokens=sum(n for one in documents for word, n in one.items() if word not in shared),
+        lone_documents=sum(any(word not in shared for word in one) for one in documents),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trimtab.cells import (
+    LONGEST_NAME,
     Format,
     count,
     grouped,
@@ -16,6 +17,7 @@ from trimtab.cells import (
     p_value,
     percent,
     sentence,
+    shorten,
     signed,
     span,
     table,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from trimtab.decide.decision import Decision
     from trimtab.decide.guardrails import Guard
     from trimtab.decide.signals import Signal
-    from trimtab.measure.columns.drift import Drift
+    from trimtab.measure.columns.drift import ColumnDrift, Drift
     from trimtab.measure.models.performance import Performance
     from trimtab.run.expected import Expected
     from trimtab.run.history import History
@@ -50,8 +52,9 @@ _CAUSES = {
 }
 _MOVED = {"drifted": {"yes": "warn"}}
 _UNITS: Mapping[str, Format] = {
-    **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance"), lambda v: f"PSI {v:.2f}"),
+    **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance", "word_drift"), lambda v: f"PSI {v:.2f}"),
     **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
+    "unseen_words": percent, "word_shift": lambda v: f"h {v:.2f}",
     **dict.fromkeys(("concept_drift", "estimated_drop"), percent), "joint_drift": lambda v: f"AUC {v:.2f}",
     **dict.fromkeys(("feature_shift", "prediction_shift"), lambda v: f"{number(v)} σ"),
     "rate_drop": percent, "confidence_shift": lambda v: f"{number(v)} σ",
@@ -83,6 +86,30 @@ def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
     ) + (f"; {more} columns below these are not shown" if more > 0 else "")
     formats = {**dict.fromkeys(("PSI", "by chance", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
     return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("how", "KS", "missing", "note"))
+
+
+def words(result: Drift, settings: DriftSettings) -> Styler:
+    """The words of each text column that tell most of how it moved, the farthest first."""
+    texts = [column for column in result.columns if column.kind == "text"]
+    if not texts:
+        return sentence("No text column is watched.")
+    rows = [
+        {"column": column.name, "word": one.term, "texts with it before": one.before, "now": one.now}
+        for column in texts for one in column.terms
+    ]
+    told = [_of_words(column, settings) for column in texts]
+    if not rows:
+        return sentence(f"{'. '.join(told)}. There is no word to name.")
+    more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
+    return table(rows, caption=". ".join(told[:2]) + more, formats={"texts with it before": percent, "now": percent},
+                 longest=LONGEST_NAME)
+
+
+def _of_words(column: ColumnDrift, settings: DriftSettings) -> str:
+    moved = ", ".join(map(str, column.moved(**settings.bounds)))
+    tested = moved or "no more than chance and natural variation explain" if column.aspects else "could not be tested"
+    note = f" ({shorten(column.note, 2 * LONGEST_NAME)})" if column.note else ""
+    return f"Words of {shorten(column.name, LONGEST_NAME)}: {tested}{note}"
 
 
 def since_last(result: Drift | None, settings: DriftSettings) -> Styler:

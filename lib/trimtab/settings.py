@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self, TypedDict
@@ -223,6 +224,8 @@ class DriftSettings(Section):
     unseen_warn: Share = 0.005
     outliers_warn: Share = 0.02
     outside_warn: Share = 0.01
+    word_warn: Annotated[float, Field(gt=0, le=math.pi)] = 0.20
+    terms: Annotated[int, Field(ge=1, le=1000)] = 100
     alpha: Share = 0.05
     max_columns_reported: Annotated[int, Field(ge=1)] = 20
 
@@ -238,6 +241,7 @@ class DriftSettings(Section):
         return {
             "psi": self.psi_warn, "wasserstein": self.shift_warn, "missing": self.missing_warn,
             "unseen": self.unseen_warn, "outliers": self.outliers_warn, "outside": self.outside_warn,
+            "words": self.psi_warn, "word": self.word_warn, "unseen_words": self.unseen_warn,
         }
 
     @property

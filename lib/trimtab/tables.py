@@ -38,6 +38,7 @@ from trimtab.findings import (
     signals,
     since_last,
     with_unit,
+    words,
 )
 from trimtab.measure.models.performance import group_name, told_apart
 
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = [    # for notebooks, beside everything below
     "assumptions", "decision", "drift", "expected", "facts", "groups", "guard", "history", "joint", "outputs",
     "performance", "realised", "realised_by_group", "sentence", "signals", "since_last", "table",
-    "with_unit",
+    "with_unit", "words",
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}

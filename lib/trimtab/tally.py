@@ -11,8 +11,13 @@ import numpy as np
 from trimtab.measure.columns import profiling
 from trimtab.measure.columns.bins import Bins, BinTable, CategoricalBins
 from trimtab.measure.columns.days import Days, unflatten
+from trimtab.measure.columns.drift import ColumnDrift
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import DAY, Watched
+from trimtab.measure.words import term_counting, text_column
+from trimtab.measure.words.term_drift import compare_terms
+from trimtab.measure.words.terms import TermBins, TermProfile
+from trimtab.measure.words.word_days import WordDays
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -68,6 +73,45 @@ def count_days(
     ordered = {name: bins[name] for name in found}
     counts = np.column_stack([known["n"].to_numpy(), *found.values()]).astype(np.int64)
     return Days(ordered, np.array(days, dtype="datetime64[D]"), counts)
+
+
+def freeze_words(window: Window, column: str, run: Run, *, most: int) -> TermProfile:
+    """Freeze the words of a text column on a window, with `most` top terms, and count them; texts are independent."""
+    bins = term_counting.read_tokens(run(term_counting.token_counts(window.table, column)), most=most)
+    return term_counting.read_reference(bins, run(term_counting.term_counts(window.table, column, bins)))
+
+
+def freeze_word_days(window: Window, column: str, time: str, run: Run, *, most: int) -> WordDays:
+    """Freeze the words of a text column on a window, with `most` top terms, and count them by day."""
+    table = _with_day(window.table, time)
+    bins = term_counting.read_tokens(run(term_counting.token_counts(table, column, DAY)), most=most)
+    return term_counting.read_reference_days(bins, run(term_counting.term_counts(table, column, bins, DAY)))
+
+
+def count_words(window: Window, column: str, bins: TermBins, run: Run) -> TermProfile:
+    """Count the words of a window's texts."""
+    return term_counting.read_terms(bins, run(term_counting.term_counts(window.table, column, bins)))
+
+
+def count_word_days(window: Window, column: str, bins: TermBins, time: str, run: Run) -> WordDays:
+    """Count the words of a window's texts by day."""
+    counted = run(term_counting.term_counts(_with_day(window.table, time), column, bins, DAY))
+    return term_counting.read_days(bins, counted)
+
+
+def moved_words(window: Window, column: str, reference: TermProfile, current: TermProfile, run: Run) -> ColumnDrift:
+    """How the words of a text column moved; which words these are is looked up in the window where some did."""
+    moved = compare_terms(reference, current)
+    buckets = text_column.telling_buckets(reference, current, moved)
+    if not buckets:
+        return text_column.text_column(column, reference, current, moved)
+    asked = term_counting.bucket_tokens(window.table, column, buckets, most=text_column.MOST_TOKENS)
+    terms = text_column.telling_terms(reference.bins, current.documents, buckets, run(asked).to_pylist())
+    return text_column.text_column(column, reference, current, moved, terms)
+
+
+def _with_day(table: ir.Table, time: str) -> ir.Table:
+    return table.mutate(**{DAY: table[time].cast("timestamp").date()})
 
 
 def _native(backend: Any) -> bool:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+from typing import Any, TypeVar
 
 import numpy as np
 
 from trimtab.act import tables
 from trimtab.act.rows import Rows, now
 from trimtab.measure.columns.bins import BinTable
-from trimtab.measure.columns.days import Days, pack, unpack
+from trimtab.measure.columns.days import Daily, Days, pack, unpack
 from trimtab.measure.models.outputs import Array
 from trimtab.measure.over_time.snapshots import Snapshot
 from trimtab.measure.together.samples import Sample
 from trimtab.measure.unlabelled.holdouts import Holdout
 from trimtab.plain import plain
+
+AnyDays = TypeVar("AnyDays", bound=Daily[Any])
 
 
 class DayBook(Rows):
@@ -36,15 +40,27 @@ class DayBook(Rows):
         bins : mapping
             By which the days were counted.
         """
+        return self.kept(key, Days.of(bins, {}), first, last)
+
+    def kept(self, key: str, none: AnyDays, first: date, last: date) -> AnyDays:
+        """The days of any kind that are kept, from `first` to `last`, both included.
+
+        Parameters
+        ----------
+        key : str
+            Of the definition by which they were counted, and the place where the records are.
+        none : Daily
+            No days, of that definition.
+        """
         table = tables.daily_profiles
         within = (table.c.key == key, table.c.day >= first, table.c.day <= last)
         rows = self._rows(self._select(table).where(*within).order_by(table.c.day))
         if not rows:
-            return Days.of(bins, {})
+            return none
         counts = np.array([unpack(row["counts"]) for row in rows])
-        return Days(bins, np.array([row["day"] for row in rows], dtype="datetime64[D]"), counts)
+        return replace(none, dates=np.array([row["day"] for row in rows], dtype="datetime64[D]"), counts=counts)
 
-    def keep(self, key: str, days: Days) -> None:
+    def keep(self, key: str, days: Daily[Any]) -> None:
         """Keep days, in the place of what was kept of them before."""
         table, clock = tables.daily_profiles, now()
         rows = [

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from trimtab.decide.signals import Measurement
+from trimtab.decide.words import words
 from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.columns.divergences import false_discovery
 from trimtab.measure.columns.drift import ColumnDrift, Drift
@@ -29,6 +30,7 @@ def inputs(drift: Drift, settings: DriftSettings) -> list[Measurement]:
     looked_at = {aspect.name for column in drift.columns for aspect in column.aspects}
     found = [feature_drift(drift, settings)]
     found += [_aspect(name, drift, settings) for name in _SIGNALS if name in looked_at]
+    found += words(drift, settings)
     return [*found, outliers(drift, settings)] if "outliers" in looked_at else found
 
 
@@ -147,8 +149,7 @@ def _aspect(name: str, drift: Drift, settings: DriftSettings, *, signal: str | N
 
 
 def _certain(aspect: Aspect, settings: DriftSettings) -> bool:
-    """More than chance and natural variation explain."""
-    return aspect.q_value <= settings.alpha and aspect.size > aspect.floor
+    return aspect.certain(settings.alpha)
 
 
 def _listed(columns: Sequence[ColumnDrift], settings: DriftSettings, most: int = 3) -> str:

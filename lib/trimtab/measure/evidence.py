@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.columns.drift import ColumnDrift
 
 _MOST = 700.0    # beyond, exp overflows, and nobody asks for such odds
 
 
-def of_drift(columns: Sequence[ColumnDrift], size: float) -> float:
+def of_drift(columns: Sequence[ColumnDrift], size: float, *, aspect: str = "psi") -> float:
     """Logarithm of the ratio for: in one of these columns, unknown which, PSI is `size`.
 
     Parameters
@@ -25,6 +26,8 @@ def of_drift(columns: Sequence[ColumnDrift], size: float) -> float:
         Those that were looked at; the ones that could not be tested are left out.
     size : float
         PSI, more than 0.
+    aspect : str
+        The one that PSI belongs to: psi, or words.
 
     Returns
     -------
@@ -38,12 +41,12 @@ def of_drift(columns: Sequence[ColumnDrift], size: float) -> float:
     is exp(−λ/2) · ₀F₁(; ν/2; λx/4). Over columns it is averaged: each is as likely as another to be the one. What does
     not exceed the column's natural variation never speaks for a change.
     """
-    tested = [column for column in columns if not math.isnan(column["psi"].p_value)]
-    return _mean([_beyond_nature(column, _of_column(column, size)) for column in tested])
+    tested = [column for column in columns if not math.isnan(column[aspect].p_value)]
+    return _mean([_beyond_nature(column[aspect], _of_column(column, size)) for column in tested])
 
 
-def _beyond_nature(column: ColumnDrift, ratio: float) -> float:
-    return ratio if column["psi"].size > column["psi"].floor else min(ratio, 0.0)
+def _beyond_nature(found: Aspect, ratio: float) -> float:
+    return ratio if found.size > found.floor else min(ratio, 0.0)
 
 
 def _of_column(column: ColumnDrift, size: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,20 @@ import pyarrow as pa
 
 from trimtab import plots, tables
 from trimtab.errors import DataError
-from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
 from trimtab.settings import DriftSettings
-from trimtab.tally import count_days, count_profile, freeze
+from trimtab.tally import (
+    count_days,
+    count_profile,
+    count_word_days,
+    count_words,
+    freeze,
+    freeze_word_days,
+    freeze_words,
+    moved_words,
+)
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -75,7 +84,12 @@ class CheckResult:
 
 
 def check(
-    reference: Any, current: Any, *, time: str | None = None, settings: DriftSettings | None = None
+    reference: Any,
+    current: Any,
+    *,
+    time: str | None = None,
+    text: Collection[str] = (),
+    settings: DriftSettings | None = None,
 ) -> CheckResult:
     """Compare two tables column by column.
 
@@ -86,6 +100,8 @@ def check(
     time : str, optional
         A column of times. With it an alarm must also exceed what the days of the reference differ by; without it
         records are taken to be independent draws.
+    text : collection of str
+        Columns of texts whose words are compared, though they repeat often; those that seldom do are found.
     settings : DriftSettings, optional
         Thresholds; the defaults are those of a params file.
 
@@ -93,7 +109,7 @@ def check(
     ------
     DataError
         When one is no table, is empty, cannot be read or holds infinite numbers, the columns or their types differ,
-        none can be compared, or `time` names no column of times or one with gaps.
+        none can be compared, `time` names no column of times or one with gaps, or `text` no column of texts.
 
     Examples
     --------
@@ -110,11 +126,23 @@ def check(
     if different:
         named = ", ".join(map(repr, different))
         raise DataError(f"the two tables differ in their columns: only one of them has {named}")
-    watched, left_out = _watched(backend, before, _kinds(before.table, after.table))
+    watched, left_out = _watched(backend, before, _kinds(before.table, after.table), text)
     if not (watched.floats or watched.with_levels):
         raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
-    profiles = _profiles(backend, before, after, watched, time)
-    return CheckResult(compare(*profiles), profiles[0], profiles[1], settings or DriftSettings(), left_out)
+    profiles, chosen = _profiles(backend, before, after, watched, time), settings or DriftSettings()
+    texts = [_words(backend, before, after, name, time, chosen.terms) for name in watched.text]
+    return CheckResult(compare(*profiles, beside=texts), profiles[0], profiles[1], chosen, left_out)
+
+
+def _words(backend: Any, before: Window, after: Window, name: str, time: str | None, most: int) -> ColumnDrift:
+    """How the words of a text column moved, by day where there is a column of times."""
+    run = backend.to_pyarrow
+    if time is None:
+        first = freeze_words(before, name, run, most=most)
+        return moved_words(after, name, first, count_words(after, name, first.bins, run), run)
+    days = freeze_word_days(before, name, time, run, most=most)
+    now = count_word_days(after, name, days.bins, time, run)
+    return moved_words(after, name, replace(days.total(), days=days), replace(now.total(), days=now), run)
 
 
 def _profiles(
@@ -197,13 +225,18 @@ def _kind(kind: dt.DataType) -> str:
     return "text" if kind.is_string() else type(kind).__name__.lower()
 
 
-def _watched(backend: Any, window: Window, kinds: Mapping[str, str]) -> tuple[Watched, tuple[str, ...]]:
+def _watched(
+    backend: Any, window: Window, kinds: Mapping[str, str], text: Collection[str]
+) -> tuple[Watched, tuple[str, ...]]:
     """Columns by their type: numbers, categories, prose; times and nested values are left out."""
+    wrong = next((name for name in text if kinds.get(name) != "text"), None)
+    if wrong is not None:
+        raise DataError(f"text={wrong!r} names no column of texts of the two tables")
     distinct = _distinct(backend, window.table, [name for name, kind in kinds.items() if kind == "text"])
     most = max(_MOST_LEVELS_SHARE * window.rows, 20)
     numeric, categorical, prose, left_out = [], [], [], []
     for name, kind in kinds.items():
-        if kind == "boolean" or (kind == "text" and distinct[name] <= most):
+        if kind == "boolean" or (kind == "text" and distinct[name] <= most and name not in text):
             categorical.append(name)
         elif kind == "number":
             numeric.append(name)

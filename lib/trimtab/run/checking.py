@@ -24,13 +24,14 @@ from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
 from trimtab.run.scored import Scored, primary_metric, score
 from trimtab.run.session import Session
+from trimtab.run.words import words
 from trimtab.settings import parse_time
 from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
     "Expected", "History", "Joint", "Scored", "decision_facts", "expected", "guard", "history", "joint",
     "last_decision", "loss_thresholds", "overall",
-    "past_signals", "performance_drop", "primary_metric", "record", "score", "signals",
+    "past_signals", "performance_drop", "primary_metric", "record", "score", "signals", "words",
 ]
 
 

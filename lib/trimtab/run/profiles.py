@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from trimtab.act.daybook import AnyDays
 from trimtab.act.ledger import Ledger
 from trimtab.measure.columns import bins as binning
 from trimtab.measure.columns.bins import BinTable
@@ -38,11 +40,11 @@ class Profiles:
 
     def reference(self, window: Window) -> Profile:
         """The profile that bins are frozen on; made once, and never counted again."""
-        key = _hash([self.place, plain(self.watched), window.start, window.end, window.rows])
+        key = digest([self.place, plain(self.watched), window.start, window.end, window.rows])
         kept = self.ledger.profile(key)
         if kept is not None:
             found = Profile.from_json(kept)
-            days = self.ledger.days.counted(self.key(found.bins), found.bins, *_whole_days(window))
+            days = self.ledger.days.counted(self.key(found.bins), found.bins, *whole_days(window))
             return replace(found, days=days)
         bins = self.records.freeze(window, self.watched)
         profile = self.of(window, bins)
@@ -52,33 +54,55 @@ class Profiles:
 
     def of(self, window: Window, bins: BinTable) -> Profile:
         """A window's profile: the sum of its days, of which only those that are new or have changed are counted."""
-        expected = self.records.rows_by_day(window)
-        key, (first, last) = self.key(bins), _whole_days(window)
-        kept = self.ledger.days.counted(key, bins, first, last).matching(expected)
-        known = set(kept.dates.tolist())
-        found = kept | self._count(window, bins, expected.keys() - known, len(expected))
-        whole = [day for day in found.dates.tolist() if first <= day <= last]
-        self.ledger.days.keep(key, found.only([day for day in whole if day not in known]))
-        return replace(found.total(), days=found.only(whole))
-
-    def _count(self, window: Window, bins: BinTable, days: set[date], all_days: int) -> Days:
-        if not days:
-            return Days.of(bins, {})
-        if len(days) < all_days:
-            window = self.records.on_days(window, sorted(days))
-        return self.records.days(window, self.watched, bins)
+        none = Days.of(bins, {})
+        found, whole = counted_once(
+            self.records, self.ledger, window, self.key(bins), none,
+            lambda part: self.records.days(part, self.watched, bins),
+        )
+        return replace(found.total(), days=whole)
 
     def key(self, bins: BinTable) -> str:
         """Under which what was counted of these records by these bins is kept."""
-        return _hash([self.place, {name: binning.digest(one) for name, one in bins.items()}])
+        return digest([self.place, {name: binning.digest(one) for name, one in bins.items()}])
 
 
-def _whole_days(window: Window) -> tuple[date, date]:
+def counted_once(
+    records: Records, ledger: Ledger, window: Window, key: str, none: AnyDays, count: Callable[[Window], AnyDays]
+) -> tuple[AnyDays, AnyDays]:
+    """Counts of a window by day, of which only days that are new or have changed are counted.
+
+    Parameters
+    ----------
+    key : str
+        Under which these counts are kept.
+    none : Daily
+        No days, by the same definition.
+    count : callable
+        Counts a part of the window by day.
+
+    Returns
+    -------
+    tuple of Daily
+        All days, and those that lie in the window as a whole, which are kept.
+    """
+    expected, (first, last) = records.rows_by_day(window), whole_days(window)
+    kept = ledger.days.kept(key, none, first, last).matching(expected)
+    known = set(kept.dates.tolist())
+    new = expected.keys() - known
+    part = records.on_days(window, sorted(new)) if new and known else window
+    found = kept | (count(part) if new else none)
+    whole = [day for day in found.dates.tolist() if first <= day <= last]
+    ledger.days.keep(key, found.only([day for day in whole if day not in known]))
+    return found, found.only(whole)
+
+
+def whole_days(window: Window) -> tuple[date, date]:
     """The first and the last day that lie in the window as a whole; the last is before the first if none does."""
     first, last = window.start.date(), window.end.date() - timedelta(days=1)
     return (first if datetime.combine(first, time()) >= window.start else first + timedelta(days=1)), last
 
 
-def _hash(content: Any) -> str:
+def digest(content: Any) -> str:
+    """Under which key something is kept that follows from this content."""
     return hashlib.sha256(json.dumps(plain(content)).encode()).hexdigest()
 

@@ -22,17 +22,20 @@ Floats = npt.NDArray[np.float64]
 
 SMALLEST_SAMPLE = 30
 LARGE: Mapping[str, float] = MappingProxyType(
-    {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "outliers": 0.02, "outside": 0.01}
+    {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "outliers": 0.02, "outside": 0.01,
+     "words": 0.10, "word": 0.20, "unseen_words": 0.005}
 )
 """From which size on a shift counts, by aspect.
 
 psi: population stability index beyond chance. wasserstein: robust standard deviations of the reference; 0.2 is what
 J. Cohen (1988) calls a small effect. missing, unseen, outliers, outside: difference of shares, beyond what is expected.
+Of text columns, words: PSI over the top terms beyond chance. word: how far the share of texts with a single word moved,
+as Cohen's h. unseen_words: share of words that the reference never had, beyond what is expected.
 """
 
 
 _WORDS = {"psi": "PSI", "wasserstein": "shift", "missing": "missing", "unseen": "new levels", "outliers": "outliers",
-          "outside": "out of range"}
+          "outside": "out of range", "words": "words PSI", "word": "a word", "unseen_words": "new words"}
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,11 @@ class Aspect:
         >>> Aspect("psi", 0.3, 0.001, q_value=0.01).counts(alpha=0.05, large=LARGE)
         True
         """
-        return self.q_value <= alpha and self.size >= large[self.name] and self.size > self.floor
+        return self.certain(alpha) and self.size >= large[self.name]
 
+    def certain(self, alpha: float) -> bool:
+        """Whether it is more than chance and natural variation explain."""
+        return self.q_value <= alpha and self.size > self.floor
 
     @property
     def amount(self) -> str:
@@ -79,8 +85,10 @@ class Aspect:
         >>> Aspect("psi", 0.314, 0.0).amount, Aspect("missing", 0.05, 0.0).amount
         ('0.31', '5.0 pp')
         """
-        if self.name == "psi":
+        if self.name in ("psi", "words"):
             return f"{self.size:.2f}"
+        if self.name == "word":
+            return f"h {self.size:.2f}"
         return f"{self.size:.2f} σ" if self.name == "wasserstein" else f"{100 * self.size:.1f} pp"
 
     def __str__(self) -> str:

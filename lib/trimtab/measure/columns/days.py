@@ -8,22 +8,82 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.measure.columns.bins import Bins, BinTable
+from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.profile import BESIDE, ColumnProfile, Profile
 
 Matrix = npt.NDArray[np.int64]
 Dates = npt.NDArray[np.datetime64]
 
 
+Defined = TypeVar("Defined")
+
+
 @dataclass(frozen=True, eq=False)
-class Days:
+class Daily(Generic[Defined]):
+    """Counts by day, of whatever `bins` define.
+
+    Attributes
+    ----------
+    bins : object
+        The frozen definition.
+    dates : array of datetime64[D], shape (days,)
+        Strictly increasing; days without records are left out.
+    counts : array of int, shape (days, cells)
+        One row per day, which begins with the number of records.
+    """
+
+    bins: Defined
+    dates: Dates
+    counts: Matrix
+
+    def __post_init__(self) -> None:
+        if self.counts.shape != (len(self.dates), self.width):
+            told = f"{len(self.dates)} days of {self.width} cells"
+            raise ValueError(f"counts of shape {self.counts.shape} are not {told}")
+        if (np.diff(self.dates) <= np.timedelta64(0)).any():
+            raise ValueError("days must be in order, each once")
+
+    @property
+    def width(self) -> int:
+        """Length of a day's row."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Records of each day, shape (days,)."""
+        return self.counts[:, 0]
+
+    def matching(self, expected: Mapping[date, int]) -> Self:
+        """The days that have as many records as expected."""
+        return self.only([day for day, rows in zip(self.dates.tolist(), self.rows, strict=True)
+                          if expected.get(day) == rows])
+
+    def only(self, days: Sequence[date]) -> Self:
+        """These days, as far as they are here."""
+        chosen = np.isin(self.dates, np.array(days, dtype="datetime64[D]"))
+        return replace(self, dates=self.dates[chosen], counts=self.counts[chosen])
+
+    def __or__(self, other: Self) -> Self:
+        """These days and those of another, which wins where both have one."""
+        kept = ~np.isin(self.dates, other.dates)
+        dates = np.concatenate([self.dates[kept], other.dates])
+        order = np.argsort(dates)
+        counts = np.concatenate([self.counts[kept], other.counts])
+        return replace(self, dates=dates[order], counts=counts[order])
+
+
+@dataclass(frozen=True, eq=False)
+class Days(Daily[BinTable]):
     """Counts of all columns by day.
 
     Attributes
@@ -50,16 +110,10 @@ class Days:
     (6, 2)
     """
 
-    bins: Mapping[str, Bins]
-    dates: Dates
-    counts: Matrix
-
-    def __post_init__(self) -> None:
-        if self.counts.shape != (len(self.dates), cells(self.bins)):
-            told = f"{len(self.dates)} days of {cells(self.bins)} cells"
-            raise ValueError(f"counts of shape {self.counts.shape} are not {told}")
-        if (np.diff(self.dates) <= np.timedelta64(0)).any():
-            raise ValueError("days must be in order, each once")
+    @property
+    def width(self) -> int:
+        """Length of a day's row."""
+        return cells(self.bins)
 
     @classmethod
     def of(cls, bins: BinTable, profiles: Mapping[date, Profile]) -> Days:
@@ -67,14 +121,6 @@ class Days:
         ordered = sorted(profiles)
         counts = np.array([flatten(profiles[day]) for day in ordered], dtype=np.int64)
         return cls(dict(bins), np.array(ordered, dtype="datetime64[D]"), counts.reshape(len(ordered), cells(bins)))
-
-    def __len__(self) -> int:
-        return len(self.dates)
-
-    @property
-    def rows(self) -> npt.NDArray[np.int64]:
-        """Records of each day, shape (days,)."""
-        return self.counts[:, 0]
 
     def total(self) -> Profile:
         """The profile of all days together."""
@@ -100,23 +146,6 @@ class Days:
         """Read back what `to_json` wrote."""
         counts = np.array(plain["counts"], dtype=np.int64).reshape(len(plain["dates"]), cells(bins))
         return cls(dict(bins), np.array(plain["dates"], dtype="datetime64[D]"), counts)
-
-    def matching(self, expected: Mapping[date, int]) -> Days:
-        """The days that have as many records as expected."""
-        return self.only([day for day, rows in zip(self.dates.tolist(), self.rows, strict=True)
-                          if expected.get(day) == rows])
-
-    def only(self, days: Sequence[date]) -> Days:
-        """These days, as far as they are here."""
-        chosen = np.isin(self.dates, np.array(days, dtype="datetime64[D]"))
-        return Days(self.bins, self.dates[chosen], self.counts[chosen])
-
-    def __or__(self, other: Days) -> Days:
-        """These days and those of another, which wins where both have one."""
-        kept = ~np.isin(self.dates, other.dates)
-        dates = np.concatenate([self.dates[kept], other.dates])
-        order = np.argsort(dates)
-        return Days(self.bins, dates[order], np.concatenate([self.counts[kept], other.counts])[order])
 
 
 def cells(bins: BinTable) -> int:

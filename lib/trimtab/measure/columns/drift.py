@@ -30,13 +30,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class TermShift:
+    """How one term moved.
+
+    Attributes
+    ----------
+    term : str
+        A word, as it is counted.
+    before, now : float
+        Shares of documents with it, in [0, 1].
+    p_value : float
+        Of this term alone, two-sided, not corrected for the number of terms; nan where there were too few documents.
+    """
+
+    term: str
+    before: float
+    now: float
+    p_value: float
+
+
+@dataclass(frozen=True)
 class ColumnDrift:
     """How one column moved.
 
     Attributes
     ----------
     name, kind : str
-        The column; numeric or categorical.
+        The column; numeric, categorical or text.
     psi : float
         Population stability index over the coarse bins and the share of missing values.
     psi_by_chance : float
@@ -59,6 +79,8 @@ class ColumnDrift:
         What was tested, each with its size and p-value.
     note : str
         What a reader should know: a constant or empty column, too few records, new levels.
+    terms : tuple of TermShift
+        Of a text column: the words that tell most of how it moved, the farthest first.
     """
 
     name: str
@@ -79,6 +101,7 @@ class ColumnDrift:
     outside: float
     aspects: tuple[Aspect, ...] = ()
     note: str = ""
+    terms: tuple[TermShift, ...] = ()
 
     def __getitem__(self, aspect: str) -> Aspect:
         """The aspect of that name; with nan in it where it was not tested."""
@@ -142,7 +165,7 @@ class Drift:
         """One row per column, the most moved first, with the size and the adjusted p-value of each aspect."""
         import pandas as pd
 
-        plain = [field.name for field in fields(ColumnDrift) if field.name not in ("aspects", "note")]
+        plain = [field.name for field in fields(ColumnDrift) if field.name not in ("aspects", "note", "terms")]
         plain += ["excess", "p_value", "q_value"]
         rows = [
             {name: getattr(column, name) for name in plain}
@@ -161,6 +184,7 @@ def compare(
     *,
     variation: Mapping[str, Variation] | None = None,
     looking_at: Collection[str] = tuple(LARGE),
+    beside: Sequence[ColumnDrift] = (),
 ) -> Drift:
     """Compare two profiles that share their bins.
 
@@ -173,6 +197,8 @@ def compare(
         not known records are taken to be independent draws.
     looking_at : collection of str
         The aspects to look at; by default all.
+    beside : sequence of ColumnDrift
+        What was compared in another way, such as the words of text columns, to be corrected and ranked with the rest.
 
     Raises
     ------
@@ -201,7 +227,8 @@ def compare(
         compare_column(name, reference.columns[name], current.columns[name], (variation or {}).get(name, INDEPENDENT))
         for name in reference.columns
     ]
-    seen = [replace(c, aspects=tuple(one for one in c.aspects if one.name in looking_at)) for c in columns]
+    every = [*columns, *beside]
+    seen = [replace(c, aspects=tuple(one for one in c.aspects if one.name in looking_at)) for c in every]
     return Drift(tuple(ranked(adjusted(seen))), reference.rows, current.rows)
 
 

@@ -9,21 +9,35 @@ The vocabulary goes into the query as one text that the database splits, for Ibi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
 
+from trimtab.measure.words import word_days
 from trimtab.measure.words.terms import BUCKETS, MAX_VOCABULARY, TOP_TERMS, TermBins, TermProfile, freeze_terms
 from trimtab.measure.words.tokens import completed, tokens_of
+from trimtab.measure.words.word_days import WordDays
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _NONE = ibis.literal(0, "int64")
+_EPOCH = date(1970, 1, 1)
 _Counted = dict[tuple[str, str], tuple[int, int, int]]    # by what and key: documents, tokens, mentions
+_COUNTS = ("documents", "tokens", "mentions")
+_TOGETHER = {    # what is counted of all tokens of a kind, or of all records, and what a profile calls it
+    "all": {"tokens": "tokens", "mentions": "mentions"},
+    "unseen": {"novel_documents": "documents", "unseen_tokens": "tokens"},
+    "lone": {"lone_documents": "documents", "lone_tokens": "tokens"},
+    "text": {"documents": "documents"}, "null": {"nulls": "documents"},
+}
 _HASHES = {"a": 0, "b": 3}    # where in a digest the three hexadecimal digits of each hash begin
 _BUCKET_KEYS = tuple(f"{name}{place:03x}" for name in _HASHES for place in range(BUCKETS))
 _FIRM, _BORDERLINE, _LONE = "fbl"    # how many documents of the reference have a token; a capital letter for a top term
@@ -35,7 +49,7 @@ def _md5(text: str) -> str:
     raise NotImplementedError    # the database has the body
 
 
-def token_counts(table: ir.Table, column: str) -> ir.Table:
+def token_counts(table: ir.Table, column: str, by: str | None = None) -> ir.Table:
     """Expression for the tokens of a reference, those in most documents first.
 
     Parameters
@@ -44,24 +58,37 @@ def token_counts(table: ir.Table, column: str) -> ir.Table:
         The reference.
     column : str
         Its text column.
+    by : str, optional
+        A column of days.
 
     Returns
     -------
     ibis Table
-        `token`, `documents` with it, its `occurrences` in them, and the `size` of the reference in documents; one
-        token more than a vocabulary may hold, so that one knows.
+        `token`, `documents` with it, its `occurrences` in them, its `first` and `last` day and the number of its
+        `days`, and the `size` of the reference in documents; one token more than a vocabulary may hold, so that one
+        knows.
     """
-    pairs = _pairs(_documents(table, column, None))
-    counted = pairs.group_by("token").aggregate(documents=pairs.count(), occurrences=pairs.n.sum())
+    pairs = _pairs(_documents(table, column, by))
+    group = pairs.group
+    counted = pairs.group_by("token").aggregate(
+        documents=pairs.count(), occurrences=pairs.n.sum(), first=group.min(), last=group.max(), days=group.nunique()
+    )
     first = counted.order_by(ibis.desc("documents")).limit(MAX_VOCABULARY + 1)
     return first.mutate(size=table[column].count().as_scalar())
 
 
-def read_tokens(counted: pa.Table) -> TermBins:
-    """Freeze bins on the result of `token_counts`; `read_reference` adds what is to be expected of new documents."""
+def read_tokens(counted: pa.Table, *, most: int = TOP_TERMS) -> TermBins:
+    """Freeze bins on the result of `token_counts`, with `most` top terms.
+
+    `read_reference` or `read_reference_days` adds what is to be expected of new documents.
+    """
     rows = sorted(counted.to_pylist(), key=lambda row: (-row["documents"], row["token"]))
     tokens, documents, occurrences = ([row[name] for row in rows] for name in ("token", "documents", "occurrences"))
-    return freeze_terms(tokens, documents, occurrences, rows[0]["size"] if rows else 0)
+    dated = bool(rows) and isinstance(rows[0]["first"], date)
+    first, last = ([(row[name] - _EPOCH).days for row in rows] if dated else [] for name in ("first", "last"))
+    days = [row["days"] for row in rows] if dated else []
+    size = rows[0]["size"] if rows else 0
+    return freeze_terms(tokens, documents, occurrences, size, first=first, last=last, days=days, most=most)
 
 
 def term_counts(table: ir.Table, column: str, bins: TermBins, by: str | None = None) -> ir.Table:
@@ -100,7 +127,7 @@ def term_counts(table: ir.Table, column: str, bins: TermBins, by: str | None = N
     )
 
 
-def bucket_tokens(table: ir.Table, column: str, buckets: Sequence[int]) -> ir.Table:
+def bucket_tokens(table: ir.Table, column: str, buckets: Sequence[int], *, most: int = TOP_TERMS) -> ir.Table:
     """Expression for the tokens in some buckets, with the documents that they are in: which one filled a bucket?
 
     Parameters
@@ -111,18 +138,33 @@ def bucket_tokens(table: ir.Table, column: str, buckets: Sequence[int]) -> ir.Ta
         Its text column.
     buckets : sequence of int
         Places in `TermProfile.buckets`.
+    most : int
+        Rows of the result at most.
 
     Returns
     -------
     ibis Table
-        `bucket`, `token` and `documents`; the token in most documents first, at most `TOP_TERMS` of them.
+        `bucket`, `token` and `documents`; the token in most documents first.
     """
     keys = {_BUCKET_KEYS[bucket]: bucket for bucket in buckets}
     counted = _pairs(_documents(table, column, None)).group_by("token").aggregate(documents=lambda pairs: pairs.count())
     placed = _in_buckets(counted, "token", "documents")
     wanted = placed.filter(placed.key.isin(list(keys)))
     named = wanted.select("token", "documents", bucket=wanted.key.cases(*keys.items()))
-    return named.order_by(ibis.desc("documents"), "token", "bucket").limit(TOP_TERMS)
+    return named.order_by(ibis.desc("documents"), "token", "bucket").limit(most)
+
+
+def bucket_places(token: str) -> tuple[int, ...]:
+    """The places in `TermProfile.buckets` of a token, by either hash.
+
+    Examples
+    --------
+    >>> bucket_places("red")
+    (3161, 4799)
+    """
+    digest = hashlib.md5(token.encode(), usedforsecurity=False).hexdigest()
+    digits = enumerate(_HASHES.values())
+    return tuple(BUCKETS * which + int(digest[start : start + 3], 16) for which, start in digits)
 
 
 def read_terms(bins: TermBins, counted: pa.Table) -> TermProfile:
@@ -133,7 +175,7 @@ def read_terms(bins: TermBins, counted: pa.Table) -> TermProfile:
 def read_terms_by(bins: TermBins, counted: pa.Table) -> dict[Any, TermProfile]:
     """Read what `term_counts` gives: a profile for each value of `by`, of which null is one, too."""
     found: dict[Any, _Counted] = {}
-    columns = (counted[name].to_pylist() for name in ("group", "what", "key", "documents", "tokens", "mentions"))
+    columns = (counted[name].to_pylist() for name in ("group", "what", "key", *_COUNTS))
     for group, what, key, *numbers in zip(*columns, strict=True):
         found.setdefault(group, {})[what, key] = (numbers[0], numbers[1], numbers[2])
     return {group: _profile(bins, counts) for group, counts in found.items()}
@@ -149,15 +191,70 @@ def read_reference(bins: TermBins, counted: pa.Table) -> TermProfile:
     counted : Arrow table
         The result of `term_counts` with these bins.
     """
-    profile, rows = read_terms(bins, counted), counted.to_pylist()
-    lone = sum(row["documents"] for row in rows if row["what"] == "lone")
-    complete = replace(
-        bins, documents=profile.documents, tokens=profile.tokens,
-        singleton_documents=lone,
-        singleton_tokens=sum(row["tokens"] for row in rows if row["what"] == "lone"),
-        doubleton_documents=sum(row["documents"] for row in rows if row["what"] == "few") - lone,
+    profile = read_terms(bins, counted)
+    few = sum(row["documents"] for row in counted.to_pylist() if row["what"] == "few")
+    return replace(profile, bins=_complete(profile, few - profile.lone_documents))
+
+
+def read_reference_days(bins: TermBins, counted: pa.Table) -> WordDays:
+    """Read what `term_counts` gives of the reference itself, by day; as `read_reference`, with days left out in turn.
+
+    Parameters
+    ----------
+    bins : TermBins
+        As `read_tokens` made them from the same records, by day.
+    counted : Arrow table
+        The result of `term_counts` with these bins, by day.
+    """
+    import pyarrow.compute as pc
+
+    days = read_days(bins, counted)
+    few: int = pc.sum(counted.filter(pc.equal(counted["what"], "few"))["documents"]).as_py() or 0
+    total = days.total()
+    return WordDays(_complete(total, few - total.lone_documents), days.dates, days.counts)
+
+
+def _complete(profile: TermProfile, doubletons: int) -> TermBins:
+    return replace(
+        profile.bins, documents=profile.documents, tokens=profile.tokens, singleton_documents=profile.lone_documents,
+        singleton_tokens=profile.lone_tokens, doubleton_documents=doubletons,
     )
-    return replace(profile, bins=complete)
+
+
+def read_days(bins: TermBins, counted: pa.Table) -> WordDays:
+    """Read what `term_counts` gives by day: a row for each day with records."""
+    groups = counted["group"].combine_chunks().dictionary_encode()
+    dates = np.array(groups.dictionary.to_pylist(), dtype="datetime64[D]")
+    order = np.argsort(dates)
+    row = np.argsort(order)[groups.indices.to_numpy()]
+    what = counted["what"].to_numpy(zero_copy_only=False)
+    numbers = {name: counted[name].to_numpy() for name in _COUNTS}
+    counts = np.zeros((len(dates), word_days.cells(bins)), dtype=np.int64)
+    for kind, keys, start in _keyed(bins):
+        here = what == kind
+        place = _places(counted["key"].filter(here), keys)
+        counts[row[here], start + place] = numbers["documents"][here]
+    for kind, counts_of in _TOGETHER.items():
+        here = what == kind
+        for name, number in counts_of.items():
+            counts[row[here], word_days.place(name)] = numbers[number][here]
+    counts[:, 0] = counts[:, word_days.place("documents")] + counts[:, word_days.place("nulls")]
+    return WordDays(bins, dates[order], counts)
+
+
+def _keyed(bins: TermBins) -> list[tuple[str, Sequence[str], int]]:
+    """What is counted by a key, with the keys in order and the place of the first one in a day's row."""
+    start = word_days.cells(bins) - len(bins.terms) - len(_BUCKET_KEYS)
+    return [("term", bins.terms, start), ("bucket", _BUCKET_KEYS, start + len(bins.terms))]
+
+
+def _places(keys: Any, known: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The place of each key among those that are known."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found: npt.NDArray[np.int64] = pc.index_in(keys, pa.array(known, pa.string())).to_numpy().astype(np.int64)
+    return found
 
 
 def _documents(table: ir.Table, column: str, by: str | None) -> ir.Table:
@@ -181,12 +278,19 @@ def _labelled(pairs: ir.Table, bins: TermBins) -> ir.Table:
 
 def _words(bins: TermBins) -> ir.Table:
     """The vocabulary as a table: word, and what it is to the reference."""
-    terms, size = set(bins.terms), len(bins.vocabulary)
-    kinds = _FIRM * bins.firm + _BORDERLINE * (bins.recurring - bins.firm) + _LONE * (size - bins.recurring)
-    pairs = zip(kinds, bins.vocabulary, strict=True)
+    terms = set(bins.terms)
+    pairs = zip(_kinds(bins), bins.vocabulary, strict=True)
     marked = " ".join((kind.upper() if word in terms else kind) + word for kind, word in pairs)
     entries = ibis.literal(marked).split(" ").unnest().name("entry").as_table()
     return entries.select(kind=entries.entry.left(1), word=entries.entry.substr(1))
+
+
+def _kinds(bins: TermBins) -> str:
+    """One letter for each token of the vocabulary."""
+    if bins.days:
+        return "".join(_LONE if days == 1 else _BORDERLINE if days == 2 else _FIRM for days in bins.days)
+    left = len(bins.vocabulary) - bins.recurring
+    return _FIRM * bins.firm + _BORDERLINE * (bins.recurring - bins.firm) + _LONE * left
 
 
 def _in_buckets(tokens: ir.Table, *names: str) -> ir.Table:
@@ -231,13 +335,13 @@ def _row(counted: ir.Table, what: str) -> ir.Table:
 
 def _profile(bins: TermBins, counted: _Counted) -> TermProfile:
     none = (0, 0, 0)
-    _, tokens, mentions = counted.get(("all", ""), none)
-    novel, unseen, _ = counted.get(("unseen", ""), none)
+    together: dict[str, Any] = {
+        name: counted.get((kind, ""), none)[_COUNTS.index(number)]
+        for kind, counts_of in _TOGETHER.items() for name, number in counts_of.items()
+    }
     return TermProfile(
         bins,
         tuple(counted.get(("term", term), none)[0] for term in bins.terms),
         tuple(counted.get(("bucket", key), none)[0] for key in _BUCKET_KEYS),
-        documents=counted.get(("text", ""), none)[0],
-        nulls=counted.get(("null", ""), none)[0],
-        tokens=tokens, mentions=mentions, unseen_tokens=unseen, novel_documents=novel,
+        **together,
     )

@@ -15,12 +15,17 @@ other (Good and Turing's estimate, with documents as the units).
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from trimtab.measure.words.word_days import WordDays
 
 TOP_TERMS = 100
 MAX_VOCABULARY = 50_000
@@ -34,7 +39,7 @@ class TermBins:
     Attributes
     ----------
     terms : tuple of str
-        The top terms by mean TF-IDF weight in the reference, the heaviest first; at most `TOP_TERMS`.
+        The top terms by mean TF-IDF weight in the reference, the heaviest first; by default at most `TOP_TERMS`.
     vocabulary : tuple of str
         All tokens of the reference, those in most documents first, ties by their letters. At most `MAX_VOCABULARY`:
         where there are more, all that are in fewer than `least` documents are left out, and count as unseen.
@@ -47,7 +52,14 @@ class TermBins:
     singleton_documents, singleton_tokens : int
         Of these, what would have been novel, or unseen, to a vocabulary made from all other documents.
     doubleton_documents : int
-        Documents that would not, but with some other document left out as well: their rarest token is in two of them.
+        Documents that would not, but with some other document (or day) left out as well: their rarest token is in two.
+    frequencies, occurrences : tuple of int
+        Of each token of the vocabulary: documents of the reference with it, and how often it occurs in all of them.
+    first, last : tuple of int
+        Of each token of the vocabulary: the first and the last day on which the reference has it, in days since 1970.
+        Empty where days are not known; where they are, days are what is left out in turn, not documents.
+    days : tuple of int
+        Of each token of the vocabulary: on how many days the reference has it. Empty where days are not known.
     """
 
     terms: tuple[str, ...]
@@ -60,19 +72,30 @@ class TermBins:
     singleton_documents: int = 0
     singleton_tokens: int = 0
     doubleton_documents: int = 0
+    frequencies: tuple[int, ...] = ()
+    occurrences: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
+    last: tuple[int, ...] = ()
+    days: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return f"<TermBins of {len(self.terms)} terms and {len(self.vocabulary):,} tokens>"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
-        return asdict(self) | {"terms": list(self.terms), "vocabulary": list(self.vocabulary)}
+        return {one.name: _listed(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> TermBins:
         """Read back what `to_json` wrote."""
-        tuples = {"terms": tuple(plain["terms"]), "vocabulary": tuple(plain["vocabulary"])}
-        return cls(**{field.name: plain[field.name] for field in fields(cls)} | tuples)
+        values = {one.name: plain[one.name] for one in fields(cls)}
+        frozen: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+        return cls(**frozen)
+
+    @property
+    def digest(self) -> str:
+        """Identity of the definition: what was counted by equal bins can be added."""
+        return hashlib.sha256(json.dumps(self.to_json()).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -97,6 +120,11 @@ class TermProfile:
         Tokens outside the vocabulary.
     novel_documents : int
         Documents with at least one token outside the vocabulary.
+    lone_tokens, lone_documents : int
+        The same for a vocabulary without the tokens that the reference has in one document alone, or on one day where
+        days are known. Of the reference's own documents, what others would have found new.
+    days : WordDays, optional
+        The same by day, where it is known. Forgotten when profiles are added or written.
 
     Examples
     --------
@@ -115,6 +143,9 @@ class TermProfile:
     mentions: int = 0
     unseen_tokens: int = 0
     novel_documents: int = 0
+    lone_tokens: int = 0
+    lone_documents: int = 0
+    days: WordDays | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         needed, given = (len(self.bins.terms), 2 * BUCKETS), (len(self.counts), len(self.buckets))
@@ -141,22 +172,27 @@ class TermProfile:
             self.bins,
             tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
             tuple(a + b for a, b in zip(self.buckets, other.buckets, strict=True)),
-            **{name: getattr(self, name) + getattr(other, name) for name in _NUMBERS},
+            **{name: getattr(self, name) + getattr(other, name) for name in NUMBERS},
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
-        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        numbers = {name: getattr(self, name) for name in NUMBERS}
         return {"bins": self.bins.to_json(), "counts": list(self.counts), "buckets": list(self.buckets), **numbers}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> TermProfile:
         """Read back what `to_json` wrote."""
-        numbers = {name: plain[name] for name in _NUMBERS}
+        numbers = {name: plain[name] for name in NUMBERS}
         return cls(TermBins.from_json(plain["bins"]), tuple(plain["counts"]), tuple(plain["buckets"]), **numbers)
 
 
-_NUMBERS = ("documents", "nulls", "tokens", "mentions", "unseen_tokens", "novel_documents")
+NUMBERS = ("documents", "nulls", "tokens", "mentions", "unseen_tokens", "novel_documents", "lone_tokens",
+            "lone_documents")
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def mean_tfidf(documents: npt.ArrayLike, occurrences: npt.ArrayLike, size: int) -> npt.NDArray[np.float64]:
@@ -191,7 +227,15 @@ def mean_tfidf(documents: npt.ArrayLike, occurrences: npt.ArrayLike, size: int) 
 
 
 def freeze_terms(
-    tokens: Sequence[str], documents: npt.ArrayLike, occurrences: npt.ArrayLike, size: int
+    tokens: Sequence[str],
+    documents: npt.ArrayLike,
+    occurrences: npt.ArrayLike,
+    size: int,
+    *,
+    first: Sequence[int] = (),
+    last: Sequence[int] = (),
+    days: Sequence[int] = (),
+    most: int = TOP_TERMS,
 ) -> TermBins:
     """Freeze terms and vocabulary on what was counted of the reference's tokens.
 
@@ -204,6 +248,12 @@ def freeze_terms(
         Documents with each token, and how often it occurs in all of them.
     size : int
         Documents of the reference.
+    first, last : sequence of int, shape (tokens,), optional
+        The first and the last day of each, in days since 1970.
+    days : sequence of int, shape (tokens,), optional
+        On how many days each is.
+    most : int
+        Top terms, 1 or more.
 
     Returns
     -------
@@ -219,11 +269,16 @@ def freeze_terms(
     df, tf = np.asarray(documents, dtype=np.int64), np.asarray(occurrences, dtype=np.int64)
     least = int(df[MAX_VOCABULARY]) + 1 if len(df) > MAX_VOCABULARY else 1
     kept = int((df >= least).sum())
-    heaviest = np.argsort(-mean_tfidf(df[:kept], tf[:kept], max(size, 1)), kind="stable")[:TOP_TERMS]
+    heaviest = np.argsort(-mean_tfidf(df[:kept], tf[:kept], max(size, 1)), kind="stable")[:most]
     return TermBins(
         terms=tuple(tokens[index] for index in heaviest),
         vocabulary=tuple(tokens[:kept]),
         recurring=int((df > least).sum()),
         firm=int((df > least + 1).sum()),
         least=least,
+        frequencies=tuple(df[:kept].tolist()),
+        occurrences=tuple(tf[:kept].tolist()),
+        first=tuple(first[:kept]),
+        last=tuple(last[:kept]),
+        days=tuple(days[:kept]),
     )
