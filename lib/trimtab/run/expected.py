@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import METRICS
-from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.models.performance import OVERALL
 from trimtab.measure.over_time.attribution import Attribution, attribute
-from trimtab.measure.together.domain import Weights, density_ratio
-from trimtab.measure.unlabelled.confidence_estimates import confidence_based
+from trimtab.measure.together.domain import density_ratio
 from trimtab.measure.unlabelled.estimates import Agreement, Estimate, compare_with_realised, preferred
-from trimtab.measure.unlabelled.holdouts import Holdout, as_numbers, values_of
-from trimtab.measure.unlabelled.loss_estimates import direct_loss
-from trimtab.measure.unlabelled.reweighted_estimates import reweighted
+from trimtab.measure.unlabelled.holdouts import as_numbers, values_of
+from trimtab.measure.unlabelled.ways import all_ways
 from trimtab.run.scored import Scored, primary_metric
 from trimtab.run.session import Session
 
@@ -67,41 +64,13 @@ def expected(session: Session, scored: Scored) -> Expected:
     weights = density_ratio(holdout.sample, now.thinned(len(holdout.sample), seed=0))
     names = [n for n in dict.fromkeys([*OVERALL[holdout.outputs.task], metric])
              if METRICS[n].applies(holdout.outputs) and n not in _NOT_ESTIMATED]
-    found = _all_ways(holdout, as_numbers(now), scored.outputs, weights, names, session.params.promotion.confidence)
+    confidence = session.params.promotion.confidence
+    found = all_ways(holdout, as_numbers(now), scored.outputs, weights, names, confidence=confidence)
     first = {name: best for name in names if (best := preferred(way[name] for way in found.values() if name in way))}
     others = {way: known[metric] for way, known in found.items() if metric in known}
     realised = scored.performance.values if scored.performance else {}
     agreement = {n: compare_with_realised(e, realised[Measure(n)]) for n, e in first.items() if Measure(n) in realised}
     return Expected(first, others, agreement, metric, _cause(first.get(metric), realised.get(Measure(metric))))
-
-
-def _all_ways(
-    holdout: Holdout, features: Array, now: Outputs, weights: Weights, names: Sequence[str], confidence: float
-) -> dict[str, dict[str, Estimate]]:
-    """Estimates by how they were made, the ones that allow for new inputs first."""
-    kept = holdout.outputs
-    ratios = weights.values if not weights.note else None
-    outside = weights.outside if not weights.note else None
-    found = {}
-    if not kept.labels:
-        losses = [name for name in names if name in ("mae", "rmse")]
-        for way, used in (("errors, re-weighted", ratios), ("errors", None)):
-            if way == "errors" or used is not None:
-                found[way] = direct_loss(
-                    as_numbers(holdout.sample), kept, features, now.predicted, losses,
-                    weights=used, outside=outside, confidence=confidence,
-                )
-    elif kept.scores is not None and now.scores is not None:
-        for way, used in (("probabilities, re-weighted", ratios), ("probabilities", None)):
-            if way == "probabilities" or used is not None:
-                found[way] = confidence_based(
-                    kept, now, names, weights=used, outside=outside, confidence=confidence
-                )
-    if ratios is not None:
-        found["holdout, re-weighted"] = reweighted(
-            kept, ratios, names, records=len(now), outside=outside, confidence=confidence
-        )
-    return {way: {measure.metric: one for measure, one in known.items()} for way, known in found.items()}
 
 
 def _cause(estimate: Estimate | None, realised: Interval | None) -> Attribution | None:

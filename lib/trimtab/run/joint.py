@@ -6,8 +6,6 @@ that they fall into. How well it does between stretches of the reference itself 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +15,11 @@ from trimtab.measure.models.outputs import Array
 from trimtab.measure.together.domain import Separation, tell_apart
 from trimtab.measure.together.reconstruction import Reconstruction, reconstruct
 from trimtab.measure.together.samples import Sample, encode
+from trimtab.measure.together.stretches import natural_area
 from trimtab.run.session import Session
 from trimtab.windows import Window
 
 KEPT = 5000
-_STRETCHES = 4    # of the reference that are held against the rest of it
-_FEWEST_DAYS = 14
 
 
 @dataclass(frozen=True)
@@ -61,10 +58,8 @@ def joint(session: Session, window: Window) -> Joint:
     reference, days = _reference(session)
     current, _ = _sample(session, window)
     length = max(round((window.end - window.start).total_seconds() / 86400), 1)
-    floor = max((tell_apart(rest, part).auc for part, rest in _stretches(reference, days, length)), default=0.5)
-    return Joint(
-        tell_apart(reference, current), reconstruct(reference, current), 0.5 if math.isnan(floor) else max(floor, 0.5)
-    )
+    floor = natural_area(reference, days, length=length)
+    return Joint(tell_apart(reference, current), reconstruct(reference, current), floor)
 
 
 def _reference(session: Session) -> tuple[Sample, Array]:
@@ -88,15 +83,3 @@ def _sample(session: Session, window: Window) -> tuple[Sample, Array]:
         return found, days
     chosen = np.sort(np.random.default_rng(0).choice(len(found), KEPT, replace=False))
     return found.take(chosen), days[chosen]
-
-
-def _stretches(sample: Sample, days: Array, length: int) -> Iterator[tuple[Sample, Sample]]:
-    """Stretches of the reference beside the rest of it, evenly spread; none where it has too few days."""
-    known = np.unique(days)
-    if len(known) < _FEWEST_DAYS:
-        return
-    length = min(length, len(known) // 2)
-    for start in np.unique(np.linspace(0, len(known) - length, _STRETCHES).astype(int)):
-        inside = (days >= known[start]) & (days <= known[start + length - 1])
-        yield sample.take(inside), sample.take(~inside)
-
