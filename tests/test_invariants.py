@@ -32,6 +32,7 @@ from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.metrics import METRICS, Outputs, evaluate
 from trimtab.measure.models.performance import evaluate_pair
 from trimtab.measure.over_time.error_change import consecutive
+from trimtab.measure.over_time.growth import growth
 from trimtab.measure.together.domain import Separation
 from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.settings import Criterion, DriftSettings
@@ -232,6 +233,9 @@ def a_drift(rows: int = 500, *, shift: float = 0.0) -> Drift:
     return compare(Profile(before, 500), Profile(now, rows))
 
 
+DAYS = np.arange("2024-01-01", "2024-03-31", dtype="datetime64[D]")
+
+
 def with_words(drift: Drift, count: int) -> Drift:
     """The same with a text column, of which so many words moved."""
     aspects = tuple(Aspect(name, 0.0, 1.0, q_value=1.0) for name in ("words", "word", "unseen_words"))
@@ -251,6 +255,7 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
         signals.estimated_drop("accuracy", estimate if count else replace(estimate, value=math.nan),
                                greater_is_better=True),
         signals.joint_drift(Separation(math.nan if not count else 0.5, 0.4, 0.6, 0.5 if count else math.nan, 9, 9), ()),
+        signals.growth(growth(DAYS[:60], np.full(60, count), DAYS[60:], np.full(30, count))),
         signals.new_records(count), signals.model_age(float(count)),
         signals.label_completeness(count, count // 2),
         signals.performance_drop("accuracy", interval, interval, greater_is_better=True),

@@ -27,7 +27,14 @@ from trimtab import params as params_module
 from trimtab.act import tables
 from trimtab.decide.columns import feature_drift, inputs
 from trimtab.decide.promotion import judge
-from trimtab.decide.signals import Signal, concept_drift, default_triggers, grade, performance_drop
+from trimtab.decide.signals import (
+    Signal,
+    concept_drift,
+    default_triggers,
+    grade,
+    label_completeness,
+    performance_drop,
+)
 from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageError
 from trimtab.measure.columns import divergences
 from trimtab.measure.models.intervals import Interval
@@ -35,6 +42,7 @@ from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import evaluate_pair
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.run import checking, lifecycle
+from trimtab.run.freshness import freshness
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 from trimtab.run.session import Session
@@ -142,6 +150,16 @@ def test_b05_confidences_are_watched_by_their_mean_and_rates_as_proportions(proj
     assert float(shift.message.split()[-3]) < -2    # standard errors
     assert drop.value == pytest.approx(0.2, abs=0.05)
     assert (drop.severity, drop.columns) == ("high", ("matched",))
+
+
+def test_b06_new_records_growth_and_age_are_signals(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    grown, fresh, age = freshness(session, session.windows()[1])
+    assert (grown.name, fresh.name, age.name) == ("growth", "new_records", "model_age")
+    assert abs(grown.value) < 0.5    # as many records come every day
+    frame = session.records.frame(session.records.between("new", datetime(2024, 2, 20), session.as_of), ["x"])
+    assert fresh.value == len(frame)
+    assert age.value == pytest.approx(55, abs=0.1)    # from 20 February to 15 April
 
 
 def test_b17_day_of_week_and_month_are_monitored(project: Callable[..., Path]) -> None:
@@ -275,6 +293,13 @@ def test_f04_predictions_are_compared_by_kolmogorov_smirnov_from_thirty_records_
     assert scarce.rows < 30
     assert scarce.drift is not None
     assert np.isnan(scarce.drift["score"].q_value)
+
+
+@pytest.mark.parametrize(("known", "severity"), [(1000, "none"), (501, "none"), (499, "medium"), (0, "medium")])
+def test_f14_fewer_than_half_of_the_outcomes_raise_a_signal(known: int, severity: str) -> None:
+    signal = grade(label_completeness(1000, known), default_triggers(DriftSettings()))
+    assert signal.severity == severity
+    assert signal.value == pytest.approx(1 - known / 1000)
 
 
 @pytest.mark.parametrize(("now", "severity"), [(0.88, "none"), (0.84, "medium"), (0.79, "high"), (0.70, "critical")])

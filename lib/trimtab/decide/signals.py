@@ -16,6 +16,7 @@ from trimtab.errors import ParamsError
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.over_time.error_change import Change
+from trimtab.measure.over_time.growth import Growth
 from trimtab.measure.together.domain import Separation
 from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.settings import DriftSettings, Severity, Trigger
@@ -106,6 +107,7 @@ SIGNALS = {
     "label_completeness": "share of records without a label although it is due",
     "rate_drop": "largest fall of a rate, in shares",
     "confidence_shift": "largest shift of a confidence's mean, in standard deviations of the reference",
+    "growth": "how many more records come in per day than in the reference, as a share of those",
     "new_records": "records since the champion was made",
     "model_age": "days since the champion was made",
 }
@@ -153,6 +155,7 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("confidence_shift", 0.10, "low"),
         ("confidence_shift", 0.20, "medium"),
         ("label_completeness", 0.50, "medium"),
+        ("growth", 0.50, "low"),
         ("new_records", 1000, "low"),
         ("model_age", 30, "low"),
     ]
@@ -307,6 +310,24 @@ def _certainty(beyond: bool, reach: float) -> str:
     if math.isnan(reach):
         return ", on too few records to tell"
     return "" if beyond else ", within what chance explains"
+
+
+def growth(measured: Growth, *, alpha: float = 0.05) -> Measurement:
+    """How many more records come in per day than in the reference; below 0 where there are fewer.
+
+    It is no evidence of a change worth retraining: more of the same is the same.
+    """
+    grown = measured.relative.value
+    if math.isnan(grown) or math.isnan(measured.p_value):
+        why = measured.note or "the reference has no records"
+        return Measurement("growth", math.nan, f"Whether more records come in per day cannot be told: {why}.")
+    certain = measured.p_value <= alpha
+    moved = f"{'rose' if grown > 0 else 'fell'} by {abs(grown):.0%}" if grown else "did not change"
+    return Measurement(
+        "growth", grown, significant=certain, p_value=measured.p_value,
+        message=f"Records per day {moved} from the reference ({measured.before:,.0f} to "
+        f"{measured.now:,.0f}{'' if certain else ', within what days differ by'}).",
+    )
 
 
 def new_records(count: int) -> Measurement:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from trimtab.decide import columns, guardrails
@@ -20,12 +19,12 @@ from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain
 from trimtab.run.expected import Expected, expected
+from trimtab.run.freshness import freshness
 from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
 from trimtab.run.scored import Scored, primary_metric, score
 from trimtab.run.session import Session
 from trimtab.run.words import words
-from trimtab.settings import parse_time
 from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
@@ -76,7 +75,7 @@ def signals(
         measured.append(rules.estimated_drop(
             estimates.metric, estimates.first[estimates.metric], greater_is_better=better, alpha=settings.alpha
         ))
-    measured += [performance_drop(session, scored), *_freshness(session), *_completeness(session, window)]
+    measured += [performance_drop(session, scored), *freshness(session, window), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     return [rules.grade(measurement, triggers) for measurement in measured]
 
@@ -134,15 +133,6 @@ def performance_drop(session: Session, scored: Scored) -> Measurement:
     return rules.performance_drop(
         metric, before, after, greater_is_better=METRICS[metric].greater_is_better, alpha=session.thresholds.alpha
     )
-
-
-def _freshness(session: Session) -> list[Measurement]:
-    lineage = session.champion.lineage
-    if not lineage:
-        return []
-    until = parse_time(lineage["holdout_until"])
-    since = session.records.between("since training", until, session.as_of)
-    return [rules.new_records(since.rows), rules.model_age((session.as_of - until) / timedelta(days=1))]
 
 
 def _completeness(session: Session, window: Window) -> list[Measurement]:
