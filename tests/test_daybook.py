@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from trimtab.act.daybook import DayBook
 from trimtab.measure.columns.bins import freeze_categorical
 from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.over_time.snapshots import Snapshot
 from trimtab.records import Records
 from trimtab.run.session import Session
 
@@ -52,6 +54,47 @@ def test_a_day_that_is_kept_again_takes_the_place_of_what_was_kept(book: DayBook
     assert book.counted("key", BINS, FIRST, FIRST + timedelta(days=1)).rows.tolist() == [3, 5]
     book.keep("key", some())
     assert book.counted("key", BINS, FIRST, FIRST + timedelta(days=1)).rows.tolist() == [3, 5]
+
+
+def day(rows: int, metric: float = 0.7, first: int = 0) -> Snapshot:
+    return Snapshot(FIRST + timedelta(days=first), rows, rows, {"accuracy": metric}, {"interval_width": 1.5})
+
+
+def test_snapshots_come_back_as_they_were_kept(book: DayBook) -> None:
+    taken = [day(5), Snapshot(FIRST + timedelta(days=1), 3, 0, {}, {"interval_width": 2.0, "narrow_share": 0.5})]
+    book.keep_snapshots(1, taken)
+    assert book.snapshots(1) == taken
+    assert book.snapshots(2) == []
+
+
+def test_what_a_check_said_of_a_day_stays_when_the_day_is_taken_again(book: DayBook) -> None:
+    book.keep_snapshots(1, [day(5), day(6, first=1)])
+    told = book.mark_snapshot(
+        1, FIRST, FIRST + timedelta(days=9), p_value=0.01, performance_delta=-0.2, is_degraded=True)
+    assert told == FIRST + timedelta(days=1)
+    book.keep_snapshots(1, [day(7, first=1), day(8, first=2)])
+    with book.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT rows, p_value, performance_delta, is_degraded FROM performance_snapshots ORDER BY day").all()
+    assert [tuple(row) for row in rows] == [(5, None, None, None), (7, 0.01, -0.2, 1), (8, None, None, None)]
+
+
+def test_a_window_without_snapshots_has_no_day_to_say_it_of(book: DayBook) -> None:
+    book.keep_snapshots(1, [day(5)])
+    later = FIRST + timedelta(days=1)
+    assert book.mark_snapshot(1, later, later, p_value=math.nan, performance_delta=math.nan, is_degraded=False) is None
+
+
+def test_a_ledger_from_before_is_given_the_columns_that_it_lacks(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    old = database.connect(url)
+    with old.begin() as connection:
+        for name in ("interval_width", "is_degraded"):
+            connection.exec_driver_sql(f"ALTER TABLE performance_snapshots DROP COLUMN {name}")
+    old.dispose()
+    book = DayBook(database.connect(url), "m", None)
+    book.keep_snapshots(1, [day(5)])
+    assert book.snapshots(1) == [day(5)]
 
 
 @pytest.fixture

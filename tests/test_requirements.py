@@ -281,6 +281,37 @@ def test_f01_each_version_has_one_snapshot_a_day_that_can_be_queried(params: Pat
     assert all(0 <= row[4] <= 1 and row[9] is not None for row in rows)
 
 
+def test_f02_prediction_intervals_are_in_the_snapshot(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    past = checking.history(session, session.records.window("current", session.params.windows.current))
+    with session.ledger.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT interval_width, narrow_share, coverage FROM performance_snapshots WHERE day >= '2024-04-01'"
+        ).all()
+    assert len(rows) == 14
+    assert all(0 <= row[0] <= 2 and 0 <= row[1] <= 1 and 0 <= row[2] <= 1 for row in rows)
+    assert past.promises is not None
+    assert past.promises.promised == 0.9
+    assert past.promises.coverage.low < past.promises.coverage.value < past.promises.coverage.high
+
+
+def test_f03_drift_indicators_are_in_the_snapshot(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    window = session.windows()[1]
+    checking.history(session, window)
+    lost = checking.performance_drop(session, checking.score(session, window))
+    found = [grade(lost, default_triggers(session.thresholds))]
+    decision = tt.decide(found, session.params)
+    checking.record(session, found, decision, checking.guard(session, decision), window)
+    with session.ledger.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT day, p_value, performance_delta, is_degraded FROM performance_snapshots "
+            "WHERE is_degraded IS NOT NULL"
+        ).all()
+    assert [tuple(row) for row in rows] == [
+        ("2024-04-14", pytest.approx(found[0].p_value), pytest.approx(-found[0].value), found[0].severity != "none")]
+
+
 def test_f04_predictions_are_compared_by_kolmogorov_smirnov_from_thirty_records_on(params: Path) -> None:
     session = tt.open(params, as_of="2024-04-15")
     found = checking.score(session, session.windows()[1]).drift

@@ -27,6 +27,7 @@ from trimtab.measure.columns.drift import ColumnDrift, Drift, TermShift, compare
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.performance import Evaluation, Performance
+from trimtab.measure.over_time.promises import Promises
 from trimtab.measure.together.domain import Carrier, Separation
 from trimtab.measure.together.reconstruction import Reconstruction
 from trimtab.measure.unlabelled.estimates import Agreement, Assumption, Estimate
@@ -107,6 +108,11 @@ def _expected() -> Expected:
     return Expected({"mae": one}, {NASTY: one}, {"mae": Agreement(True, 0.1, True, NASTY)}, "mae")
 
 
+def _promised(held: float) -> Any:
+    one = Promises(30, 4000, 3900, 1.4, NAN, _interval(held), 0.9)
+    return replace(a_history(), promises=one, promises_before=replace(one, coverage=_interval(NAN)))
+
+
 def _joint(*carriers: Carrier, auc: float = 0.7) -> Joint:
     apart = Separation(auc, auc - 0.1, auc + 0.1, 0.001, 5000, 400, carriers, "" if carriers else NASTY)
     return Joint(apart, Reconstruction(1.0, 1.2, 0.3, 0.01, 3, 5000, 400), 0.55)
@@ -181,6 +187,9 @@ TABLES: dict[str, Callable[[], Any]] = {
     "assumptions of nothing": lambda: tables.assumptions(Expected({}, {}, {}, "mae", missing=NASTY)),
     "history": lambda: tables.history(a_history(rise=0.2, located=True)),
     "history of a few days": lambda: tables.history(a_history(26)),
+    "intervals": lambda: tables.intervals(_promised(0.85)),
+    "intervals without outcomes": lambda: tables.intervals(_promised(NAN)),
+    "no intervals": lambda: tables.intervals(a_history()),
     "signals": lambda: tables.signals([_signal("feature_drift", NAN, "none"), _signal(NASTY, 1.0, "high")]),
     "no signals": lambda: tables.signals([]),
     "decision": lambda: tables.decision(Decision(True, "high", 0.5, (NASTY,), (NASTY,) * 20)),

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 import numpy as np
+import sqlalchemy as sa
 
 from trimtab.act import tables
 from trimtab.act.rows import Rows, now
@@ -88,25 +89,60 @@ class DayBook(Rows):
         query = query.where(table.c.day <= last) if last else query
         return [
             Snapshot(row["day"], row["rows"], row["labelled"],
-                     {name: math.nan if value is None else value for name, value in row["metrics"].items()})
+                     {name: math.nan if value is None else value for name, value in row["metrics"].items()},
+                     {name: row[name] for name in tables.SNAPSHOT_INTERVALS if row[name] is not None})
             for row in self._rows(query)
         ]
 
     def keep_snapshots(self, version: int, taken: Sequence[Snapshot]) -> None:
-        """Keep snapshots, in the place of what was kept of these days before."""
+        """Keep snapshots, in the place of what was kept of these days before; what a check said of a day stays."""
         if not taken:
             return
         table, clock = tables.performance_snapshots, now()
         rows = [
             self._mine | {"version": version, "day": one.day, "rows": one.rows, "labelled": one.labelled}
             | {name: plain(one.metrics.get(name)) for name in tables.SNAPSHOT_METRICS}
+            | {name: plain(one.intervals.get(name)) for name in tables.SNAPSHOT_INTERVALS}
             | {"metrics": plain(one.metrics), "recorded_at": clock}
             for one in taken
         ]
+        nothing = dict.fromkeys(tables.SNAPSHOT_DRIFT)
         with self._write() as connection:
-            same = (table.c.version == version, table.c.day.in_([one.day for one in taken]))
-            connection.execute(table.delete().where(*self._is_mine(table), *same))
-            connection.execute(table.insert(), rows)
+            same = (*self._is_mine(table), table.c.version == version, table.c.day.in_([one.day for one in taken]))
+            said = sa.select(table.c.day, *(table.c[name] for name in tables.SNAPSHOT_DRIFT)).where(*same)
+            told = {row["day"]: dict(row) for row in connection.execute(said).mappings()}
+            connection.execute(table.delete().where(*same))
+            connection.execute(table.insert(), [row | nothing | told.get(row["day"], {}) for row in rows])
+
+    def mark_snapshot(
+        self, version: int, first: date, last: date, *, p_value: float, performance_delta: float, is_degraded: bool
+    ) -> date | None:
+        """Write what a check said of a version beside the newest snapshot of its window.
+
+        Parameters
+        ----------
+        first, last : date
+            Of the window, both included.
+        p_value, performance_delta : float
+            Of realised performance against the baseline: the change as a share of it, below 0 where it is worse. nan
+            where it is not known.
+        is_degraded : bool
+            Whether the check graded that as a loss.
+
+        Returns
+        -------
+        date or None
+            The day; None where the window has no snapshot.
+        """
+        table = tables.performance_snapshots
+        mine = (*self._is_mine(table), table.c.version == version)
+        newest = sa.select(sa.func.max(table.c.day)).where(*mine, table.c.day >= first, table.c.day <= last)
+        told = {"p_value": plain(p_value), "performance_delta": plain(performance_delta), "is_degraded": is_degraded}
+        with self._write() as connection:
+            day: date | None = connection.execute(newest).scalar()
+            if day is not None:
+                connection.execute(table.update().where(*mine, table.c.day == day).values(**told))
+        return day
 
     def sample(self, key: str) -> tuple[Sample, Array] | None:
         """Records that stand for a window, and their days; None where none are kept."""

@@ -125,12 +125,15 @@ daily_profiles = Table(
 SNAPSHOT_METRICS = (    # the ones that are asked for by name; all of them are in `metrics`
     "accuracy", "precision", "recall", "f1", "pr_auc", "roc_auc", "log_loss", "calibration_error", "r2", "rmse", "mae",
 )
+SNAPSHOT_INTERVALS = ("interval_width", "narrow_share", "coverage")    # of prediction intervals
+SNAPSHOT_DRIFT = ("p_value", "performance_delta", "is_degraded")    # what a check said whose window ended that day
 performance_snapshots = Table(
     "performance_snapshots", metadata,
     Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False), Column("day", Date, primary_key=True),
     Column("rows", Integer, nullable=False), Column("labelled", Integer, nullable=False),
-    *(Column(name, Float) for name in SNAPSHOT_METRICS),
+    *(Column(name, Float) for name in (*SNAPSHOT_METRICS, *SNAPSHOT_INTERVALS)),
+    Column("p_value", Float), Column("performance_delta", Float), Column("is_degraded", Boolean),
     Column("metrics", JSON, nullable=False), Column("recorded_at", DateTime, nullable=False),
 )
 

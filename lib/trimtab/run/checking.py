@@ -22,6 +22,7 @@ from trimtab.run.expected import Expected, expected
 from trimtab.run.freshness import freshness
 from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
+from trimtab.run.profiles import whole_days
 from trimtab.run.scored import Scored, primary_metric, score
 from trimtab.run.session import Session
 from trimtab.run.words import words
@@ -177,9 +178,24 @@ def _repeated(session: Session, training: Window) -> bool:
     return same and all(known["params"].get(name) == session.loaded.public.get(name) for name in _HOW)
 
 
-def record(session: Session, found: list[Signal], decision: Decision, allowed: Guard) -> None:
-    """Write signals, decision and guard to the ledger."""
+def record(
+    session: Session, found: list[Signal], decision: Decision, allowed: Guard, window: Window | None = None
+) -> None:
+    """Write signals, decision and guard to the ledger.
+
+    Parameters
+    ----------
+    window : Window, optional
+        The current one. With it, what was found of the champion's performance stands beside its last day's snapshot.
+    """
     session.ledger.record_check(session.run_id, session.as_of, found, decision, allowed)
+    lost = next((one for one in found if one.name == "performance_drop"), None)
+    if window is None or lost is None:
+        return
+    session.ledger.days.mark_snapshot(
+        session.champion.version, *whole_days(window),
+        p_value=lost.p_value, performance_delta=-lost.value, is_degraded=lost.severity != "none",
+    )
 
 
 def last_decision(session: Session) -> Decision:

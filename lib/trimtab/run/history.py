@@ -18,7 +18,10 @@ from trimtab.measure.models.performance import Performance
 from trimtab.measure.over_time.change_points import ChangePoints, locate
 from trimtab.measure.over_time.error_change import Change, consecutive_days
 from trimtab.measure.over_time.error_trend import Trend, trend
+from trimtab.measure.over_time.promises import Promises, promises
 from trimtab.measure.over_time.snapshots import Snapshot, daily_losses, snapshots
+from trimtab.measure.unlabelled.ranges import NOMINAL
+from trimtab.run.reach import outcomes, reach_by_day
 from trimtab.run.scored import logged, outputs_of, performance_from_json
 from trimtab.run.session import Session
 from trimtab.settings import parse_time
@@ -47,6 +50,8 @@ class History:
         Which loss that is, in words.
     baseline : Performance or None
         Of the version on its holdout.
+    promises, promises_before : Promises or None
+        Prediction intervals of the whole days of the current window, and of those of the holdout.
     """
 
     taken: tuple[Snapshot, ...]
@@ -58,6 +63,8 @@ class History:
     points: ChangePoints
     loss: str
     baseline: Performance | None = None
+    promises: Promises | None = None
+    promises_before: Promises | None = None
 
     def baseline_of(self, metric: str) -> Interval | None:
         """A metric on the holdout; None where it is not known."""
@@ -83,11 +90,14 @@ def history(session: Session, window: Window) -> History:
     now = [one for one in taken if one.day >= first_now]
     known = session.ledger.version(version)
     baseline = known["baseline"] if known else None
+    until = parse_time(lineage["holdout_until"]) if lineage else None
+    held = [one for one in taken if until and one.day < until.date()]
     every = daily_losses(taken)
     return History(
-        tuple(taken), parse_time(lineage["holdout_until"]) if lineage else None, window.start, window.end,
+        tuple(taken), until, window.start, window.end,
         consecutive_days(daily_losses(before), daily_losses(now)), trend(every), locate(every), _loss_name(taken),
         performance_from_json(baseline["performance"]) if baseline else None,
+        *(promises(some, promised=NOMINAL, confidence=session.params.promotion.confidence) for some in (now, held)),
     )
 
 
@@ -110,10 +120,15 @@ def fill(session: Session, start: datetime, end: datetime) -> int:
     return len(todo)
 
 
-def of_holdout(outputs: Outputs, days: np.ndarray[Any, Any]) -> list[Snapshot]:
-    """Snapshots of a holdout, whose outcomes are all known."""
+def of_holdout(
+    outputs: Outputs, days: np.ndarray[Any, Any], intervals: Mapping[date, Mapping[str, float]]
+) -> list[Snapshot]:
+    """Snapshots of a holdout, whose outcomes are all known.
+
+    Its prediction intervals have a width, but no coverage: they were made to hold the promised share of these outcomes.
+    """
     found, counts = np.unique(days, return_counts=True)
-    return snapshots(outputs, days, dict(zip(found.tolist(), counts.tolist(), strict=True)))
+    return snapshots(outputs, days, dict(zip(found.tolist(), counts.tolist(), strict=True)), intervals)
 
 
 def _take(session: Session, window: Window, todo: Sequence[date]) -> list[Snapshot]:
@@ -128,8 +143,10 @@ def _take(session: Session, window: Window, todo: Sequence[date]) -> list[Snapsh
         days = session.days(frame)
     label = session.params.data.label
     known = frame[label].notna().to_numpy() if label else np.zeros(len(frame), dtype=bool)
-    _, labelled, _ = outputs_of(session, frame, known)
-    return snapshots(labelled, days[known], rows)
+    every, labelled, _ = outputs_of(session, frame, known)
+    holdout = session.ledger.days.holdout(session.champion.version)
+    intervals = reach_by_day(session, holdout, frame, every, outcomes(every, labelled, known))
+    return snapshots(labelled, days[known], rows, intervals)
 
 
 def _first_day(start: datetime) -> date:

@@ -26,6 +26,7 @@ from trimtab.measure.unlabelled.holdouts import values_of
 from trimtab.plain import plain
 from trimtab.run import history
 from trimtab.run.manifest import code_version
+from trimtab.run.reach import reach_by_day
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
 from trimtab.run.scored import baseline_to_json, primary_metric
 from trimtab.run.session import Model, Session
@@ -328,8 +329,10 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
     ledger.record_baseline(model.version, baseline)
     data = session.params.data
     features = values_of(contest.records, data.numeric, data.categorical, data.text)
-    ledger.days.keep_holdout(model.version, holdouts.keep(features, contest.outputs))
-    ledger.days.keep_snapshots(model.version, history.of_holdout(contest.outputs, session.days(contest.records)))
+    kept = holdouts.keep(features, contest.outputs)
+    ledger.days.keep_holdout(model.version, kept)
+    reach = reach_by_day(session, kept, contest.records, contest.outputs)
+    ledger.days.keep_snapshots(model.version, history.of_holdout(contest.outputs, session.days(contest.records), reach))
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
     change = None
     if verdict.outcome == "promote":

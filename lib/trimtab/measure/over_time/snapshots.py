@@ -1,13 +1,14 @@
 """How good was the model on each day?
 
-A snapshot is one day of one version: how many predictions there were, how many outcomes are known, and every metric
-that can be computed on them. Metrics of single days are noisy; what is concluded rests on many of them.
+A snapshot is one day of one version: how many predictions there were, how many outcomes are known, every metric that
+can be computed on them, how wide prediction intervals are and whether they hold what came. Metrics of single days are
+noisy; what is concluded rests on many of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
@@ -32,12 +33,16 @@ class Snapshot:
     metrics : mapping
         By name, over the known outcomes, and in a binary task the four `CONFUSION` counts; nan where a metric is
         undefined on that day, empty where no outcome is known.
+    intervals : mapping
+        Mean width of the prediction intervals (of sets of classes: their mean size), share of narrow ones, share of
+        known outcomes that they held; empty where the version has none.
     """
 
     day: date
     rows: int
     labelled: int
     metrics: Mapping[str, float]
+    intervals: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def loss(self) -> float:
@@ -46,7 +51,10 @@ class Snapshot:
         return known[0] if known else 1 - self.metrics.get("accuracy", np.nan)
 
 
-def snapshots(outputs: Outputs | None, days: Array, rows: Mapping[date, int]) -> list[Snapshot]:
+def snapshots(
+    outputs: Outputs | None, days: Array, rows: Mapping[date, int],
+    intervals: Mapping[date, Mapping[str, float]] | None = None,
+) -> list[Snapshot]:
     """Take the snapshots of some days.
 
     Parameters
@@ -57,6 +65,8 @@ def snapshots(outputs: Outputs | None, days: Array, rows: Mapping[date, int]) ->
         Their days.
     rows : mapping
         Predictions by day, of all days of which a snapshot is wanted.
+    intervals : mapping, optional
+        Of these days, as `Ranges.by_day` tells them.
 
     Examples
     --------
@@ -65,15 +75,21 @@ def snapshots(outputs: Outputs | None, days: Array, rows: Mapping[date, int]) ->
     >>> [one.loss for one in snapshots(outputs, days, {date(2024, 3, 1): 1, date(2024, 3, 2): 4})]
     [0.5, 0.0]
     """
-    return [_snapshot(outputs, np.asarray(days) == np.datetime64(day), day, rows[day]) for day in sorted(rows)]
+    known = intervals or {}
+    return [
+        _snapshot(outputs, np.asarray(days) == np.datetime64(day), day, rows[day], known.get(day, {}))
+        for day in sorted(rows)
+    ]
 
 
-def _snapshot(outputs: Outputs | None, chosen: Array, day: date, rows: int) -> Snapshot:
+def _snapshot(
+    outputs: Outputs | None, chosen: Array, day: date, rows: int, intervals: Mapping[str, float]
+) -> Snapshot:
     if outputs is None or not chosen.any():
-        return Snapshot(day, rows, 0, {})
+        return Snapshot(day, rows, 0, {}, intervals)
     mine = outputs.take(chosen)
     found = {name: evaluate(name, mine) for name, metric in METRICS.items() if metric.applies(mine)}
-    return Snapshot(day, rows, len(mine), found | _confusion(mine))
+    return Snapshot(day, rows, len(mine), found | _confusion(mine), intervals)
 
 
 def _confusion(outputs: Outputs) -> dict[str, float]:

@@ -4,8 +4,7 @@ Their width is read off the errors on a holdout, so that they cover the promised
 and the distribution, as long as current records are like those of the holdout. A coverage that falls short is therefore
 a sign that errors have grown. Where an estimate of each error's size is passed, the width follows it.
 
-Classes have no such ranges here: a set of labels says little where there are two, and their probabilities are judged by
-`honesty` and `confidence_estimates`.
+Classes have sets in the place of intervals: see `prediction_sets`.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.measure.unlabelled.ranges import Ranges
 
-__all__ = ["Conformal", "Widths", "fit", "widths"]
+__all__ = ["Conformal", "Widths", "fit", "ranges", "widths"]
 
 Floats = NDArray[np.float64]
 
@@ -205,18 +205,33 @@ def widths(
     >>> found.mean_width, round(found.coverage.value, 2), round(found.shortfall, 2)
     (4.0, 0.67, 0.23)
     """
+    found = ranges(conformal, predicted, actual=actual, sizes=sizes)
+    known = found.covered[~np.isnan(found.covered)]
+    covered = _share(int(known.sum()), len(known), confidence)
+    mean_width, narrow = (float(part.mean()) if len(found) else math.nan for part in (found.width, found.narrow))
+    return Widths(len(found), mean_width, narrow, conformal.coverage, covered)
+
+
+def ranges(
+    conformal: Conformal, predicted: Array, *, actual: Array | None = None, sizes: Array | None = None
+) -> Ranges:
+    """The intervals of single records: how wide, whether narrow, and whether they hold the outcome.
+
+    Parameters and errors as for `widths`; narrow is below half the median width of the holdout.
+
+    Examples
+    --------
+    >>> ranges(Conformal(0.9, 100, 2.0), np.zeros(3), actual=np.array([1.0, 3.0, np.nan])).covered.tolist()
+    [1.0, 0.0, nan]
+    """
     said = np.asarray(predicted, dtype=np.float64)
     came = np.full(len(said), np.nan) if actual is None else np.asarray(actual, dtype=np.float64)
     if said.ndim != 1 or came.shape != said.shape:
         raise ValueError(f"predictions of shape {said.shape} and outcomes of shape {came.shape} do not fit")
     halves = conformal.half_widths(len(said), sizes)
-    known = ~np.isnan(came)
-    covered = _share(int((np.abs(came - said)[known] <= halves[known]).sum()), int(known.sum()), confidence)
-    mean_width, narrow = math.nan, math.nan
-    if len(said):
-        mean_width = float(2 * halves.mean())
-        narrow = math.nan if sizes is None else float((2 * halves < NARROW * conformal.median_width).mean())
-    return Widths(len(said), mean_width, narrow, conformal.coverage, covered)
+    covered = np.where(np.isnan(came), np.nan, np.abs(came - said) <= halves)
+    narrow = np.full(len(said), np.nan) if sizes is None else 2 * halves < NARROW * conformal.median_width
+    return Ranges(2 * halves, narrow.astype(np.float64), covered, conformal.coverage)
 
 
 def _share(hits: int, n: int, confidence: float) -> Interval:
