@@ -17,7 +17,7 @@ from trimtab.decide.signals import concept_drift, default_triggers, grade
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.over_time.snapshots import CONFUSION, daily_losses, snapshots
 from trimtab.run import history, lifecycle
-from trimtab.run.session import Session
+from trimtab.run.session import Model, Session
 from trimtab.settings import DriftSettings
 
 
@@ -33,13 +33,13 @@ def with_champion(params: Path, as_of: str) -> Session:
 def scored_days(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many days each filling scored."""
     found: list[int] = []
-    original = history._take
+    original = history.take
 
-    def take(session: Session, window: Any, todo: list[date]) -> Any:
+    def take(session: Session, model: Model, window: Any, todo: list[date]) -> Any:
         found.append(len(todo))
-        return original(session, window, todo)
+        return original(session, model, window, todo)
 
-    monkeypatch.setattr(history, "_take", take)
+    monkeypatch.setattr(history, "take", take)
     return found
 
 

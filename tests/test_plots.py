@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from histories import a_history
+from histories import a_history, some_foretelling
 from PIL import Image
 
 from trimtab import plots
@@ -110,6 +110,9 @@ FIGURES = {
     "no service": lambda: plots.service([], datetime(2024, 1, 5)),
     "over time": lambda: plots.over_time(a_history(rise=0.2, located=True), "roc_auc"),
     "an unknown metric over time": lambda: plots.over_time(a_history(), "mae"),
+    "foretold": lambda: plots.foretold(some_foretelling(), "roc_auc"),
+    "foretold without outcomes": lambda: plots.foretold(some_foretelling(known=False), "roc_auc"),
+    "nothing foretold": lambda: plots.foretold(some_foretelling(0), "roc_auc"),
     "signals over time": lambda: plots.signals_over_time(_checks(1, 2, 3)),
     "signals of one check": lambda: plots.signals_over_time(_checks(1)),
 }
@@ -204,6 +207,13 @@ def test_performance_over_time_says_whether_the_loss_has_changed(rise: float, an
     assert figure.answer == answer
     lines = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-"]
     assert len(lines) == 2    # none is drawn through the fortnight without records
+
+
+def test_estimates_are_titled_with_how_far_they_were_off() -> None:
+    answer = plots.foretold(some_foretelling(), "roc_auc").answer
+    assert answer == "Over 6 windows the estimate of roc_auc was 0.02 off, “nothing has changed” 0.05"
+    assert "is not known yet" in plots.foretold(some_foretelling(known=False), "roc_auc").answer
+    assert "has not been estimated" in plots.foretold(some_foretelling(), "mae").answer
 
 
 def test_signals_over_time_show_each_with_its_threshold() -> None:

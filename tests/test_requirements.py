@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,12 @@ from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import evaluate_pair
 from trimtab.measure.over_time.error_change import consecutive
-from trimtab.run import checking, lifecycle
+from trimtab.run import backfill, checking, lifecycle
 from trimtab.run.freshness import freshness
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 from trimtab.run.session import Session
-from trimtab.settings import Criterion, DriftSettings
+from trimtab.settings import Criterion, DriftSettings, parse_time
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIFTED = merged(BINARY, data={"segments": ["site"]})
@@ -331,6 +331,15 @@ def test_f14_fewer_than_half_of_the_outcomes_raise_a_signal(known: int, severity
     signal = grade(label_completeness(1000, known), default_triggers(DriftSettings()))
     assert signal.severity == severity
     assert signal.value == pytest.approx(1 - known / 1000)
+
+
+def test_f15_history_is_filled_in_afterwards(params: Path) -> None:
+    session, found = backfill.run(Request(pipeline="backfill", params=params, as_of="2024-04-15", progress=False))
+    until = parse_time(session.model(1).lineage["holdout_until"])
+    taken = session.ledger.days.snapshots(1, until.date() + timedelta(days=1))
+    assert [one.day for one in taken] == [until.date() + timedelta(days=i + 1) for i in range(len(taken))]
+    assert taken[-1].day == datetime(2024, 4, 14).date()
+    assert found.counted == 105    # 1 January to 14 April
 
 
 @pytest.mark.parametrize(("now", "severity"), [(0.88, "none"), (0.84, "medium"), (0.79, "high"), (0.70, "critical")])

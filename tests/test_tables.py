@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from histories import a_history
+from histories import a_history, some_foretelling
 
 from trimtab import cells, findings, tables
 from trimtab.decide.decision import Decision
@@ -190,6 +190,8 @@ TABLES: dict[str, Callable[[], Any]] = {
     "intervals": lambda: tables.intervals(_promised(0.85)),
     "intervals without outcomes": lambda: tables.intervals(_promised(NAN)),
     "no intervals": lambda: tables.intervals(a_history()),
+    "foretold": lambda: tables.foretold(some_foretelling()),
+    "nothing foretold": lambda: tables.foretold(some_foretelling(0)),
     "signals": lambda: tables.signals([_signal("feature_drift", NAN, "none"), _signal(NASTY, 1.0, "high")]),
     "no signals": lambda: tables.signals([]),
     "decision": lambda: tables.decision(Decision(True, "high", 0.5, (NASTY,), (NASTY,) * 20)),

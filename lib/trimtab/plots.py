@@ -29,7 +29,7 @@ from trimtab.measure.columns.bins import NumericBins
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
 from trimtab.settings import DriftSettings
-from trimtab.timelines import over_time, service, signals_over_time
+from trimtab.timelines import foretold, over_time, service, signals_over_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from trimtab.run.scored import Scored
 
 __all__ = [    # a notebook finds all figures here
-    "criteria", "distributions", "drift_overview", "matter", "most_moved", "outputs", "over_time", "performance",
-    "realised", "service", "signals_over_time",
+    "criteria", "distributions", "drift_overview", "foretold", "matter", "most_moved", "outputs", "over_time",
+    "performance", "realised", "service", "signals_over_time",
 ]
 
 _MOST_LEVELS = 10

@@ -9,6 +9,7 @@ from trimtab.cells import number, percent, sentence, span, table
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+    from trimtab.run.foretold import Foretelling
     from trimtab.run.history import History
 
 _KEPT = {True: "yes", False: "no", None: "not known"}
@@ -28,4 +29,20 @@ def intervals(past: History) -> Styler:
     return table(
         rows, caption=f"Prediction intervals that are to hold {percent(now.promised)} of the outcomes",
         formats={"narrow": percent, "held": percent}, marks={"enough": {"no": "warn"}},
+    )
+
+
+def foretold(told: Foretelling) -> Styler:
+    """How near the estimates of past checks have come, beside saying that nothing has changed."""
+    rows = [
+        {"metric": name, "windows": f"{one.windows} ({one.apart} apart)", "estimate was off by": one.error,
+         "nothing has changed": one.unchanged, "estimate nearer": one.nearer, "realised within range": one.inside}
+        for name, one in told.records.items() if one.windows
+    ]
+    if not rows:
+        return sentence("No estimate of this version could be held against outcomes yet.")
+    return table(
+        rows, caption="Estimates of past windows held against what came: mean absolute errors",
+        formats={"estimate was off by": number, "nothing has changed": number, "estimate nearer": percent,
+                 "realised within range": percent},
     )

@@ -41,7 +41,7 @@ from trimtab.findings import (
     words,
 )
 from trimtab.measure.models.performance import group_name, told_apart
-from trimtab.retrospect import intervals
+from trimtab.retrospect import foretold, intervals
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from trimtab.windows import Window
 
 __all__ = [    # for notebooks, beside everything below
-    "assumptions", "decision", "drift", "expected", "facts", "groups", "guard", "history", "intervals", "joint",
-    "outputs", "performance", "realised", "realised_by_group", "sentence", "signals", "since_last", "table",
+    "assumptions", "decision", "drift", "expected", "facts", "foretold", "groups", "guard", "history", "intervals",
+    "joint", "outputs", "performance", "realised", "realised_by_group", "sentence", "signals", "since_last", "table",
     "with_unit", "words",
 ]
 

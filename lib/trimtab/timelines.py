@@ -28,6 +28,7 @@ from trimtab.canvas import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from trimtab.run.foretold import Foretelling
     from trimtab.run.history import History
 
 
@@ -60,6 +61,31 @@ def over_time(past: History, metric: str) -> Picture:
     axes.set_ylabel(short(metric) + less_is_better([metric]))
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="best")
     entitle(axes, _history_answer(past))
+    return figure
+
+
+def foretold(told: Foretelling, metric: str) -> Picture:
+    """How well has the estimate done so far? Its range for each past window beside what came, with its interval."""
+    past = [one for one in told.past if one.metric == metric and math.isfinite(one.value)]
+    if not past:
+        return empty(f"{metric} of this version has not been estimated without labels")
+    figure, axes = one_pair_of_axes(9, 3)
+    ends = mdates.date2num([one.end for one in past])
+    reach = np.array([[one.value - one.low, one.high - one.value] for one in past]).T
+    axes.errorbar(ends, [one.value for one in past], reach, fmt="_", color=LIGHT, elinewidth=7, markeredgecolor=DARK,
+                  markersize=11, zorder=2, label="estimated, without labels")
+    came = [(end, one.realised) for end, one in zip(ends, past, strict=True) if one.realised is not None]
+    if came:
+        sides = np.array([[one.value - one.low, one.high - one.value] for _, one in came]).T
+        axes.errorbar([end for end, _ in came], [one.value for _, one in came], sides, fmt="o", color=ALARM,
+                      markersize=4, elinewidth=1, capsize=3, zorder=3, label="realised")
+    axes.axhline(past[-1].baseline, color=DARK, linewidth=0.8, linestyle="--", zorder=1, label="on its holdout")
+    axes.margins(x=0.08)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.set_xlabel("end of the window (UTC)")
+    axes.set_ylabel(short(metric) + less_is_better([metric]))
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="best")
+    entitle(axes, _foretold_answer(told, metric))
     return figure
 
 
@@ -131,6 +157,15 @@ def _draw_signal(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         axes.axhline(threshold, color=DARK, linewidth=1, linestyle="--", zorder=2)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def _foretold_answer(told: Foretelling, metric: str) -> str:
+    record = told.records[metric]
+    if not record.windows:
+        return f"How near the estimate of {metric} comes is not known yet"
+    windows = "window" if record.windows == 1 else "windows"
+    return (f"Over {record.windows} {windows} the estimate of {metric} was {record.error:.3g} off, "
+            f"“nothing has changed” {record.unchanged:.3g}")
 
 
 def _history_answer(past: History) -> str:

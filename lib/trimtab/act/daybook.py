@@ -7,9 +7,9 @@ for records may arrive late.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,13 +19,17 @@ from trimtab.act import tables
 from trimtab.act.rows import Rows, now
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import Daily, Days, pack, unpack
+from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.outputs import Array
 from trimtab.measure.over_time.snapshots import Snapshot
 from trimtab.measure.together.samples import Sample
 from trimtab.measure.unlabelled.holdouts import Holdout
+from trimtab.measure.unlabelled.track_record import Foretold
 from trimtab.plain import plain
 
 AnyDays = TypeVar("AnyDays", bound=Daily[Any])
+_ESTIMATED = ("value", "low", "high", "baseline")
+_OF_WINDOW = ("window_start", "window_end", "metric")
 
 
 class DayBook(Rows):
@@ -144,6 +148,35 @@ class DayBook(Rows):
                 connection.execute(table.update().where(*mine, table.c.day == day).values(**told))
         return day
 
+    def foretold(self, version: int, as_of: datetime) -> list[Foretold]:
+        """What was estimated of a version over windows that end by a time, and what came; the oldest window first.
+
+        What became known later than that is left out.
+        """
+        table = tables.estimates
+        query, order = self._select(table), (table.c.window_start, table.c.metric)
+        query = query.where(table.c.version == version, table.c.window_end <= as_of)
+        return [_foretold(row, as_of) for row in self._rows(query.order_by(table.c.window_end, *order))]
+
+    def keep_foretold(self, version: int, as_of: datetime, made: Sequence[Foretold]) -> None:
+        """Keep what was estimated, and what is known as of a time, in the place of what was kept of these windows."""
+        if not made:
+            return
+        table, clock = tables.estimates, now()
+        rows = [
+            self._mine | {
+                "version": version, "window_start": one.start, "window_end": one.end, "metric": one.metric,
+                "as_of": as_of, "doubtful": one.doubtful, "rows": one.rows, "labelled": one.labelled,
+                "realised": plain(one.realised) if one.realised else sa.null(), "recorded_at": clock,
+            } | {name: plain(getattr(one, name)) for name in _ESTIMATED}
+            for one in made
+        ]
+        keys = [tuple(row[name] for name in _OF_WINDOW) for row in rows]
+        with self._write() as connection:
+            same = sa.tuple_(*(table.c[name] for name in _OF_WINDOW)).in_(keys)
+            connection.execute(table.delete().where(*self._is_mine(table), table.c.version == version, same))
+            connection.execute(table.insert(), rows)
+
     def sample(self, key: str) -> tuple[Sample, Array] | None:
         """Records that stand for a window, and their days; None where none are kept."""
         table = tables.samples
@@ -171,3 +204,13 @@ class DayBook(Rows):
         self._replace(
             tables.holdouts, version=version, rows=len(holdout.outputs), content=content, recorded_at=now()
         )
+
+
+def _foretold(row: Mapping[str, Any], as_of: datetime) -> Foretold:
+    numbers = {name: math.nan if row[name] is None else row[name] for name in _ESTIMATED}
+    known = row["realised"] if row["as_of"] <= as_of else None
+    realised = None if known is None else Interval(**{k: math.nan if v is None else v for k, v in known.items()})
+    return Foretold(
+        row["metric"], row["window_start"], row["window_end"], **numbers, realised=realised, rows=row["rows"],
+        labelled=row["labelled"] if row["as_of"] <= as_of else 0, doubtful=row["doubtful"],
+    )

@@ -137,6 +137,18 @@ performance_snapshots = Table(
     Column("metrics", JSON, nullable=False), Column("recorded_at", DateTime, nullable=False),
 )
 
+estimates = Table(    # of performance without outcomes, and what came: one row per window and metric
+    "performance_estimates", metadata,
+    Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("window_start", DateTime, primary_key=True), Column("window_end", DateTime, primary_key=True),
+    Column("metric", String(60), primary_key=True), Column("as_of", DateTime, nullable=False),
+    Column("value", Float), Column("low", Float), Column("high", Float), Column("baseline", Float),
+    Column("doubtful", Boolean, nullable=False), Column("rows", Integer, nullable=False),
+    Column("labelled", Integer, nullable=False), Column("realised", JSON),
+    Column("recorded_at", DateTime, nullable=False),
+)
+
 samples = Table(
     "samples", metadata,
     Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),

@@ -19,6 +19,7 @@ from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain
 from trimtab.run.expected import Expected, expected
+from trimtab.run.foretold import foretold
 from trimtab.run.freshness import freshness
 from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
@@ -29,7 +30,7 @@ from trimtab.run.words import words
 from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
-    "Expected", "History", "Joint", "Scored", "decision_facts", "expected", "guard", "history", "joint",
+    "Expected", "History", "Joint", "Scored", "decision_facts", "expected", "foretold", "guard", "history", "joint",
     "last_decision", "loss_thresholds", "overall",
     "past_signals", "performance_drop", "primary_metric", "record", "score", "signals", "words",
 ]

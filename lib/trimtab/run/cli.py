@@ -95,6 +95,38 @@ def _run(
 
 
 @app.command()
+def backfill(
+    params: ParamsOption = DEFAULT,
+    as_of: Annotated[str | None, typer.Option(help="Stand at this time: an ISO time, now, or latest.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Begin with this day; by default with the first.")] = None,
+    to: Annotated[str | None, typer.Option(help="End before this time; by default as of when it stands.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a params key: drift.psi_alert=0.2")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fill in daily counts and performance snapshots over history, as if every day had been watched."""
+    from trimtab.run import backfill as filling
+    from trimtab.run.preflight import Request
+
+    request = Request(
+        pipeline="backfill", params=params, as_of=as_of, overrides=tuple(set_ or ()), progress=sys.stderr.isatty())
+    try:
+        session, found = filling.run(request, start=from_, end=to)
+    except TrimtabError as error:
+        if as_json:
+            _print_refusal("backfill", error, as_of=as_of)
+        raise
+    told = plain({"model": session.params.model, "tenant": session.params.tenant, "pipeline": "backfill",
+                  "as_of": session.as_of, "status": "succeeded", **vars(found)})
+    if as_json:
+        print(json.dumps(told, ensure_ascii=False))
+        return
+    print(f"{told['model']}: {found.start:%Y-%m-%d} to {found.end:%Y-%m-%d %H:%M}: {found.counted:,} days are counted")
+    for version, days in found.scored.items():
+        print(f"  version {version}: {days:,} snapshots taken")
+    print(f"  champion: {found.estimated:,} windows estimated")
+
+
+@app.command()
 def data(name: Annotated[str, typer.Argument(help="The data set: bikes, flights or retail.")]) -> None:
     """Write a demo data set into data/."""
     from trimtab import datasets

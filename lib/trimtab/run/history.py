@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,10 @@ from trimtab.measure.over_time.error_trend import Trend, trend
 from trimtab.measure.over_time.promises import Promises, promises
 from trimtab.measure.over_time.snapshots import Snapshot, daily_losses, snapshots
 from trimtab.measure.unlabelled.ranges import NOMINAL
+from trimtab.run.profiles import whole_days
 from trimtab.run.reach import outcomes, reach_by_day
 from trimtab.run.scored import logged, outputs_of, performance_from_json
-from trimtab.run.session import Session
+from trimtab.run.session import Model, Session
 from trimtab.settings import parse_time
 from trimtab.windows import Window
 
@@ -84,7 +85,7 @@ def history(session: Session, window: Window) -> History:
     begin = parse_time(lineage["holdout_from"]) if lineage else datetime.min
     length = window.end - window.start
     fill(session, max(window.start - length, begin), window.end)
-    taken = session.ledger.days.snapshots(version, begin.date(), _last_day(window.end))
+    taken = session.ledger.days.snapshots(version, begin.date(), whole_days(window)[1])
     first_now = window.start.date()
     before = [one for one in taken if (window.start - length).date() <= one.day < first_now]
     now = [one for one in taken if one.day >= first_now]
@@ -102,22 +103,26 @@ def history(session: Session, window: Window) -> History:
 
 
 def fill(session: Session, start: datetime, end: datetime) -> int:
-    """Take the snapshots of whole days between two times that are missing or have more outcomes by now.
+    """Take the champion's snapshots of whole days between two times that are missing or have more outcomes by now.
 
     Returns
     -------
     int
         How many were taken.
     """
-    version = session.champion.version
+    champion = session.champion
     window = session.records.between("days", start, end)
-    first, last = _first_day(window.start), _last_day(window.end)
-    seen = session.records.labelled_by_day(window)
-    kept = {one.day: (one.rows, one.labelled) for one in session.ledger.days.snapshots(version)}
-    todo = [day for day, counts in seen.items() if first <= day <= last and kept.get(day) != counts]
-    if todo:
-        session.ledger.days.keep_snapshots(version, _take(session, window, todo))
+    todo = missing(session, champion, window)
+    session.ledger.days.keep_snapshots(champion.version, take(session, champion, window, todo) if todo else [])
     return len(todo)
+
+
+def missing(session: Session, model: Model, window: Window) -> list[date]:
+    """The whole days of a window of which a version has no snapshot, or one with another number of outcomes."""
+    first, last = whole_days(window)
+    seen = session.records.labelled_by_day(window)
+    kept = {one.day: (one.rows, one.labelled) for one in session.ledger.days.snapshots(model.version)}
+    return [day for day, counts in seen.items() if first <= day <= last and kept.get(day) != counts]
 
 
 def of_holdout(
@@ -131,7 +136,8 @@ def of_holdout(
     return snapshots(outputs, days, dict(zip(found.tolist(), counts.tolist(), strict=True)), intervals)
 
 
-def _take(session: Session, window: Window, todo: Sequence[date]) -> list[Snapshot]:
+def take(session: Session, model: Model, window: Window, todo: Sequence[date]) -> list[Snapshot]:
+    """Score some days of a window with a version, or read what was logged, and take their snapshots."""
     frame = session.frame(session.records.on_days(window, todo), labelled=False)
     days = session.days(frame)
     rows: Mapping[date, int] = {day: int((days == np.datetime64(day)).sum()) for day in todo}
@@ -143,18 +149,10 @@ def _take(session: Session, window: Window, todo: Sequence[date]) -> list[Snapsh
         days = session.days(frame)
     label = session.params.data.label
     known = frame[label].notna().to_numpy() if label else np.zeros(len(frame), dtype=bool)
-    every, labelled, _ = outputs_of(session, frame, known)
-    holdout = session.ledger.days.holdout(session.champion.version)
+    every, labelled, _ = outputs_of(session, frame, known, model)
+    holdout = session.ledger.days.holdout(model.version)
     intervals = reach_by_day(session, holdout, frame, every, outcomes(every, labelled, known))
     return snapshots(labelled, days[known], rows, intervals)
-
-
-def _first_day(start: datetime) -> date:
-    return start.date() if start == datetime.combine(start.date(), time()) else start.date() + timedelta(days=1)
-
-
-def _last_day(end: datetime) -> date:
-    return end.date() - timedelta(days=1)
 
 
 def _loss_name(taken: Sequence[Snapshot]) -> str:

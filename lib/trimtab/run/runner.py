@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import Any
 from trimtab import params as params_module
 from trimtab.act import alerts
 from trimtab.act import champion as champions
-from trimtab.act.ledger import LEASE
 from trimtab.act.rows import now
 from trimtab.errors import (
     BusyError,
@@ -35,6 +33,7 @@ from trimtab.plain import plain
 from trimtab.run import manifest as manifests
 from trimtab.run import notebooks, preflight, reports
 from trimtab.run.interruptions import stops_as_exceptions, undisturbed
+from trimtab.run.lease import heartbeat
 from trimtab.run.manifest import Manifest, Step
 from trimtab.run.pipelines import PIPELINES
 from trimtab.run.preflight import Request
@@ -72,7 +71,7 @@ def run(request: Request) -> Outcome:
         try:
             return _run(request, params_module.load(request.params, overrides=request.overrides))
         except KeyboardInterrupt as stop:
-            raise _interrupted(stop) from None
+            raise interrupted(stop) from None
 
 
 def _run(request: Request, loaded: Loaded) -> Outcome:
@@ -92,7 +91,8 @@ def _run(request: Request, loaded: Loaded) -> Outcome:
             shutil.rmtree(session.scratch, ignore_errors=True)
 
 
-def _interrupted(stop: KeyboardInterrupt) -> Interrupted:
+def interrupted(stop: KeyboardInterrupt) -> Interrupted:
+    """The error of a run that a signal ended."""
     return Interrupted(stop.args[0] if stop.args else signal.SIGINT)
 
 
@@ -105,7 +105,7 @@ class Run:
         self.loaded: Loaded = session.loaded
         self.champion_before: int | None = None
         self.status = "succeeded"
-        self._lease_lost = False
+        self._lease_lost = threading.Event()
         self._background = ThreadPoolExecutor(1)    # makes a notebook's page while the next one runs
         self._pages: dict[str, Future[str | None]] = {}
         self.manifest = Manifest(
@@ -132,11 +132,11 @@ class Run:
         """Carry the pipeline out; whatever ends it early becomes the status, and one of our errors."""
         try:
             self._prepare(taken_over)
-            with self._heartbeat():
+            with heartbeat(self.session.ledger, self.session.run_id, self._lease_lost):
                 PIPELINES[self.request.pipeline](self)
         except KeyboardInterrupt as stop:
             self.status = "interrupted"
-            return _interrupted(stop)
+            return interrupted(stop)
         except TimeLimitError as late:
             self.status = "timed_out"
             return late
@@ -213,7 +213,7 @@ class Run:
 
     def step(self, notebook: str) -> Scraps:
         """Execute a notebook and return what it hands on."""
-        if self._lease_lost:
+        if self._lease_lost.is_set():
             raise BusyError("another run of this model took the lease over while this one stood still; it gives way")
         source = notebooks.folder() / f"{notebook}.ipynb"
         target = self.folder / source.name
@@ -298,24 +298,6 @@ class Run:
     def _serving(self) -> int | None:
         """Who serves now: in a dry run still the one from before, whatever was decided."""
         return self.champion_before if self.request.dry_run else self.session.registry.champion()
-
-    @contextlib.contextmanager
-    def _heartbeat(self) -> Iterator[None]:
-        """Renew the lease in the background for as long as the run lives."""
-        stop, session = threading.Event(), self.session
-
-        def _beat() -> None:
-            while not stop.wait(LEASE.total_seconds() / 4):
-                with contextlib.suppress(TrimtabError):    # one missed beat is no harm; the next one may come through
-                    self._lease_lost = not session.ledger.renew(session.run_id)
-
-        thread = threading.Thread(target=_beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(timeout=5)
 
 
 def _sentence(error: Exception) -> str:

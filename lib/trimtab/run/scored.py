@@ -16,7 +16,7 @@ from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import Performance, measure_performance
 from trimtab.plain import plain
-from trimtab.run.session import Session
+from trimtab.run.session import Model, Session
 from trimtab.settings import Params, parse_time
 from trimtab.windows import Window
 
@@ -99,7 +99,7 @@ def score(session: Session, window: Window) -> Scored:
     Records that the champion was made from are left out: it has learned from them, or its baseline rests on them.
     """
     session.refuse_future(session.champion)
-    window = _unseen(session, window)
+    window = unseen(session, window)
     if not window.rows:
         return _nothing_new(session)
     frame = session.frame(window, labelled=False)
@@ -136,7 +136,8 @@ def score(session: Session, window: Window) -> Scored:
     )
 
 
-def _unseen(session: Session, window: Window) -> Window:
+def unseen(session: Session, window: Window) -> Window:
+    """The part of a window that is newer than what the champion was made from."""
     until = session.champion.lineage.get("holdout_until")
     if until is None or parse_time(until) <= window.start:
         return window
@@ -177,10 +178,16 @@ def logged(session: Session, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def outputs_of(
-    session: Session, frame: pd.DataFrame, known: np.ndarray[Any, Any]
+    session: Session, frame: pd.DataFrame, known: np.ndarray[Any, Any], model: Model | None = None
 ) -> tuple[Outputs, Outputs | None, str]:
-    """Outputs for all records and for the labelled ones, from the log where predictions are logged."""
-    data, champion = session.params.data, session.champion
+    """Outputs for all records and for the labelled ones, from the log where predictions are logged, else the model's.
+
+    Parameters
+    ----------
+    model : Model, optional
+        In the place of the champion.
+    """
+    data, champion = session.params.data, model or session.champion
     actual = frame.loc[known, data.label].tolist() if data.label else []
     said = frame[data.prediction].tolist() if data.prediction else []
     labels = session.labels([champion], [*actual, *said])
