@@ -42,7 +42,8 @@ def some_foretelling(windows: int = 6, *, known: bool = True) -> Foretelling:
     came = Interval(0.70, 0.68, 0.72, 0.95, 0.01)
     starts = [datetime(2024, 2, 1) + timedelta(days=7 * i) for i in range(windows)]
     past = [
-        Foretold("roc_auc", start, start + timedelta(days=7), 0.72, 0.69, 0.75, 0.75, came if known else None, 500, 480)
+        Foretold("roc_auc", start, start + timedelta(days=7), 0.72, 0.69, 0.75, 0.75, came if known else None, 500, 480,
+                 doubtful=start.day % 2 == 0)
         for start in starts
     ]
     last = Foretold("roc_auc", datetime(2024, 5, 1), datetime(2024, 5, 8), 0.7, np.nan, np.nan, 0.75, None, 90, 0)

@@ -32,9 +32,10 @@ def later(days: int, **changes: object) -> Foretold:
 
 def test_mean_errors_are_over_windows_of_which_both_sides_are_known() -> None:
     nan = math.nan
-    past = [ONE, later(10, value=0.66, low=0.60, high=0.71), later(20, realised=None), later(30, value=nan, low=nan)]
+    other = later(10, value=0.66, low=0.60, high=0.71, doubtful=True)
+    past = [ONE, other, later(20, realised=None), later(30, value=nan, low=nan)]
     found = track_record(past)["accuracy"]
-    assert (found.windows, found.apart) == (2, 2)
+    assert (found.windows, found.apart, found.doubtful) == (2, 2, 1)
     assert found.error == pytest.approx(0.03)
     assert found.unchanged == pytest.approx(0.10)
     assert (found.nearer, found.inside) == (1.0, 0.5)

@@ -35,8 +35,9 @@ def intervals(past: History) -> Styler:
 def foretold(told: Foretelling) -> Styler:
     """How near the estimates of past checks have come, beside saying that nothing has changed."""
     rows = [
-        {"metric": name, "windows": f"{one.windows} ({one.apart} apart)", "estimate was off by": one.error,
-         "nothing has changed": one.unchanged, "estimate nearer": one.nearer, "realised within range": one.inside}
+        {"metric": name, "windows": one.windows, "apart": one.apart, "doubtful": one.doubtful,
+         "estimate was off by": one.error, "nothing has changed": one.unchanged, "estimate nearer": one.nearer,
+         "realised within range": one.inside}
         for name, one in told.records.items() if one.windows
     ]
     if not rows:

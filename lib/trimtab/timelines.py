@@ -69,22 +69,28 @@ def foretold(told: Foretelling, metric: str) -> Picture:
     past = [one for one in told.past if one.metric == metric and math.isfinite(one.value)]
     if not past:
         return empty(f"{metric} of this version has not been estimated without labels")
+    if len(past) < 2:
+        return empty(f"There is no earlier estimate of {metric} of this version to look back on")
     figure, axes = one_pair_of_axes(9, 3)
-    ends = mdates.date2num([one.end for one in past])
-    reach = np.array([[one.value - one.low, one.high - one.value] for one in past]).T
-    axes.errorbar(ends, [one.value for one in past], reach, fmt="_", color=LIGHT, elinewidth=7, markeredgecolor=DARK,
-                  markersize=11, zorder=2, label="estimated, without labels")
-    came = [(end, one.realised) for end, one in zip(ends, past, strict=True) if one.realised is not None]
+    kinds = ((False, 1.0, "estimated, without labels"), (True, 0.4, "estimated, but an assumption fails"))
+    for doubtful, alpha, words in kinds:
+        some = [one for one in past if one.doubtful == doubtful]
+        reach = np.array([[one.value - one.low, one.high - one.value] for one in some]).reshape(-1, 2).T
+        ends = np.array([one.end for one in some], dtype="datetime64[us]")
+        axes.errorbar(ends, [one.value for one in some], reach, fmt="_", color=LIGHT, alpha=alpha,
+                      elinewidth=7, markeredgecolor=DARK, markersize=11, zorder=2, label=words if some else None)
+    came = [(one.end, one.realised) for one in past if one.realised is not None]
     if came:
         sides = np.array([[one.value - one.low, one.high - one.value] for _, one in came]).T
-        axes.errorbar([end for end, _ in came], [one.value for _, one in came], sides, fmt="o", color=ALARM,
+        ends = np.array([end for end, _ in came], dtype="datetime64[us]")
+        axes.errorbar(ends, [one.value for _, one in came], sides, fmt="o", color=ALARM,
                       markersize=4, elinewidth=1, capsize=3, zorder=3, label="realised")
     axes.axhline(past[-1].baseline, color=DARK, linewidth=0.8, linestyle="--", zorder=1, label="on its holdout")
     axes.margins(x=0.08)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.set_xlabel("end of the window (UTC)")
     axes.set_ylabel(short(metric) + less_is_better([metric]))
-    axes.legend(frameon=False, fontsize=8, ncols=3, loc="best")
+    axes.legend(frameon=False, fontsize=8, ncols=4, loc="best")
     entitle(axes, _foretold_answer(told, metric))
     return figure
 
@@ -164,8 +170,8 @@ def _foretold_answer(told: Foretelling, metric: str) -> str:
     if not record.windows:
         return f"How near the estimate of {metric} comes is not known yet"
     windows = "window" if record.windows == 1 else "windows"
-    return (f"Over {record.windows} {windows} the estimate of {metric} was {record.error:.3g} off, "
-            f"“nothing has changed” {record.unchanged:.3g}")
+    return (f"Over {record.windows} {windows} the estimate of {metric} was {record.error:.2g} off, "
+            f"“nothing has changed” {record.unchanged:.2g}")
 
 
 def _history_answer(past: History) -> str:

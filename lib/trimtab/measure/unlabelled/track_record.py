@@ -71,6 +71,8 @@ class TrackRecord:
         Those of which estimate and realised value are known.
     apart : int
         How many of them do not overlap.
+    doubtful : int
+        In how many of them an assumption of the estimate was known not to hold.
     error : float
         Mean absolute error of the estimate, in units of the metric; nan without windows.
     unchanged : float
@@ -85,6 +87,7 @@ class TrackRecord:
     metric: str
     windows: int
     apart: int
+    doubtful: int
     error: float
     unchanged: float
     nearer: float
@@ -123,8 +126,9 @@ def _record(metric: str, foretold: Sequence[Foretold]) -> TrackRecord:
     known = [one for one in foretold if math.isfinite(one.error) and math.isfinite(one.change)]
     ranged = [one for one in known if math.isfinite(one.low) and math.isfinite(one.high)]
     return TrackRecord(
-        metric, len(known), _apart(known), _mean([abs(one.error) for one in known]),
-        _mean([abs(one.change) for one in known]), _mean([abs(one.error) <= abs(one.change) for one in known]),
+        metric, len(known), _apart(known), sum(one.doubtful for one in known),
+        _mean([abs(one.error) for one in known]), _mean([abs(one.change) for one in known]),
+        _mean([abs(one.error) <= abs(one.change) for one in known]),
         _mean([one.low <= one.error + one.value <= one.high for one in ranged]),
     )
 
