@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -223,6 +224,46 @@ def test_new_levels_are_reported_and_do_not_stop_a_run(project: Callable[..., Pa
     column = tt.compare(session.profile(reference), session.profile(current))["kind"]
     assert column.unseen > 0.5
     assert "new levels" in column.note
+
+
+@pytest.mark.parametrize(("pipeline", "words"), [
+    ("drift", ["no champion yet", "data.label"]), ("retrain", ["data.label", "trained"]),
+])
+def test_without_a_label_and_without_a_champion_one_sentence_says_what_to_do(
+    project: Callable[..., Path], home: Path, pipeline: str, words: list[str]
+) -> None:
+    sentence = _refused(project(merged(BINARY, data={"label": None}), TABLE), home, pipeline)
+    assert all(word in sentence for word in words), sentence
+
+
+def test_a_run_goes_on_where_nothing_is_known_of_outcomes_and_says_where_nothing_can_be_tested(
+    project: Callable[..., Path], home: Path
+) -> None:
+    """One home, three runs: a champion is made, watched without labels, and watched with a handful of records."""
+    logged = TABLE.assign(said=TABLE["x"] > 0, p=TABLE["x"])    # what is logged as a probability is none
+    params = project(BINARY, logged)
+    assert run(Request(pipeline="baseline", params=params, as_of="2024-04-01", progress=False)).error is None
+
+    blind = ("data.label=null", "data.prediction=said", "data.score=p")
+    unlabelled = run(Request(pipeline="drift", params=params, as_of="2024-04-20", overrides=blind, progress=False))
+    assert (unlabelled.error, unlabelled.result["status"]) == (None, "succeeded")
+    assert "values outside 0 to 1" in " ".join(unlabelled.result["decision"]["reasons"])
+    assert unlabelled.result["metrics"]["champion"] is None
+    assert unlabelled.result["guard"]["blocked_by"].count("min_records") == 1
+    page = next((home / "runs").glob("*/*-drift-*/02_drift_analysis.html")).read_text()
+    assert page.count("No column of outcomes is named (data.label), so realised performance is not known.") >= 2
+
+    few = run(Request(
+        pipeline="drift", params=params, as_of="2024-04-20", overrides=("windows.current.last=10h",), progress=False))
+    assert few.error is None
+    assert few.result["decision"]["severity"] == "none"
+    assert few.result["decision"]["confidence"] == 0.5
+    assert few.result["decision"]["reasons"][0].startswith("Nothing could be tested")
+    scraps = json.loads((Path(few.result["run_dir"]) / "run.json").read_text())["steps"][0]["scraps"]
+    assert {"feature_drift", "prediction_drift", "joint_drift", "performance_drop"} <= set(scraps["untested"])
+    assert "could be tested" in scraps["reading"]
+    assert few.report is not None
+    assert "signals could not be tested" in few.report.read_text()
 
 
 def _typed(home: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -257,7 +257,7 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
         signals.joint_drift(Separation(math.nan if not count else 0.5, 0.4, 0.6, 0.5 if count else math.nan, 9, 9), ()),
         signals.growth(growth(DAYS[:60], np.full(60, count), DAYS[60:], np.full(30, count))),
         signals.new_records(count), signals.model_age(float(count)),
-        signals.label_completeness(count, count // 2),
+        signals.label_completeness(count, count // 2), signals.unusable_outputs(count / 100, "Some cannot be used."),
         signals.performance_drop("accuracy", interval, interval, greater_is_better=True),
     ]
 

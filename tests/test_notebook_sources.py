@@ -22,7 +22,7 @@ FACTS = {
     "appointment_facts": {"verdict", "champion_before", "champion_after"},
     "challenger_facts": {"challenger", "estimator", "fit_seconds", "train_records", "holdout_records", "fingerprint"},
     "decision_facts": {
-        "needs_retrain", "severity", "confidence", "reasons", "root_causes", "allowed", "blocked_by",
+        "needs_retrain", "severity", "confidence", "reasons", "root_causes", "untested", "allowed", "blocked_by",
     },
     "evaluation_facts": {"reasons", "challenger", "metrics_champion", "metrics_challenger"},
     "rollback_facts": {"champion_before", "champion_after", "proof_rows", "proof_window", "agreement", "by", "why"},

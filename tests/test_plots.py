@@ -189,7 +189,7 @@ def test_bounded_metrics_are_drawn_on_their_whole_range_and_errors_from_zero() -
 
 def test_realised_performance_is_titled_with_what_became_of_the_metric() -> None:
     assert plots.realised(_scored(), "roc_auc").answer == "roc_auc went from 0.710 to 0.700"
-    assert "No label" in plots.realised(_scored(performance=None), "roc_auc").answer
+    assert "No label" in plots.realised(_scored(performance=None, labelled=0), "roc_auc").answer
 
 
 def test_matter_puts_drift_and_performance_into_one_sentence() -> None:

@@ -49,7 +49,7 @@ def test_contest_is_read_by_the_direction_of_each_metric(differences: dict[str, 
 def _drift(psi: float) -> Any:
     columns = [SimpleNamespace(name="x", excess=psi, moved=lambda **_: [Aspect("psi", psi, 0.0)])]
     drifted = [c for c in columns if c.excess >= DriftSettings().psi_warn]
-    return SimpleNamespace(columns=columns, drifted=lambda **_: drifted)
+    return SimpleNamespace(columns=columns, drifted=lambda **_: drifted, too_few="")
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float,
     promotion = SimpleNamespace(criteria=[])
     params = SimpleNamespace(task="regression", promotion=promotion, data=SimpleNamespace(text=("note",)))
     before, now = (
-        SimpleNamespace(values={Measure("mae"): Interval(value, value - 0.05, value + 0.05, 0.95, 0.02)})
+        SimpleNamespace(values={Measure("mae"): Interval(value, value - 0.05, value + 0.05, 0.95, 0.02)}, rows=100)
         for value in (1.0, 1.0 + lost)
     )
-    scored: Any = SimpleNamespace(performance=now, baseline=before, rows=10)
+    scored: Any = SimpleNamespace(performance=now, baseline=before, rows=100, outputs=None, unlabelled=False)
     told = readings.of_drift(SimpleNamespace(params=params, thresholds=DriftSettings()), _drift(psi), scored)  # type: ignore[arg-type]  # -- bare
     assert told.startswith("1 of 1 inputs drifted, x the most (PSI 0.50)." if psi else "0 of 1 inputs drifted.")
     assert told.endswith(ending)

@@ -121,7 +121,8 @@ def test_a_large_shift_by_chance_does_not_hide_a_smaller_certain_one() -> None:
 def test_drift_without_anything_tested_is_nan() -> None:
     found = columns.prediction_drift(drift(x=(5, 5)), DriftSettings())
     assert math.isnan(found.value)
-    assert found.message == "None of the outputs of the champion could be tested."
+    assert found.message == \
+        "None of the outputs of the champion could be tested: too few records to test (fewer than 30)."
 
 
 NUMBERS = freeze_numeric([float(i) for i in range(100)])

@@ -205,7 +205,8 @@ TABLES: dict[str, Callable[[], Any]] = {
     "profile": lambda: tables.profile(_profiles()[0]),
     "profile of nothing": lambda: tables.profile(Profile({}, 0)),
     "profile of empty columns": lambda: tables.profile(Profile({"x": ColumnProfile(freeze_numeric([]), (0,))}, 0)),
-    "outputs": lambda: tables.outputs(SimpleNamespace(drift=compare(*_profiles())), DriftSettings()),  # type: ignore[arg-type]
+    "outputs": lambda: tables.outputs(
+        SimpleNamespace(drift=compare(*_profiles()), remarks=NASTY), DriftSettings()),  # type: ignore[arg-type]
     "classes": lambda: tables.classes(_session(values=[NASTY, "a", "a"]), _window()),
     "classes of nothing": lambda: tables.classes(_session(), _window()),
     "spread": lambda: tables.classes(_session("regression", [1.0, 2.0]), _window()),
@@ -274,8 +275,8 @@ def test_columns_without_anything_in_them_are_left_out() -> None:
 )
 def test_change_is_called_by_its_direction_only_where_intervals_are_apart(now: float, metric: str, words: str) -> None:
     measure = Measure(metric)
-    current = Performance(10, {measure: _interval(now)}, {measure: 10})
-    before = Performance(10, {measure: _interval(0.7)}, {measure: 10})
+    current = Performance(100, {measure: _interval(now)}, {measure: 100})
+    before = Performance(100, {measure: _interval(0.7)}, {measure: 100})
     assert f">{words}<" in _shown(tables.performance(current, before))
 
 

@@ -23,6 +23,7 @@ from trimtab.cells import (
     table,
 )
 from trimtab.decide.severity import rank
+from trimtab.decide.signals import FEWEST_OUTCOMES
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.models.performance import group_name
@@ -55,7 +56,8 @@ _UNITS: Mapping[str, Format] = {
     **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance", "word_drift"), lambda v: f"PSI {v:.2f}"),
     **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
     "unseen_words": percent, "word_shift": lambda v: f"h {v:.2f}",
-    **dict.fromkeys(("concept_drift", "estimated_drop", "growth"), percent), "joint_drift": lambda v: f"AUC {v:.2f}",
+    **dict.fromkeys(("concept_drift", "estimated_drop", "growth", "unusable_outputs"), percent),
+    "joint_drift": lambda v: f"AUC {v:.2f}",
     **dict.fromkeys(("feature_shift", "prediction_shift"), lambda v: f"{number(v)} σ"),
     "rate_drop": percent, "confidence_shift": lambda v: f"{number(v)} σ",
     "missing_values": lambda v: f"{number(100 * v)} pp",
@@ -63,13 +65,13 @@ _UNITS: Mapping[str, Format] = {
 }
 
 
-def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
-    """The columns ranked by drift."""
+def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str = "") -> Styler:
+    """The columns ranked by drift, and what else a reader should know of them."""
     chosen = settings or DriftSettings()
     moved = {c.name for c in result.drifted(**chosen.bounds)}
     rows = [
         {
-            "column": c.name, "drifted": "yes" if c.name in moved else "no",
+            "column": c.name, "drifted": "not tested" if result.too_few else "yes" if c.name in moved else "no",
             "how": ", ".join(map(str, c.moved(**chosen.bounds))),
             "PSI": c.psi, "by chance": c.psi_by_chance, "JS": c.js, "KS": c.ks, "χ²": c.chi2,
             "p": c.p_value, "q": c.q_value,
@@ -80,10 +82,12 @@ def drift(result: Drift, settings: DriftSettings | None = None) -> Styler:
         for c in result.columns[: chosen.max_columns_reported]
     ]
     more = len(result.columns) - len(rows)
-    caption = (
+    caption = f"None of {len(result.columns)} columns could be tested: {result.too_few}" if result.too_few else (
         f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:.2g} and far enough in some way "
         f"({result.reference_rows:,} against {result.current_rows:,} records)"
-    ) + (f"; {more} columns below these are not shown" if more > 0 else "")
+    )
+    caption += f"; {more} columns below these are not shown" if more > 0 else ""
+    caption += f". {remarks}" if remarks else ""
     formats = {**dict.fromkeys(("PSI", "by chance", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
     return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("how", "KS", "missing", "note"))
 
@@ -116,6 +120,8 @@ def since_last(result: Drift | None, settings: DriftSettings) -> Styler:
     """What moved from the window before to this one: the columns that did, or that none has."""
     if result is None:
         return sentence("There are no records before this window, so it cannot be compared with the one before.")
+    if result.too_few:
+        return sentence(f"Nothing could be compared with the window before: {result.too_few}.")
     moved = result.drifted(**settings.bounds)
     rows = [
         {"column": c.name, "how": ", ".join(map(str, c.moved(**settings.bounds))), "PSI": c.psi,
@@ -150,7 +156,7 @@ def outputs(scored: Scored, settings: DriftSettings) -> Styler:
     """What the model says now against what it said on its holdout."""
     if scored.drift is None:
         return sentence(scored.incomparable)
-    return drift(scored.drift, settings)
+    return drift(scored.drift, settings, remarks=scored.remarks)
 
 
 def expected(estimates: Expected) -> Styler:
@@ -171,7 +177,7 @@ def assumptions(estimates: Expected) -> Styler:
     """What the estimate of the metric that speaks for the model rests on, and whether that holds."""
     one = estimates.first.get(estimates.metric)
     if one is None:
-        return sentence(estimates.missing or f"{estimates.metric} cannot be estimated without labels.")
+        return sentence(estimates.why_not(estimates.metric))
     holds = {True: "yes", False: "no", None: "cannot be known"}
     rows = [{"assumption": a.name, "holds": holds[a.holds], "evidence": a.evidence} for a in one.assumptions]
     ways = ", ".join(f"{way} {number(e.value)}" for way, e in estimates.others.items())
@@ -182,20 +188,25 @@ def assumptions(estimates: Expected) -> Styler:
 
 def realised(scored: Scored) -> Styler:
     """Realised metrics beside those of the champion's holdout, or why there are none."""
-    return performance(scored.performance, scored.baseline) if scored.performance else sentence(scored.missing)
+    if scored.performance is None:
+        return sentence(f"{scored.missing} {scored.remarks}".strip())
+    return performance(scored.performance, scored.baseline, remarks=scored.remarks)
 
 
 def realised_by_group(scored: Scored) -> Styler:
     """The same per class and per segment."""
-    return groups(scored.performance, scored.baseline) if scored.performance else sentence(scored.missing)
+    if scored.performance is None:
+        return sentence(f"{scored.missing} {scored.remarks}".strip())
+    return groups(scored.performance, scored.baseline)
 
 
-def performance(result: Performance, baseline: Performance | None = None) -> Styler:
+def performance(result: Performance, baseline: Performance | None = None, *, remarks: str = "") -> Styler:
     """Metrics over all records with their intervals, beside the baseline where there is one."""
     measured = {m: i for m, i in result.values.items() if m.label is None and m.segment is None}
     if not measured:
         return sentence("No metric can be computed.")
-    rows = []
+    rows, few = [], result.rows < FEWEST_OUTCOMES
+    too_few = f"not told apart (fewer than {FEWEST_OUTCOMES} outcomes)" if few else ""
     for measure, interval in measured.items():
         before = baseline.values.get(measure) if baseline else None
         row: dict[str, Any] = {
@@ -205,11 +216,12 @@ def performance(result: Performance, baseline: Performance | None = None) -> Sty
         if before is not None:
             row |= {
                 "on its own holdout": before.value, "interval there": span(before.low, before.high),
-                "change": interval.value - before.value, "it is": _changed(measure.metric, interval, before),
+                "change": interval.value - before.value,
+                "it is": too_few or _changed(measure.metric, interval, before),
             }
         rows.append(row)
     return table(
-        rows, caption=f"All {result.rows:,} records with a known label",
+        rows, caption=f"All {result.rows:,} records with a known label" + (f". {remarks}" if remarks else ""),
         formats={"value": number, "on its own holdout": number, "change": signed},
         marks={"it is": {"worse": "bad", "better": "good"}},
     )
@@ -263,9 +275,11 @@ def signals(found: Sequence[Signal]) -> Styler:
         }
         for s in sorted(found, key=lambda s: -rank(s.severity))
     ]
-    passed = sum(s.severity != "none" for s in found)
+    passed, untested = sum(s.severity != "none" for s in found), sum(s.untested for s in found)
+    told = f"{passed} of {len(found)} signals passed a threshold"
+    told += f"; {untested} could not be tested" if untested else ""
     return table(
-        rows or [{"": "nothing was measured"}], caption=f"{passed} of {len(found)} signals passed a threshold",
+        rows or [{"": "nothing was measured"}], caption=told,
         formats={"p": p_value}, marks={"severity": _SEVERITIES},
     )
 
@@ -280,7 +294,9 @@ def decision(made: Decision) -> Styler:
     answer = "Retraining is asked for" if made.needs_retrain else "Retraining is not asked for"
     rows = [{"reasons": reason} for reason in made.reasons] or [{"reasons": "No signal passed its threshold."}]
     causes = f"; columns concerned: {listed(made.root_causes)}" if made.root_causes else ""
-    return table(rows, caption=f"{answer} (severity {made.severity}, confidence {made.confidence:.2f}){causes}")
+    told = f"{answer} (severity {made.severity}, confidence {made.confidence:.2f}){causes}"
+    told += f"; could not be tested: {listed(made.untested)}" if made.untested else ""
+    return table(rows, caption=told)
 
 
 def guard(checked: Guard) -> Styler:

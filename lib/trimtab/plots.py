@@ -134,6 +134,7 @@ def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
     most = max((c.excess for c in scored.drift.columns if not math.isnan(c.excess)), default=0.0)
     answer = f"What the model says has moved: {', '.join(moved)}" if moved else (
         f"What the model says has moved less than counts (PSI {most:.2f}, counted from {chosen.psi_warn:g})")
+    answer = f"What the model says could not be tested: {scored.drift.too_few}" if scored.drift.too_few else answer
     names = list(scored.reference.columns)
     return distributions(scored.reference, scored.profile, scored.drift, names, title=answer)
 
@@ -216,6 +217,8 @@ def _moved(drift: Drift, settings: DriftSettings) -> dict[str, str]:
 
 def _drift_answer(drift: Drift, settings: DriftSettings, thing: str) -> str:
     moved = drift.drifted(**settings.bounds)
+    if drift.too_few:
+        return f"None of {len(drift.columns)} {thing}s could be tested: {drift.too_few}"
     if not moved:
         return f"None of {len(drift.columns)} {thing}s drifted"
     worst = f"{short(moved[0].name)} the most ({moved[0].moved(**settings.bounds)[0]})"

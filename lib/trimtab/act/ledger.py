@@ -132,7 +132,7 @@ class Ledger(Rows):
         clock = now()
         common = {**self._mine, "run_id": run_id, "as_of": as_of, "recorded_at": clock}
         rows = [common | {k: v for k, v in plain(signal).items() if k in tables.signals.c} for signal in signals]
-        told = plain(decision)
+        told = {k: v for k, v in plain(decision).items() if k in tables.decisions.c}
         with self._write() as connection:
             for table in (tables.signals, tables.decisions):
                 connection.execute(table.delete().where(table.c.run_id == run_id))

@@ -9,7 +9,7 @@ import numpy as np
 
 from trimtab.decide.signals import Measurement
 from trimtab.decide.words import words
-from trimtab.measure.columns.aspects import Aspect
+from trimtab.measure.columns.aspects import SMALLEST_SAMPLE, Aspect
 from trimtab.measure.columns.divergences import false_discovery
 from trimtab.measure.columns.drift import ColumnDrift, Drift
 from trimtab.measure.columns.means import Moved
@@ -23,6 +23,7 @@ _SIGNALS = {
     "unseen": ("unseen_levels", "has levels that the reference never had, {} more than chance gives"),
     "outside": ("out_of_range", "lies outside the reference's range, {} more than chance gives"),
 }
+_TOO_FEW_VALUES = f"No {{}} could be compared: none has {SMALLEST_SAMPLE} values on both sides."
 
 
 def inputs(drift: Drift, settings: DriftSettings) -> list[Measurement]:
@@ -54,13 +55,17 @@ def prediction_drift(drift: Drift, settings: DriftSettings) -> Measurement:
 def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
     """The shift of the labels themselves."""
     column = drift.columns[0]
+    if drift.too_few:
+        told = f"Whether the shares of the classes differ could not be tested: {drift.too_few}."
+        return Measurement("class_balance", math.nan, told, evidence=math.nan)
     shift = column["psi"]
     significant = shift.q_value <= settings.alpha
     size = f"PSI {column.excess:.2f}"
     size += "" if significant and column.excess >= settings.psi_warn else ", less than counts"
+    new = f"; {column.unseen:.1%} are of a class that the holdout did not have" if column.unseen else ""
     return Measurement(
         "class_balance", column.excess, significant=significant, p_value=shift.q_value, columns=(column.name,),
-        message=f"The shares of the classes differ from those of the champion's holdout ({size}).",
+        message=f"The shares of the classes differ from those of the champion's holdout ({size}{new}).",
         evidence=of_drift(drift.columns, settings.psi_alert),
     )
 
@@ -85,7 +90,7 @@ def rate_drop(rates: Sequence[Moved], *, alpha: float = 0.05) -> Measurement:
     """The rate that fell most, among those where it is not chance if there are any; corrected for their number."""
     worst, p_value = _farthest(rates, lambda moved: -moved.change, alpha)
     if worst is None:
-        return Measurement("rate_drop", math.nan, "No rate could be compared.")
+        return Measurement("rate_drop", math.nan, _TOO_FEW_VALUES.format("rate"), evidence=math.nan)
     verb = "fell" if worst.change < 0 else "rose" if worst.change > 0 else "stayed, going"
     return Measurement(
         "rate_drop", -worst.change, significant=p_value <= alpha, p_value=p_value, columns=(worst.name,),
@@ -97,7 +102,7 @@ def confidence_shift(means: Sequence[Moved], *, alpha: float = 0.05) -> Measurem
     """The mean that moved farthest, among those where it is not chance if there are any; corrected for their number."""
     worst, p_value = _farthest(means, lambda moved: abs(moved.deviations), alpha)
     if worst is None:
-        return Measurement("confidence_shift", math.nan, "No confidence could be compared.")
+        return Measurement("confidence_shift", math.nan, _TOO_FEW_VALUES.format("confidence"), evidence=math.nan)
     return Measurement(
         "confidence_shift", abs(worst.deviations), significant=p_value <= alpha, p_value=p_value, columns=(worst.name,),
         message=f"The mean of {worst.name} went from {worst.before:.3f} to {worst.now:.3f}: "
@@ -119,7 +124,8 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     moved = drift.drifted(**settings.bounds)
     tested = [c for c in drift.columns if not math.isnan(c["psi"].q_value)]
     if not tested:
-        return Measurement(name, math.nan, f"None of the {words} could be tested.", evidence=math.nan)
+        why = drift.too_few or next((c.note for c in drift.columns if c.note), "nothing in them can differ")
+        return Measurement(name, math.nan, f"None of the {words} could be tested: {why}.", evidence=math.nan)
     # Significance alone: how large is large enough is for the triggers to say, which may ask for less than psi_warn.
     significant = [c for c in tested if _certain(c["psi"], settings)]
     worst = max(significant or tested, key=lambda c: c.excess)

@@ -11,6 +11,8 @@ from trimtab.decide.signals import Signal
 from trimtab.measure.evidence import probability
 from trimtab.settings import Params, Severity
 
+NOTHING_TESTED = "Nothing could be tested, so it is not known whether anything has changed."
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -28,9 +30,12 @@ class Decision:
         to tell; less than that, that the evidence leans the other way without being strong enough. 1 where a rule
         asks for retraining that needs no evidence, such as the champion's age.
     reasons : tuple of str
-        One sentence per signal that is graded above none, most serious first.
+        One sentence per signal that is graded above none, most serious first; then one per signal that could not be
+        tested, which is no sign that nothing has changed.
     root_causes : tuple of str
         Columns behind those signals, worst first.
+    untested : tuple of str
+        Names of the signals that could not be tested.
     """
 
     needs_retrain: bool
@@ -38,6 +43,7 @@ class Decision:
     confidence: float
     reasons: tuple[str, ...]
     root_causes: tuple[str, ...]
+    untested: tuple[str, ...] = ()
 
 
 def decide(signals: Sequence[Signal], params: Params) -> Decision:
@@ -61,6 +67,16 @@ def decide(signals: Sequence[Signal], params: Params) -> Decision:
     changed = probability([s.evidence for s in signals if s.evidence is not None])
     by_rule = any(s.evidence is None and math.isnan(s.p_value) for s in asking)
     confidence = 1.0 if needs_retrain and by_rule else changed if needs_retrain else 1 - changed
-    reasons = tuple(s.message for s in raised) or ("No signal passed its threshold.",)
     causes = tuple(dict.fromkeys(column for s in raised for column in s.columns))
-    return Decision(needs_retrain, severity, round(confidence, 4), reasons, causes)
+    untested = tuple(s.name for s in signals if s.untested)
+    return Decision(needs_retrain, severity, round(confidence, 4), _reasons(signals, raised), causes, untested)
+
+
+def _reasons(signals: Sequence[Signal], raised: Sequence[Signal]) -> tuple[str, ...]:
+    """What asks for attention, and what could not be looked at; where that is everything, it is said first."""
+    untested = [s.message for s in signals if s.untested]
+    tested = any(s.evidence is not None and not math.isnan(s.evidence) for s in signals)
+    found = [s.message for s in raised]
+    if untested and not tested:
+        found.append(NOTHING_TESTED)
+    return tuple(dict.fromkeys([*(found or ["No signal passed its threshold."]), *untested]))

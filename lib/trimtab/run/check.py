@@ -80,6 +80,9 @@ class CheckResult:
     def __repr__(self) -> str:
         moved = ", ".join(self.drifted) or "none"
         rest = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        if self.drift.too_few:
+            none = f"none of {len(self.drift.columns)} columns could be tested, {self.drift.too_few}"
+            return f"<CheckResult: {none}{rest}>"
         return f"<CheckResult: {len(self.drifted)} of {len(self.drift.columns)} columns drifted: {moved}{rest}>"
 
 

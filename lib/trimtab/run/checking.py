@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import nan
 from typing import Any
 
 from trimtab.decide import columns, guardrails
@@ -66,18 +67,21 @@ def signals(
         measured.append(rules.joint_drift(
             together.separation, together.carriers, floor=together.floor, alpha=settings.alpha
         ))
-    if scored.drift is not None:
-        measured += columns.outputs(scored.drift, settings)
+    measured += columns.outputs(scored.drift, settings) if scored.drift is not None else [
+        Measurement("prediction_drift", nan, scored.incomparable, evidence=nan)
+    ]
+    if scored.rows or scored.faulty:
+        told = scored.remarks if scored.rows else scored.incomparable
+        measured.append(rules.unusable_outputs(scored.faulty, told))
     if scored.label_drift is not None and session.params.task == "classification":
         measured.append(columns.class_balance(scored.label_drift, settings))
-    if past is not None:
+    labelled = session.params.data.label is not None
+    if past is not None and labelled:
         measured.append(rules.concept_drift(past.change, past.loss, alpha=settings.alpha))
-    if estimates is not None and estimates.metric in estimates.first:
-        better = METRICS[estimates.metric].greater_is_better
-        measured.append(rules.estimated_drop(
-            estimates.metric, estimates.first[estimates.metric], greater_is_better=better, alpha=settings.alpha
-        ))
-    measured += [performance_drop(session, scored), *freshness(session, window), *_completeness(session, window)]
+    if estimates is not None:
+        measured.append(estimated_drop(session, estimates))
+    measured += [performance_drop(session, scored)] if labelled else []
+    measured += [*freshness(session, window), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     return [rules.grade(measurement, triggers) for measurement in measured]
 
@@ -124,14 +128,31 @@ def past_signals(session: Session, found: Sequence[Signal]) -> list[dict[str, An
     return now + [row for row in earlier if row["as_of"] < session.as_of]
 
 
+def estimated_drop(session: Session, estimates: Expected) -> Measurement:
+    """Estimated performance against the baseline; nan where there is no estimate."""
+    metric = estimates.metric
+    if metric not in estimates.first:
+        return Measurement("estimated_drop", nan, estimates.why_not(metric), evidence=nan)
+    better = METRICS[metric].greater_is_better
+    return rules.estimated_drop(
+        metric, estimates.first[metric], greater_is_better=better, alpha=session.thresholds.alpha
+    )
+
+
 def performance_drop(session: Session, scored: Scored) -> Measurement:
-    """Realised performance against the baseline; nan where either is not known."""
-    metric = primary_metric(session.params)
+    """Realised performance against the baseline; nan where either is not known, or rests on too few outcomes."""
+    name, metric = "performance_drop", primary_metric(session.params)
     if scored.performance is None:
-        return Measurement("performance_drop", float("nan"), scored.missing)
+        return Measurement(name, nan, scored.missing, evidence=nan)
     before, after = (p.values.get(Measure(metric)) if p else None for p in (scored.baseline, scored.performance))
     if before is None or after is None:
-        return Measurement("performance_drop", float("nan"), f"{metric} is not known for both windows.")
+        why = scored.no_scores if METRICS[metric].needs_scores and scored.no_scores else "The other window lacks it."
+        return Measurement(name, nan, f"{metric} is not known for both windows. {why}", evidence=nan)
+    known, binary = scored.performance.rows, scored.outputs is not None and scored.outputs.positive is not None
+    counting = scored.performance.support.get(Measure(metric), known) if binary else known
+    too_few = rules.too_few_outcomes(metric, known, counting)
+    if too_few:
+        return Measurement(name, nan, too_few, evidence=nan)
     return rules.performance_drop(
         metric, before, after, greater_is_better=METRICS[metric].greater_is_better, alpha=session.thresholds.alpha
     )
@@ -155,14 +176,14 @@ def loss_thresholds(session: Session) -> tuple[float, ...]:
 
 def guard(session: Session, decision: Decision) -> Guard:
     """Whether retraining may start now, with the evidence for each safeguard."""
-    training, _ = session.training_windows()
+    training = session.training_windows()[0] if session.params.data.label is not None else None
     return guardrails.check(
         decision,
         session.params.guardrails,
-        training_records=training.rows,
+        training_records=training.rows if training else 0,
         as_of=session.as_of,
         last_retrain=session.ledger.last_retrain(session.run_id, session.as_of),
-        repeated=_repeated(session, training),
+        repeated=_repeated(session, training) if training else False,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import METRICS
@@ -38,6 +38,8 @@ class Expected:
         How much of the realised change of that metric the inputs explain; None where outcomes are not known.
     missing : str
         Why there is nothing, in a sentence; else empty.
+    reasons : mapping
+        By metric that cannot be estimated, why not.
     """
 
     first: Mapping[str, Estimate]
@@ -46,15 +48,26 @@ class Expected:
     metric: str
     cause: Attribution | None = None
     missing: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def why_not(self, metric: str) -> str:
+        """Why there is no estimate of a metric, in a sentence; empty where there is one."""
+        if metric in self.first:
+            return ""
+        why = self.reasons.get(metric)
+        return self.missing or f"{metric} cannot be estimated without labels" + (f": {why}." if why else ".")
 
 
 def expected(session: Session, scored: Scored) -> Expected:
     """Estimate what the champion's metrics are in the current window, from its holdout and what it says now."""
     metric = primary_metric(session.params)
     holdout = session.ledger.days.holdout(session.champion.version)
-    if holdout is None or scored.outputs is None or scored.records is None:
-        why = "No record is newer than what the champion was made from" if holdout is not None else \
-            f"No holdout of version {session.champion.version} is kept"
+    if holdout is None:
+        why = f"No holdout of version {session.champion.version} is kept"
+        return Expected({}, {}, {}, metric, missing=f"{why}, so there is nothing to estimate its performance from.")
+    if scored.outputs is None or scored.records is None:
+        why = "None of the model's outputs can be used" if scored.notes else \
+            "No record is newer than what the champion was made from"
         return Expected({}, {}, {}, metric, missing=f"{why}, so there is nothing to estimate its performance from.")
     if holdout.outputs.labels != scored.outputs.labels:
         why = "There are classes now that the holdout did not have"
@@ -70,7 +83,19 @@ def expected(session: Session, scored: Scored) -> Expected:
     others = {way: known[metric] for way, known in found.items() if metric in known}
     realised = scored.performance.values if scored.performance else {}
     agreement = {n: compare_with_realised(e, realised[Measure(n)]) for n, e in first.items() if Measure(n) in realised}
-    return Expected(first, others, agreement, metric, _cause(first.get(metric), realised.get(Measure(metric))))
+    cause = _cause(first.get(metric), realised.get(Measure(metric)))
+    return Expected(first, others, agreement, metric, cause, _none_known(first, found), _reasons(found))
+
+
+def _reasons(found: Mapping[str, Mapping[str, Estimate]]) -> dict[str, str]:
+    """By metric, the first reason for which there is no estimate of it."""
+    told = [(metric, one.reason) for way in found.values() for metric, one in way.items() if one.reason]
+    return dict(reversed(told))
+
+
+def _none_known(first: Mapping[str, Estimate], found: Mapping[str, Mapping[str, Estimate]]) -> str:
+    why = next(iter(_reasons(found).values()), "")
+    return "" if first else "Performance cannot be estimated without labels" + (f": {why}." if why else ".")
 
 
 def _cause(estimate: Estimate | None, realised: Interval | None) -> Attribution | None:

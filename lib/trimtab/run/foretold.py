@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from trimtab.measure.models.intervals import Measure, intervals
 from trimtab.measure.unlabelled.track_record import Foretold, TrackRecord, track_record
+from trimtab.run.answered import answered
 from trimtab.run.expected import Expected
-from trimtab.run.scored import Scored, logged, outputs_of, unseen
+from trimtab.run.scored import Scored, unseen
 from trimtab.run.session import Session
 from trimtab.windows import Window
 
@@ -98,14 +97,11 @@ def catch_up(session: Session, *, most: int | None = None) -> int:
 
 def _realised(session: Session, window: Window, some: Sequence[Foretold]) -> list[Foretold]:
     """The same estimates with what is known by now."""
-    frame = session.frame(window, labelled=True)
-    if session.params.data.prediction is not None:
-        frame = logged(session, frame)
-    _, labelled, _ = outputs_of(session, frame, np.ones(len(frame), dtype=bool))
-    if labelled is None:
+    said = answered(session, session.frame(window, labelled=True))
+    if said.labelled is None:
         return []
     found = intervals(
-        [one.metric for one in some], labelled, groups=session.days(frame),
+        [one.metric for one in some], said.labelled, groups=session.days(said.records)[said.known],
         confidence=session.params.promotion.confidence,
     )
-    return [replace(one, realised=found.get(Measure(one.metric)), labelled=len(frame)) for one in some]
+    return [replace(one, realised=found.get(Measure(one.metric)), labelled=window.labelled) for one in some]

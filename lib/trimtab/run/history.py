@@ -6,7 +6,7 @@ A day is scored once: its snapshot is kept, and taken again only when outcomes h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -19,14 +19,17 @@ from trimtab.measure.over_time.change_points import ChangePoints, locate
 from trimtab.measure.over_time.error_change import Change, consecutive_days
 from trimtab.measure.over_time.error_trend import Trend, trend
 from trimtab.measure.over_time.promises import Promises, promises
-from trimtab.measure.over_time.snapshots import Snapshot, daily_losses, snapshots
+from trimtab.measure.over_time.snapshots import Snapshot, daily_losses, loss_of, snapshots
 from trimtab.measure.unlabelled.ranges import NOMINAL
+from trimtab.run.answered import answered
 from trimtab.run.profiles import whole_days
 from trimtab.run.reach import outcomes, reach_by_day
-from trimtab.run.scored import logged, outputs_of, performance_from_json
+from trimtab.run.scored import performance_from_json
 from trimtab.run.session import Model, Session
 from trimtab.settings import parse_time
 from trimtab.windows import Window
+
+_LOSSES = {"log_loss": "log loss", "mae": "mean absolute error", "errors": "share of errors"}
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,10 @@ def history(session: Session, window: Window) -> History:
     session.refuse_future(session.champion)
     lineage, version = session.champion.lineage, session.champion.version
     begin = parse_time(lineage["holdout_from"]) if lineage else datetime.min
+    unlabelled = session.params.data.label is None
     length = window.end - window.start
-    fill(session, max(window.start - length, begin), window.end)
+    if not unlabelled:
+        fill(session, max(window.start - length, begin), window.end)
     taken = session.ledger.days.snapshots(version, begin.date(), whole_days(window)[1])
     first_now = window.start.date()
     before = [one for one in taken if (window.start - length).date() <= one.day < first_now]
@@ -93,10 +98,13 @@ def history(session: Session, window: Window) -> History:
     baseline = known["baseline"] if known else None
     until = parse_time(lineage["holdout_until"]) if lineage else None
     held = [one for one in taken if until and one.day < until.date()]
-    every = daily_losses(taken)
+    loss = loss_of(taken)
+    change = consecutive_days(daily_losses(before, loss), daily_losses(now, loss))
+    if unlabelled:
+        change = replace(change, note="no column of outcomes is named (data.label)")
+    every = daily_losses(taken, loss)
     return History(
-        tuple(taken), until, window.start, window.end,
-        consecutive_days(daily_losses(before), daily_losses(now)), trend(every), locate(every), _loss_name(taken),
+        tuple(taken), until, window.start, window.end, change, trend(every), locate(every), _LOSSES[loss],
         performance_from_json(baseline["performance"]) if baseline else None,
         *(promises(some, promised=NOMINAL, confidence=session.params.promotion.confidence) for some in (now, held)),
     )
@@ -139,22 +147,12 @@ def of_holdout(
 def take(session: Session, model: Model, window: Window, todo: Sequence[date]) -> list[Snapshot]:
     """Score some days of a window with a version, or read what was logged, and take their snapshots."""
     frame = session.frame(session.records.on_days(window, todo), labelled=False)
-    days = session.days(frame)
-    rows: Mapping[date, int] = {day: int((days == np.datetime64(day)).sum()) for day in todo}
-    if session.params.data.prediction is not None:
-        frame = frame[frame[session.params.data.prediction].notna()]
-        if frame.empty:
-            return []
-        frame = logged(session, frame)
-        days = session.days(frame)
-    label = session.params.data.label
-    known = frame[label].notna().to_numpy() if label else np.zeros(len(frame), dtype=bool)
-    every, labelled, _ = outputs_of(session, frame, known, model)
+    seen = session.days(frame)
+    rows: Mapping[date, int] = {day: int((seen == np.datetime64(day)).sum()) for day in todo}
+    said = answered(session, frame, model)
+    if said.outputs is None:
+        return snapshots(None, seen, rows)
     holdout = session.ledger.days.holdout(model.version)
-    intervals = reach_by_day(session, holdout, frame, every, outcomes(every, labelled, known))
-    return snapshots(labelled, days[known], rows, intervals)
-
-
-def _loss_name(taken: Sequence[Snapshot]) -> str:
-    names = {name for one in taken for name in one.metrics}
-    return "log loss" if "log_loss" in names else "mean absolute error" if "mae" in names else "share of errors"
+    came = outcomes(said.outputs, said.labelled, said.known)
+    intervals = reach_by_day(session, holdout, said.records, said.outputs, came)
+    return snapshots(said.labelled, session.days(said.records)[said.known], rows, intervals)

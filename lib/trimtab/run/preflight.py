@@ -57,7 +57,9 @@ def check(session: Session, request: Request) -> None:
         session.records.window("current", params.windows.current)
     if request.pipeline in {"drift", "retrain"} and params.windows.reference != "training":
         session.reference_window()
-    if request.pipeline != "rollback":
+    if request.pipeline == "drift" and params.data.label is None:
+        _check_unlabelled(session)
+    elif request.pipeline != "rollback":
         _check_training(session)
     _check_stores(session, request)
 
@@ -77,6 +79,15 @@ def _check_place(folder: Path) -> None:
         raise StateError(f"{above}: is a file in the place of a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise StateError(f"{above}: cannot be written")
+
+
+def _check_unlabelled(session: Session) -> None:
+    """Without a label nothing can be trained; there must be somebody to watch already."""
+    if session.registry.champion() is None:
+        raise UsageError(
+            f"{session.registry.name} has no champion yet, and without data.label none can be trained; name the label "
+            "once to make one, or compare two tables with trimtab.check"
+        )
 
 
 def _check_training(session: Session) -> None:

@@ -21,10 +21,15 @@ def of_drift(session: Session, drift: Drift, scored: Scored) -> str:
     moved = drift.drifted(**settings.bounds)
     inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
     inputs += f", {moved[0].name} the most ({moved[0].moved(**settings.bounds)[0]})" if moved else ""
+    inputs = f"None of {len(drift.columns)} inputs could be tested ({drift.too_few})" if drift.too_few else inputs
+    if scored.unlabelled:
+        return f"{inputs}. No column of outcomes is named, so whether drift does any harm is not known."
     loss = performance_drop(session, scored)
     if math.isnan(loss.value):
         return f"{inputs}. {loss.message} Whether the drift does any harm is not known yet."
     lost = loss.significant and loss.value > 0
+    if drift.too_few and not lost:
+        return f"{inputs}. {loss.message} Whether the inputs drifted is not known."
     if moved and not lost:
         follows = f"By {primary_metric(session.params)} no loss can be shown."
     elif moved:

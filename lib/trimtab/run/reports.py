@@ -126,7 +126,9 @@ def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
         asked = "retraining is asked for" if scraps["needs_retrain"] else "retraining is not asked for"
         if scraps["needs_retrain"]:
             asked += " and allowed" if scraps["allowed"] else f", but blocked by {', '.join(scraps['blocked_by'])}"
-        return f"{scraps['rows']:,} current records: severity {scraps['severity']}, {asked}."
+        blind = len(scraps.get("untested", ()))
+        untested = f"; {blind} {'signal' if blind == 1 else 'signals'} could not be tested" if blind else ""
+        return f"{scraps['rows']:,} current records: severity {scraps['severity']}, {asked}{untested}."
     if notebook == "03_retrain":
         return (
             f"Version {scraps['challenger']} learned from {scraps['train_records']:,} records in "

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.errors import DataError
 from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.drift import Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.models import scoring
 from trimtab.measure.models.intervals import Interval, Measure
-from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.models.performance import Performance, measure_performance
 from trimtab.plain import plain
-from trimtab.run.session import Model, Session
+from trimtab.run.answered import Answered, answered
+from trimtab.run.session import Session
 from trimtab.settings import Params, parse_time
 from trimtab.windows import Window
 
@@ -53,6 +53,14 @@ class Scored:
         Of all records, known outcomes or not; their `actual` says nothing.
     records : DataFrame or None
         The records themselves, in the same order.
+    notes : tuple of str
+        What of the answers, or of the outcomes, could not be used, each in a sentence.
+    no_scores : str
+        Why there are no probabilities, in a sentence; empty where there are.
+    faulty : float
+        Share of the records asked about that got no answer that is one, in [0, 1].
+    unlabelled : bool
+        Whether the params file names no label.
     """
 
     drift: Drift | None
@@ -67,14 +75,24 @@ class Scored:
     reference: Profile | None
     outputs: Outputs | None = None
     records: pd.DataFrame | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    no_scores: str = ""
+    faulty: float = 0.0
+    unlabelled: bool = False
 
     @property
     def missing(self) -> str:
         """Why there is no realised performance, in a sentence; empty where there is."""
         if self.performance is not None:
             return ""
+        if self.unlabelled:
+            return "No column of outcomes is named (data.label), so realised performance is not known."
+        if not self.rows and self.notes:
+            return "None of the model's outputs can be used, so realised performance cannot be computed."
         if not self.rows:
             return "No record is newer than what the champion was made from, so its performance is not news."
+        if self.labelled:
+            return f"None of {self.labelled:,} known outcomes can be held against a prediction."
         return f"No label of the {self.rows:,} records scored is known yet, so realised performance cannot be computed."
 
     @property
@@ -82,9 +100,16 @@ class Scored:
         """Why the outputs are compared with nothing, in a sentence; empty where they are."""
         if self.drift is not None:
             return ""
+        if not self.rows and self.notes:
+            return f"None of the model's outputs can be used. {self.remarks}"
         if not self.rows:
             return "No record is newer than what the champion was made from, so there are no new outputs to compare."
         return "The champion's outputs on its own holdout are not known, so they cannot be compared."
+
+    @property
+    def remarks(self) -> str:
+        """Everything that was left out, as one text; empty where nothing was."""
+        return " ".join(self.notes)
 
 
 def primary_metric(params: Params) -> str:
@@ -102,38 +127,45 @@ def score(session: Session, window: Window) -> Scored:
     window = unseen(session, window)
     if not window.rows:
         return _nothing_new(session)
-    frame = session.frame(window, labelled=False)
-    if session.params.data.prediction is not None:
-        frame = logged(session, frame)
-    label = session.params.data.label
-    known = frame[label].notna().to_numpy() if label else np.zeros(len(frame), dtype=bool)
-    every, labelled, source = outputs_of(session, frame, known)
+    said = answered(session, session.frame(window, labelled=False))
     version = session.ledger.version(session.champion.version)
     baseline = version["baseline"] if version else None
-    values, days = scoring.output_values(every), session.days(frame)
-    profile = reference = drift = label_drift = None
-    if baseline:
-        reference = _kept_profile(baseline, "outputs")
-        wanted = {name: values[name] for name in reference.columns if name in values}
-        profile = scoring.profile_values(wanted, reference.bins, days=days)
-        same = profile.columns.keys() == reference.columns.keys()
-        drift = compare(reference, profile, looking_at=_OF_OUTPUTS) if same else None
-        labels = _kept_profile(baseline, "labels")
-        if labelled is not None:
-            now = scoring.profile_values({"label": _label_values(labelled)}, labels.bins, days=days[known])
-            label_drift = compare(labels, now)
-    realised = None
-    if labelled is not None:
-        segments = session.segments(frame[known])
-        realised = measure_performance(
-            labelled, segments=segments, days=days[known], confidence=session.params.promotion.confidence
-        )
-    return Scored(
-        drift=drift, label_drift=label_drift, performance=realised,
-        baseline=performance_from_json(baseline["performance"]) if baseline else None,
-        rows=len(frame), labelled=int(known.sum()), source=source, values=values, profile=profile, reference=reference,
-        outputs=every, records=frame,
+    kept = performance_from_json(baseline["performance"]) if baseline else None
+    found = Scored(
+        drift=None, label_drift=None, performance=None, baseline=kept, rows=len(said.records),
+        labelled=int(said.dated.sum()), source=said.source, values={}, profile=None, reference=None,
+        notes=said.notes, no_scores=said.no_scores, faulty=said.faulty, unlabelled=session.params.data.label is None,
     )
+    if said.outputs is None:
+        return found
+    days = session.days(said.records)
+    found = replace(
+        found, values=scoring.output_values(said.outputs), performance=_realised(session, said, days),
+        outputs=said.outputs, records=said.records,
+    )
+    return _beside(found, baseline, said, days) if baseline else found
+
+
+def _realised(session: Session, said: Answered, days: Array) -> Performance | None:
+    if said.labelled is None:
+        return None
+    segments, confidence = session.segments(said.records[said.known]), session.params.promotion.confidence
+    return measure_performance(said.labelled, segments=segments, days=days[said.known], confidence=confidence)
+
+
+def _beside(found: Scored, baseline: dict[str, Any], said: Answered, days: Array) -> Scored:
+    """With the drift of outputs and labels from those on the holdout, as far as both are known."""
+    reference = _kept_profile(baseline, "outputs")
+    both = {name: column for name, column in reference.columns.items() if name in found.values}
+    reference = replace(reference, columns=both)
+    profile = scoring.profile_values({name: found.values[name] for name in both}, reference.bins, days=days)
+    drift = compare(reference, profile, looking_at=_OF_OUTPUTS) if both else None
+    label_drift = None
+    if len(said.outcomes):
+        labels = _kept_profile(baseline, "labels")
+        now = scoring.profile_values({"label": said.outcomes}, labels.bins, days=days[said.dated])
+        label_drift = compare(labels, now)
+    return replace(found, drift=drift, label_drift=label_drift, profile=profile, reference=reference)
 
 
 def unseen(session: Session, window: Window) -> Window:
@@ -154,59 +186,6 @@ def _nothing_new(session: Session) -> Scored:
         rows=0, labelled=0, source=f"no record is newer than what version {version} was made from",
         values={}, profile=None, reference=None,
     )
-
-
-def logged(session: Session, frame: pd.DataFrame) -> pd.DataFrame:
-    """The records whose prediction was logged, with its score where scores are logged."""
-    from pandas import to_numeric
-
-    data, source = session.params.data, session.records.source
-    asked = [name for name in (data.prediction, data.score) if name is not None]
-    logged = frame[frame[asked].notna().all(axis=1)]
-    if logged.empty:
-        raise DataError(f"{source}: column {asked[0]!r} (data.prediction) holds no logged prediction in the window")
-    numbers = [data.score] if session.params.task == "classification" else [data.prediction]
-    for name in numbers:
-        if name is None:
-            continue
-        values = to_numeric(logged[name], errors="coerce").to_numpy(dtype=float)
-        if not np.isfinite(values).all():
-            raise DataError(f"{source}: column {name!r} holds values that are no finite numbers")
-        if name == data.score and not ((values >= 0) & (values <= 1)).all():
-            raise DataError(f"{source}: column {name!r} (data.score) holds values outside 0 to 1, so no probabilities")
-    return logged
-
-
-def outputs_of(
-    session: Session, frame: pd.DataFrame, known: np.ndarray[Any, Any], model: Model | None = None
-) -> tuple[Outputs, Outputs | None, str]:
-    """Outputs for all records and for the labelled ones, from the log where predictions are logged, else the model's.
-
-    Parameters
-    ----------
-    model : Model, optional
-        In the place of the champion.
-    """
-    data, champion = session.params.data, model or session.champion
-    actual = frame.loc[known, data.label].tolist() if data.label else []
-    said = frame[data.prediction].tolist() if data.prediction else []
-    labels = session.labels([champion], [*actual, *said])
-    positive = session.positive(champion, labels)
-    if data.prediction is None:
-        session.require_features(champion)
-        features = frame[list(data.features)]
-        every = scoring.model_outputs(champion.estimator, features, None, labels=labels, positive=positive)
-        source = f"version {champion.version} scored the window now"
-    else:
-        score = frame[data.score].tolist() if data.score else None
-        every = scoring.logged_outputs(said, said, score, labels=labels, positive=positive)
-        source = f"logged in {data.prediction!r}"
-    if not known.any():
-        return every, None, source
-    chosen = every.take(known)
-    codes = {name: code for code, name in enumerate(labels)}
-    truth = np.array([codes[t] for t in scoring.label_array(actual)]) if labels else np.asarray(actual, dtype=float)
-    return every, Outputs(chosen.labels, truth, chosen.predicted, chosen.scores, chosen.positive), source
 
 
 def _label_values(outputs: Outputs) -> np.ndarray[Any, Any]:

@@ -44,6 +44,7 @@ class DriftScraps(Scraps):
     confidence: float
     reasons: list[str]
     root_causes: list[str]
+    untested: list[str] = []
     reading: str
     allowed: bool
     blocked_by: list[str]

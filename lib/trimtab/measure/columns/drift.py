@@ -138,6 +138,13 @@ class Drift:
     reference_rows: int
     current_rows: int
 
+    @property
+    def too_few(self) -> str:
+        """Why no column could be tested, in words; empty where both sides have enough records."""
+        if min(self.reference_rows, self.current_rows) >= SMALLEST_SAMPLE:
+            return ""
+        return f"{self.current_rows:,} records against {self.reference_rows:,}, where each side needs {SMALLEST_SAMPLE}"
+
     def __getitem__(self, name: str) -> ColumnDrift:
         for column in self.columns:
             if column.name == name:

@@ -47,8 +47,25 @@ class Snapshot:
     @property
     def loss(self) -> float:
         """Mean loss per record: log loss or absolute error, or the share of errors where there are no probabilities."""
-        known = [self.metrics[name] for name in _LOSSES if name in self.metrics]
-        return known[0] if known else 1 - self.metrics.get("accuracy", np.nan)
+        return self.of(loss_of([self]))
+
+    def of(self, loss: str) -> float:
+        """Mean loss per record by name: `log_loss`, `mae` or `errors`; nan where it is not known."""
+        return 1 - self.metrics.get("accuracy", np.nan) if loss == "errors" else self.metrics.get(loss, np.nan)
+
+
+def loss_of(taken: Sequence[Snapshot]) -> str:
+    """The loss that all days with known outcomes have, the proper one first: log loss and errors are no one series.
+
+    Examples
+    --------
+    >>> scored = Snapshot(date(2024, 3, 1), 5, 5, {"log_loss": 0.4, "accuracy": 0.8})
+    >>> unscored = Snapshot(date(2024, 3, 2), 5, 5, {"accuracy": 0.8})
+    >>> loss_of([scored]), loss_of([scored, unscored])
+    ('log_loss', 'errors')
+    """
+    known = [one.metrics for one in taken if one.labelled]
+    return next((name for name in _LOSSES if known and all(name in metrics for metrics in known)), "errors")
 
 
 def snapshots(
@@ -100,8 +117,16 @@ def _confusion(outputs: Outputs) -> dict[str, float]:
     return {name: float(count.sum()) for name, count in zip(CONFUSION, counts, strict=True)}
 
 
-def daily_losses(taken: Sequence[Snapshot]) -> Daily:
-    """The mean loss of each day of which any outcome is known, the oldest first."""
-    known = [one for one in sorted(taken, key=lambda one: one.day) if one.labelled and np.isfinite(one.loss)]
+def daily_losses(taken: Sequence[Snapshot], loss: str | None = None) -> Daily:
+    """The mean loss of each day of which any outcome is known, the oldest first.
+
+    Parameters
+    ----------
+    loss : str, optional
+        Which one, as `Snapshot.of` names it; by default the one that all of these days have.
+    """
+    name = loss or loss_of(taken)
+    known = [one for one in sorted(taken, key=lambda one: one.day) if one.labelled and np.isfinite(one.of(name))]
     days = np.array([one.day for one in known], dtype="datetime64[D]")
-    return Daily(days, np.array([one.loss for one in known]), np.array([one.labelled for one in known], dtype=np.int64))
+    means = np.array([one.of(name) for one in known])
+    return Daily(days, means, np.array([one.labelled for one in known], dtype=np.int64))
