@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from trimtab.decide import columns, signals
+from trimtab.decide import classes, columns, signals
 from trimtab.decide.promotion import judge
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import Aspect
@@ -28,7 +28,8 @@ from trimtab.measure.columns.drift import Drift, TermShift, compare
 from trimtab.measure.columns.means import Moved
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import profile_array
-from trimtab.measure.models.intervals import Interval
+from trimtab.measure.models.class_rates import Rate, RateChange
+from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import METRICS, Outputs, evaluate
 from trimtab.measure.models.performance import evaluate_pair
 from trimtab.measure.over_time.error_change import consecutive
@@ -259,6 +260,7 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
         signals.new_records(count), signals.model_age(float(count)),
         signals.label_completeness(count, count // 2), signals.unusable_outputs(count / 100, "Some cannot be used."),
         signals.performance_drop("accuracy", interval, interval, greater_is_better=True),
+        classes.class_drop([RateChange(Measure("recall", "a"), *[Rate(0.5, 50, 9, 1.0)] * 2, 0.1, 1.0)][:count]),
     ]
 
 

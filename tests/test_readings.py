@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from trimtab.decide.causes import Cause, Causes
 from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.run import readings
@@ -72,6 +73,20 @@ def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float,
     told = readings.of_drift(SimpleNamespace(params=params, thresholds=DriftSettings()), _drift(psi), scored)  # type: ignore[arg-type]  # -- bare
     assert told.startswith("1 of 1 inputs drifted, x the most (PSI 0.50)." if psi else "0 of 1 inputs drifted.")
     assert told.endswith(ending)
+
+
+def test_columns_that_moved_are_weighed_by_what_the_champion_relies_on() -> None:
+    scored: Any = SimpleNamespace(performance=None, missing="No label is known.")
+    session: Any = SimpleNamespace(
+        params=SimpleNamespace(task="regression", promotion=SimpleNamespace(criteria=[])), thresholds=DriftSettings(),
+    )
+    one = Cause("x", "PSI 0.50", 0.3, 0.31, ".")
+    told = [readings.of_drift(session, _drift(0.5), scored, causes) for causes in (
+        Causes((one,), ()), Causes((one,), (), "By drift alone."), Causes((), ()), None)]
+    assert told[0].startswith(
+        "1 of 1 inputs drifted, x the most (PSI 0.50); weighed by what the champion relies on, x comes first "
+        "(it relies on it for 31%). No label is known.")
+    assert set(told[1:]) == {readings.of_drift(session, _drift(0.5), scored)}
 
 
 def test_drift_without_labels_is_not_called_harmless() -> None:

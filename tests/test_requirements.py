@@ -266,6 +266,34 @@ def test_b15_retrain_event_is_filled_in(params: Path) -> None:
     assert Path(event["artifact_path"]).is_dir()
 
 
+def test_b18_minority_class_that_degrades_raises_an_alarm_though_accuracy_stays(project: Callable[..., Path]) -> None:
+    """What is said of a record is right in 85 % of all classes; then less so of the rare one, more so of the others."""
+    rng, rows = np.random.default_rng(0), 9000
+    at = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.linspace(0, 120, rows, endpoint=False), unit="D")
+    actual = rng.choice(3, rows, p=[0.6, 0.3, 0.1])
+    right = np.where(at < "2024-03-20", 0.85, np.array([0.88, 0.88, 0.55])[actual])
+    said = np.where(rng.random(rows) < right, actual, (actual + rng.integers(1, 3, rows)) % 3)
+    names = np.array(["often", "seldom", "rare"])
+    tree = merged(BINARY, model="minority", data={"label": "kind", "numeric": [], "categorical": ["said"]},
+                  promotion={"criteria": [{"metric": "accuracy", "floor": 0.5}]})
+    path = project(tree, pd.DataFrame({"at": at, "kind": names[actual], "said": names[said]}))
+    before = tt.open(path, as_of="2024-03-20")
+    contest = lifecycle.first_champion(before)
+    lifecycle.appoint(before, contest, lifecycle.judge(before, contest))
+    session = tt.open(path, as_of="2024-04-20")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    scored = checking.score(session, current)
+    found = {one.name: one for one in checking.signals(session, drift, scored, current)}
+    assert scored.performance is not None
+    per_class = {m.label: i for m, i in scored.performance.values.items() if m.metric == "recall" and m.label}
+    assert set(per_class) == set(names)
+    assert abs(found["performance_drop"].value) < 0.05
+    assert found["class_drop"].severity == "high"
+    assert "recall of class rare fell from 0.8" in found["class_drop"].message
+    assert found["class_balance"].severity == "none"
+
+
 # -- F: Facility -----------------------------------------------------------------------------------------------------
 
 
@@ -407,6 +435,29 @@ def test_a03_fifteen_percent_more_error_than_in_the_window_before_is_concept_dri
         change = consecutive(errors[before], factor * errors[now], days_before=days[before], days_now=days[now])
         signal = grade(concept_drift(change, "mean absolute error"), default_triggers(DriftSettings()))
         assert signal.severity == severity
+
+
+def test_a05_signals_become_one_severity_a_probability_and_root_causes_by_what_the_champion_relies_on(
+    project: Callable[..., Path],
+) -> None:
+    """Noise moves farther than any other column, but x is what the champion goes by."""
+    table = binary_table(4000, shift=1.0)
+    table["noise"] += 9.0 * (np.arange(len(table)) >= len(table) // 2)
+    path = project(SHIFTED, table)
+    first = tt.open(path, as_of="2024-02-28")
+    contest = lifecycle.first_champion(first)
+    lifecycle.appoint(first, contest, lifecycle.judge(first, contest))
+    session = tt.open(path, as_of="2024-04-15")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    causes = checking.causes(session, drift)
+    decision = tt.decide(session.signals(drift), session.params, causes=causes)
+    assert drift.columns[0].name == "noise"
+    assert decision.severity in ("high", "critical")
+    assert 0.5 < decision.confidence <= 1
+    assert decision.root_causes[:2] == ("x", "noise")
+    assert causes.ranked[0].message.startswith("x moved (")
+    assert "hardly uses it" in causes.ranked[1].message
 
 
 def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:

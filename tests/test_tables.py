@@ -17,6 +17,7 @@ import pytest
 from histories import a_history, some_foretelling
 
 from trimtab import cells, findings, tables
+from trimtab.decide.causes import Cause, Causes
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Check, Guard
 from trimtab.decide.promotion import Row, Verdict
@@ -164,6 +165,10 @@ TABLES: dict[str, Callable[[], Any]] = {
     "no windows": tables.windows,
     "contract": lambda: tables.contract(
         Contract(10, START, END, 5, (Column(NASTY, "numeric", "float64", 2, 0, 3),))),
+    "causes": lambda: tables.causes(
+        Causes((Cause(NASTY, NASTY, 0.5, 0.2, NASTY),), (Cause(NASTY, "", 1.0, NAN, "."),))),
+    "causes by drift alone": lambda: tables.causes(Causes((Cause(NASTY, NASTY, 0.5, NAN, NASTY),), (), NASTY)),
+    "no causes": lambda: tables.causes(Causes((), ())),
     "drift": lambda: tables.drift(compare(*_profiles())),
     "drift of nothing": lambda: tables.drift(Drift((), 0, 0)),
     "performance": lambda: tables.performance(_performance(), _performance(0.8)),

@@ -32,6 +32,7 @@ from trimtab.settings import DriftSettings
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+    from trimtab.decide.causes import Causes
     from trimtab.decide.decision import Decision
     from trimtab.decide.guardrails import Guard
     from trimtab.decide.signals import Signal
@@ -56,7 +57,7 @@ _UNITS: Mapping[str, Format] = {
     **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance", "word_drift"), lambda v: f"PSI {v:.2f}"),
     **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
     "unseen_words": percent, "word_shift": lambda v: f"h {v:.2f}",
-    **dict.fromkeys(("concept_drift", "estimated_drop", "growth", "unusable_outputs"), percent),
+    **dict.fromkeys(("concept_drift", "estimated_drop", "growth", "unusable_outputs", "class_drop"), percent),
     "joint_drift": lambda v: f"AUC {v:.2f}",
     **dict.fromkeys(("feature_shift", "prediction_shift"), lambda v: f"{number(v)} σ"),
     "rate_drop": percent, "confidence_shift": lambda v: f"{number(v)} σ",
@@ -150,6 +151,23 @@ def joint(together: Joint) -> Styler:
     told = f"All columns together ({sizes})"
     return table(rows, caption=told + (f"; most of the difference: {carried}" if carried else ""),
                  formats={"p": p_value}, optional=("note",))
+
+
+def causes(found: Causes) -> Styler:
+    """The columns that moved by how much the champion relies on them, and apart from these what it never sees."""
+    every = (*found.ranked, *found.apart)
+    if not every:
+        return sentence("No column moved, so there is nothing to look for causes in.")
+    rows = [
+        {"column": c.column, "how": c.how, "distance": c.distance, "relied on": c.share, "weight": c.weight,
+         "in words": c.message}
+        for c in every
+    ]
+    apart = f"; {len(found.apart)} more are watched but are not the champion's" if found.apart else ""
+    return table(
+        rows, caption=f"{len(found.ranked)} of the champion's columns moved{apart}. {found.note}".rstrip(),
+        formats={"distance": number, "relied on": percent, "weight": number}, optional=("relied on", "weight"),
+    )
 
 
 def outputs(scored: Scored, settings: DriftSettings) -> Styler:

@@ -24,6 +24,7 @@ from trimtab.cells import (
 from trimtab.findings import (
     assumptions,
     better_is,
+    causes,
     decision,
     drift,
     expected,
@@ -54,9 +55,9 @@ if TYPE_CHECKING:
     from trimtab.windows import Window
 
 __all__ = [    # for notebooks, beside everything below
-    "assumptions", "decision", "drift", "expected", "facts", "foretold", "groups", "guard", "history", "intervals",
-    "joint", "outputs", "performance", "realised", "realised_by_group", "sentence", "signals", "since_last", "table",
-    "with_unit", "words",
+    "assumptions", "causes", "decision", "drift", "expected", "facts", "foretold", "groups", "guard", "history",
+    "intervals", "joint", "outputs", "performance", "realised", "realised_by_group", "sentence", "signals",
+    "since_last", "table", "with_unit", "words",
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}

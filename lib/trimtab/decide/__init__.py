@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from trimtab.decide.causes import Causes
     from trimtab.decide.decision import Decision
     from trimtab.decide.signals import Signal
     from trimtab.settings import Params
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 class _Decide(ModuleType):
     """This package, callable."""
 
-    def __call__(self, signals: Sequence[Signal], params: Params) -> Decision:
+    def __call__(self, signals: Sequence[Signal], params: Params, *, causes: Causes | None = None) -> Decision:
         """Fuse the signals of a check into one decision; see `trimtab.decide.decision.decide`."""
         from trimtab.decide.decision import decide
 
-        return decide(signals, params)
+        return decide(signals, params, causes=causes)
 
 
 sys.modules[__name__].__class__ = _Decide

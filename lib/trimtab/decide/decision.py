@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from trimtab.decide.causes import Causes
 from trimtab.decide.severity import rank, worst
 from trimtab.decide.signals import Signal
 from trimtab.measure.evidence import probability
@@ -33,7 +34,8 @@ class Decision:
         One sentence per signal that is graded above none, most serious first; then one per signal that could not be
         tested, which is no sign that nothing has changed.
     root_causes : tuple of str
-        Columns behind those signals, worst first.
+        Columns behind those signals: by how far they moved and how much the champion relies on them, where the causes
+        were ranked, and the others after them, worst first.
     untested : tuple of str
         Names of the signals that could not be tested.
     """
@@ -46,8 +48,17 @@ class Decision:
     untested: tuple[str, ...] = ()
 
 
-def decide(signals: Sequence[Signal], params: Params) -> Decision:
+def decide(signals: Sequence[Signal], params: Params, *, causes: Causes | None = None) -> Decision:
     """Fuse the signals of a check into one decision.
+
+    Parameters
+    ----------
+    signals : sequence of Signal
+        All that were measured.
+    params : Params
+        Whose guardrails may lower the severity from which retraining is asked for.
+    causes : Causes, optional
+        The columns that moved, ranked; without it they stand in the order of the signals.
 
     Examples
     --------
@@ -67,9 +78,11 @@ def decide(signals: Sequence[Signal], params: Params) -> Decision:
     changed = probability([s.evidence for s in signals if s.evidence is not None])
     by_rule = any(s.evidence is None and math.isnan(s.p_value) for s in asking)
     confidence = 1.0 if needs_retrain and by_rule else changed if needs_retrain else 1 - changed
-    causes = tuple(dict.fromkeys(column for s in raised for column in s.columns))
-    untested = tuple(s.name for s in signals if s.untested)
-    return Decision(needs_retrain, severity, round(confidence, 4), _reasons(signals, raised), causes, untested)
+    concerned = dict.fromkeys(column for s in raised for column in s.columns)
+    return Decision(
+        needs_retrain, severity, round(confidence, 4), _reasons(signals, raised), _ranked(concerned, causes),
+        tuple(s.name for s in signals if s.untested),
+    )
 
 
 def _reasons(signals: Sequence[Signal], raised: Sequence[Signal]) -> tuple[str, ...]:
@@ -80,3 +93,9 @@ def _reasons(signals: Sequence[Signal], raised: Sequence[Signal]) -> tuple[str, 
     if untested and not tested:
         found.append(NOTHING_TESTED)
     return tuple(dict.fromkeys([*(found or ["No signal passed its threshold."]), *untested]))
+
+
+def _ranked(columns: Iterable[str], causes: Causes | None) -> tuple[str, ...]:
+    """In the order of the causes, and what is none of them after these."""
+    place = {column: place for place, column in enumerate(causes.order if causes else ())}
+    return tuple(sorted(columns, key=lambda column: place.get(column, len(place))))

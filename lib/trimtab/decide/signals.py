@@ -84,7 +84,7 @@ class Signal:
 
 
 FAMILIES = ("inputs", "outputs", "labels", "realised performance", "estimated performance", "joint distribution",
-            "errors over time", "rates and confidences")
+            "errors over time", "rates and confidences", "classes")
 """Kinds of evidence that a check looks at. Each has an equal share of `drift.alpha`, so that all together raise a false
 alarm no oftener than that."""
 
@@ -103,6 +103,7 @@ SIGNALS = {
     "prediction_drift": "largest PSI beyond chance of the champion's scores and predictions",
     "prediction_shift": "distance that the champion's scores or predicted numbers moved, in robust standard deviations",
     "performance_drop": "realised performance lost since the baseline, as a share of it",
+    "class_drop": "realised recall or precision of one class lost since the baseline, as a share of it",
     "feature_shift": "largest distance that an input column moved, in robust standard deviations of the reference",
     "missing_values": "largest change in the share of records in which an input column is missing",
     "unseen_levels": "largest share of a column with levels that the reference never had, beyond chance",
@@ -137,6 +138,8 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("performance_drop", 0.05, "medium"),
         ("performance_drop", HIGH_LOSS, "high"),
         ("performance_drop", 0.20, "critical"),
+        ("class_drop", 0.10, "medium"),
+        ("class_drop", 0.20, "high"),
         ("feature_shift", drift.shift_warn, "low"),
         ("feature_shift", 0.50, "medium"),
         ("missing_values", drift.missing_warn, "low"),

@@ -88,6 +88,27 @@ def of_difference(found: float, standard_error: float, size: float) -> float:
     return (true * found - true**2 / 2) / standard_error**2
 
 
+def of_one_among(ratios: Sequence[float]) -> float:
+    """Logarithm of the ratio for: there is a change in one of these, each as likely as another.
+
+    Parameters
+    ----------
+    ratios : sequence of float
+        Logarithms, one of each; those that are nan are left out.
+
+    Returns
+    -------
+    float
+        nan of none.
+
+    Examples
+    --------
+    >>> round(of_one_among([math.log(5.0), math.log(1.0), math.nan]), 4) == round(math.log(3.0), 4)
+    True
+    """
+    return _mean([ratio for ratio in ratios if not math.isnan(ratio)])
+
+
 def probability(ratios: Sequence[float]) -> float:
     """Probability of a change in one of several respects, if that was as likely as none before anything was seen.
 

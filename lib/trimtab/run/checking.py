@@ -8,6 +8,7 @@ from typing import Any
 
 from trimtab.decide import columns, guardrails
 from trimtab.decide import signals as rules
+from trimtab.decide.classes import class_drop
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.signals import Measurement, Signal
@@ -19,6 +20,8 @@ from trimtab.measure.columns.variation import variation
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain
+from trimtab.run.causes import causes
+from trimtab.run.classes import class_changes
 from trimtab.run.expected import Expected, expected
 from trimtab.run.foretold import foretold
 from trimtab.run.freshness import freshness
@@ -31,9 +34,9 @@ from trimtab.run.words import words
 from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
-    "Expected", "History", "Joint", "Scored", "decision_facts", "expected", "foretold", "guard", "history", "joint",
-    "last_decision", "loss_thresholds", "overall",
-    "past_signals", "performance_drop", "primary_metric", "record", "score", "signals", "words",
+    "Expected", "History", "Joint", "Scored", "causes", "decision_facts", "expected", "foretold", "guard", "history",
+    "joint", "last_decision", "loss_thresholds", "overall", "past_signals", "performance_drop", "primary_metric",
+    "record", "score", "signals", "words",
 ]
 
 
@@ -75,6 +78,8 @@ def signals(
         measured.append(rules.unusable_outputs(scored.faulty, told))
     if scored.label_drift is not None and session.params.task == "classification":
         measured.append(columns.class_balance(scored.label_drift, settings))
+    if session.params.task == "classification" and scored.realised is not None:
+        measured.append(class_drop(class_changes(session, scored), alpha=settings.alpha))
     labelled = session.params.data.label is not None
     if past is not None and labelled:
         measured.append(rules.concept_drift(past.change, past.loss, alpha=settings.alpha))

@@ -25,6 +25,8 @@ from trimtab.measure.unlabelled import holdouts
 from trimtab.measure.unlabelled.holdouts import values_of
 from trimtab.plain import plain
 from trimtab.run import history
+from trimtab.run.causes import importance_of, importance_to_json
+from trimtab.run.classes import rates_to_json
 from trimtab.run.manifest import code_version
 from trimtab.run.reach import reach_by_day
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
@@ -322,17 +324,16 @@ def check_criteria(criteria: Sequence[Criterion], task: str) -> None:
 
 def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment:
     """Carry out a verdict: promote by compare-and-swap, or leave the champion; record it either way."""
-    ledger, model = session.ledger, contest.challenger
-    before = contest.serving
-    performance = contest.evaluation.challenger
-    baseline = baseline_to_json(performance, contest.outputs, session.days(contest.records))
-    ledger.record_baseline(model.version, baseline)
+    ledger, model, before = session.ledger, contest.challenger, contest.serving
+    records, outputs, days = contest.records, contest.outputs, session.days(contest.records)
+    baseline = baseline_to_json(contest.evaluation.challenger, outputs, days)
+    baseline["importance"] = importance_to_json(importance_of(session, model, records, outputs))
+    ledger.record_baseline(model.version, baseline | {"classes": rates_to_json(session, records, outputs)})
     data = session.params.data
-    features = values_of(contest.records, data.numeric, data.categorical, data.text)
-    kept = holdouts.keep(features, contest.outputs)
+    kept = holdouts.keep(values_of(records, data.numeric, data.categorical, data.text), outputs)
     ledger.days.keep_holdout(model.version, kept)
-    reach = reach_by_day(session, kept, contest.records, contest.outputs)
-    ledger.days.keep_snapshots(model.version, history.of_holdout(contest.outputs, session.days(contest.records), reach))
+    reach = reach_by_day(session, kept, records, outputs)
+    ledger.days.keep_snapshots(model.version, history.of_holdout(outputs, days, reach))
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
     change = None
     if verdict.outcome == "promote":

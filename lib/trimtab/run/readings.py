@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from trimtab.cells import listed
+from trimtab.decide.causes import Causes
 from trimtab.measure.columns.drift import Drift
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.performance import group_name, told_apart
@@ -15,12 +16,19 @@ from trimtab.run.scored import Scored, primary_metric
 from trimtab.run.session import Session
 
 
-def of_drift(session: Session, drift: Drift, scored: Scored) -> str:
-    """Drift of inputs beside realised performance, in words that say which of the two is news."""
+def of_drift(session: Session, drift: Drift, scored: Scored, causes: Causes | None = None) -> str:
+    """Drift of inputs beside realised performance, in words that say which of the two is news.
+
+    Parameters
+    ----------
+    causes : Causes, optional
+        With them the column is named that moved and that the champion relies on most.
+    """
     settings = session.thresholds
     moved = drift.drifted(**settings.bounds)
     inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
     inputs += f", {moved[0].name} the most ({moved[0].moved(**settings.bounds)[0]})" if moved else ""
+    inputs += f"; {causes.first}" if causes and causes.first else ""
     inputs = f"None of {len(drift.columns)} inputs could be tested ({drift.too_few})" if drift.too_few else inputs
     if scored.unlabelled:
         return f"{inputs}. No column of outcomes is named, so whether drift does any harm is not known."

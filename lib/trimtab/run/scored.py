@@ -61,6 +61,10 @@ class Scored:
         Share of the records asked about that got no answer that is one, in [0, 1].
     unlabelled : bool
         Whether the params file names no label.
+    realised : Outputs or None
+        Of those with a known outcome that can be held against an answer; None when there is none.
+    known : array of bool or None
+        Which of `records` these are.
     """
 
     drift: Drift | None
@@ -79,6 +83,8 @@ class Scored:
     no_scores: str = ""
     faulty: float = 0.0
     unlabelled: bool = False
+    realised: Outputs | None = None
+    known: Array | None = None
 
     @property
     def missing(self) -> str:
@@ -141,7 +147,7 @@ def score(session: Session, window: Window) -> Scored:
     days = session.days(said.records)
     found = replace(
         found, values=scoring.output_values(said.outputs), performance=_realised(session, said, days),
-        outputs=said.outputs, records=said.records,
+        outputs=said.outputs, records=said.records, realised=said.labelled, known=said.known,
     )
     return _beside(found, baseline, said, days) if baseline else found
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from trimtab.measure.columns.drift import Drift
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A version with what is needed to use it.
 

@@ -1,0 +1,232 @@
+"""Classes by themselves: rates that do not follow class shares, days allowed for, corrected together; their signal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trimtab.decide.classes import class_drop
+from trimtab.decide.signals import FAMILIES, default_triggers, grade, performance_drop
+from trimtab.measure.models.class_rates import FEWEST, Rate, RateChange, class_rates, class_shares, rate_changes
+from trimtab.measure.models.intervals import Measure, intervals
+from trimtab.measure.models.metrics import per_class
+from trimtab.measure.models.outputs import Outputs
+from trimtab.settings import DriftSettings
+
+LABELS = ("often", "seldom", "rare")
+SHARES, FOUND = np.array([0.7, 0.25, 0.05]), np.array([0.9, 0.75, 0.6])
+LEVEL = DriftSettings().alpha / len(FAMILIES)
+RECALL_OF_RARE = Measure("recall", "rare")
+
+
+def _window(
+    rng: Any, days: int, a_day: int, *, found: Any = FOUND, shares: Any = SHARES, effect: float = 0.0
+) -> tuple[Outputs, Any]:
+    """Records of some days; each day has its own luck with each class, and its own shares, on the scale of log odds."""
+    day = np.repeat(np.arange(days), a_day)
+    own = shares * np.exp(effect * rng.normal(size=(days, 3)))
+    below = (own / own.sum(axis=1, keepdims=True)).cumsum(axis=1)
+    actual = np.minimum((rng.uniform(size=len(day))[:, None] > below[day]).sum(axis=1), 2)
+    odds = np.log(found / (1 - found)) + effect * rng.normal(size=(days, 3))
+    hit = rng.uniform(size=len(day)) < 1 / (1 + np.exp(-odds[day, actual]))
+    return Outputs(LABELS, actual, np.where(hit, actual, (actual + rng.integers(1, 3, len(day))) % 3)), day
+
+
+def _compared(before: tuple[Outputs, Any], now: tuple[Outputs, Any]) -> tuple[RateChange, ...]:
+    return rate_changes(class_rates(*before), class_rates(*now, shares=class_shares(before[0])))
+
+
+# -- rates -------------------------------------------------------------------------------------------------------------
+
+
+def test_rates_are_recall_and_precision() -> None:
+    outputs, day = _window(np.random.default_rng(0), 10, 100)
+    found = class_rates(outputs, day)
+    for metric in ("recall", "precision"):
+        assert [found[Measure(metric, name)].value for name in LABELS] == pytest.approx(per_class(metric, outputs))
+    assert found[RECALL_OF_RARE].records == (outputs.actual == 2).sum()
+    assert found[Measure("precision", "rare")].records == pytest.approx((outputs.predicted == 2).sum())
+
+
+def test_other_class_shares_move_neither_rate_when_precision_is_told_at_the_old_ones() -> None:
+    outputs, day = _window(np.random.default_rng(1), 10, 100)
+    often = np.flatnonzero(outputs.actual == 0)
+    more = np.concatenate([np.arange(len(outputs)), *[often] * 4])    # the same records, those of one class five times
+    before = class_rates(outputs, day)
+    own, standard = (class_rates(outputs.take(more), day[more], shares=s) for s in (None, class_shares(outputs)))
+    for measure, rate in before.items():
+        assert standard[measure].value == pytest.approx(rate.value)
+    assert own[Measure("precision", "rare")].value < before[Measure("precision", "rare")].value - 0.05
+
+
+def test_rates_in_segments_are_those_of_their_records() -> None:
+    outputs, day = _window(np.random.default_rng(2), 10, 100)
+    north = np.arange(1000) % 3 == 0
+    found = class_rates(outputs, day, segments={"north": north, "nobody": np.zeros(1000, dtype=bool)})
+    alone = class_rates(outputs.take(north), day[north])
+    assert found[Measure("recall", "rare", "north")] == alone[RECALL_OF_RARE]
+    assert not any(measure.segment == "nobody" for measure in found)
+
+
+def test_design_effect_agrees_with_intervals_that_draw_whole_days() -> None:
+    outputs, day = _window(np.random.default_rng(3), 40, 300, effect=0.5)
+    drawn = intervals(["accuracy"], outputs, per_class=["recall", "precision"], groups=day)
+    for measure, rate in class_rates(outputs, day).items():
+        error = math.sqrt(rate.value * (1 - rate.value) * rate.design / rate.records)
+        # 500 draws know a standard error to 1 / sqrt(2 * 500), 3 %; linearising adds little more.
+        assert error == pytest.approx(drawn[measure].standard_error, rel=0.12)
+        assert rate.design > 1.5
+
+
+def test_design_effect_is_one_on_average_where_records_are_independent() -> None:
+    designs = [class_rates(*_window(np.random.default_rng(seed), 20, 200))[Measure("recall", "often")].design
+               for seed in range(100)]
+    # One estimate from 20 days has a standard deviation of about sqrt(2 / 19), the mean of 100 a tenth of it.
+    assert np.mean(designs) == pytest.approx(1.0, abs=3 * math.sqrt(2 / 19) / 10)
+
+
+def test_order_of_records_is_irrelevant_and_inputs_are_left_alone() -> None:
+    outputs, day = _window(np.random.default_rng(4), 10, 50)
+    order, kept = np.random.default_rng(0).permutation(500), outputs.actual.copy()
+    first, again = class_rates(outputs, day), class_rates(outputs.take(order), day[order])
+    for measure, rate in first.items():
+        assert (again[measure].value, again[measure].records) == pytest.approx((rate.value, rate.records))
+        assert again[measure].design == pytest.approx(rate.design)
+    assert np.array_equal(outputs.actual, kept)
+
+
+def test_rates_of_nothing_are_none() -> None:
+    none = np.zeros(0, dtype=int)
+    assert class_rates(Outputs(LABELS, none, none), none) == {}
+    assert class_shares(Outputs(LABELS, none, none)) == {}
+    assert rate_changes({}, {}) == ()
+
+
+def test_a_class_that_is_new_or_gone_is_not_compared() -> None:
+    zeros, mixed, day = np.zeros(100, dtype=int), np.arange(100) % 3, np.arange(100) // 10
+    one, all_ = Outputs(LABELS, zeros, zeros), Outputs(LABELS, mixed, mixed)
+    for before, now in ((one, all_), (all_, one)):
+        found = _compared((before, day), (now, day))
+        assert {change.measure.label for change in found} == {"often"}
+        assert all(change.p_value == 1.0 for change in found)
+
+
+def test_with_one_day_or_a_perfect_rate_there_is_no_design_effect() -> None:
+    outputs = Outputs(("a", "b"), np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
+    found = class_rates(outputs, np.zeros(4))
+    assert all(math.isnan(rate.design) for rate in found.values())
+    assert math.isnan(class_rates(outputs, np.arange(4))[Measure("recall", "b")].design)
+
+
+# -- changes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rate_must_rest_on_thirty_records_on_either_side() -> None:
+    for few, count in ((FEWEST - 1, 0), (FEWEST, 1)):
+        enough, thin = Rate(0.8, 500, 20, 1.0), Rate(0.8, few, 20, 1.0)
+        assert len(rate_changes({RECALL_OF_RARE: enough}, {RECALL_OF_RARE: thin})) == count
+        assert len(rate_changes({RECALL_OF_RARE: thin}, {RECALL_OF_RARE: enough})) == count
+
+
+def test_a_rate_that_was_zero_cannot_fall() -> None:
+    assert rate_changes({RECALL_OF_RARE: Rate(0.0, 99, 9, math.nan)}, {RECALL_OF_RARE: Rate(0.5, 99, 9, 1.0)}) == ()
+    lost = RateChange(RECALL_OF_RARE, Rate(0.0, 99, 9, math.nan), Rate(0.5, 99, 9, 1.0), 0.1, 1.0).lost
+    assert math.isnan(lost)
+
+
+def test_p_values_are_corrected_by_holm() -> None:
+    rates = [0.62, 0.7, 0.66]
+    before = {Measure("recall", str(i)): Rate(0.8, 400, 1, math.nan) for i in range(3)}
+    now = {Measure("recall", str(i)): Rate(rate, 100, 1, math.nan) for i, rate in enumerate(rates)}
+    alone = [rate_changes({m: before[m]}, {m: now[m]})[0].p_value for m in before]
+    together = {change.measure: change.p_value for change in rate_changes(before, now)}
+    assert alone[0] < alone[2] < alone[1] < 0.05
+    assert list(together.values()) == pytest.approx([3 * alone[0], 2 * alone[2], alone[1]])
+
+
+def test_fewer_days_and_larger_design_effects_make_it_less_certain() -> None:
+    def _p(days: int, design: float) -> float:
+        pair = Rate(0.8, 400, days, design), Rate(0.7, 400, days, design)
+        return rate_changes({RECALL_OF_RARE: pair[0]}, {RECALL_OF_RARE: pair[1]})[0].p_value
+
+    assert _p(30, 0.5) == _p(30, 1.0) < _p(30, 2.0) < _p(30, 4.0)
+    assert _p(30, 1.0) < _p(5, 1.0) < _p(2, 1.0)
+    assert _p(1, math.nan) < _p(30, 1.0)    # without days records are all there is to go by
+
+
+def test_undrifted_classes_hardly_ever_alarm_though_days_differ_and_class_shares_move() -> None:
+    checks, alarms, changes = 400, 0, 0
+    moved = np.array([0.6, 0.3, 0.1])
+    for seed in range(checks):
+        rng = np.random.default_rng(seed)
+        found = _compared(_window(rng, 20, 120, effect=0.4), _window(rng, 14, 120, effect=0.4, shares=moved))
+        smallest = min(change.p_value for change in found)
+        changes += smallest <= 0.05
+        alarms += class_drop(found, alpha=0.05).significant
+    # Three standard errors above the share that is promised; of changes either way, and of drops alone.
+    assert changes / checks <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / checks)
+    assert alarms / checks <= 0.025 + 3 * math.sqrt(0.025 * 0.975 / checks)
+
+
+def test_minority_that_goes_wrong_is_found_though_accuracy_stays() -> None:
+    checks, found, overall = 60, 0, 0
+    worse = np.array([0.9 + 0.25 * 0.05 / 0.7, 0.75, 0.35])    # what the rare class loses the frequent one gains
+    for seed in range(checks):
+        rng = np.random.default_rng(seed)
+        before, now = _window(rng, 20, 300, effect=0.2), _window(rng, 30, 300, effect=0.2, found=worse)
+        signal = grade(class_drop(_compared(before, now), alpha=LEVEL), default_triggers(DriftSettings()))
+        found += signal.severity == "high" and "class rare" in signal.message
+        pair = [intervals(["accuracy"], o, groups=d, replicates=99)[Measure("accuracy")] for o, d in (before, now)]
+        overall += performance_drop("accuracy", *pair, greater_is_better=True, alpha=LEVEL).significant
+    assert found / checks >= 0.95
+    assert overall / checks <= 0.05
+
+
+# -- the signal --------------------------------------------------------------------------------------------------------
+
+
+def _change(label: str, before: float, now: float, p_value: float, metric: str = "recall") -> RateChange:
+    return RateChange(Measure(metric, label), Rate(before, 1234.0, 20, 1.0), Rate(now, 99.0, 20, 1.0), 0.02, p_value)
+
+
+def test_signal_is_the_largest_certain_loss_and_names_class_and_numbers() -> None:
+    found = class_drop([_change("a", 0.5, 0.1, 0.2), _change("b", 0.8, 0.6, 0.001), _change("c", 0.8, 0.7, 0.001)])
+    assert found.value == pytest.approx(0.25)
+    assert found.significant
+    assert found.message == (
+        "recall of class b fell from 0.800 to 0.600 (25% of it is lost; 1,234 records then, 99 now); "
+        "1 more fell, but by less."
+    )
+
+
+def test_precision_is_said_to_be_at_the_old_class_shares() -> None:
+    told = class_drop([_change("b", 0.8, 0.6, 0.001, "precision")]).message
+    assert told.startswith("precision of class b, at the holdout's class shares, fell from 0.800 to 0.600 ")
+
+
+@pytest.mark.parametrize(
+    ("now", "p_value", "told"),
+    [(0.6, 0.3, "fell from 0.800 to 0.600 (25% of it is lost, which chance explains; "),
+     (0.9, 0.001, "No class is found less often"), (0.8, 1.0, "No class is found less often")],
+)
+def test_what_chance_explains_or_has_risen_is_no_alarm(now: float, p_value: float, told: str) -> None:
+    found = class_drop([_change("b", 0.8, now, p_value)])
+    assert told in found.message
+    assert grade(found, default_triggers(DriftSettings())).severity == "none"
+
+
+@pytest.mark.parametrize("changes", [None, ()])
+def test_without_anything_to_compare_nothing_is_said_of_classes(changes: Any) -> None:
+    found = class_drop(changes)
+    assert math.isnan(found.value)
+    assert math.isnan(found.evidence or 0.0)
+    assert grade(found, default_triggers(DriftSettings())).severity == "none"
+
+
+def test_severity_is_medium_from_a_tenth_on_and_high_from_a_fifth_on() -> None:
+    rules = default_triggers(DriftSettings())
+    graded = [grade(class_drop([_change("b", 1.0, now, 0.0)]), rules).severity for now in (0.92, 0.88, 0.82, 0.78)]
+    assert graded == ["none", "medium", "medium", "high"]
