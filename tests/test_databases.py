@@ -23,6 +23,7 @@ from trimtab.records import Records
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
 from trimtab.settings import Data, WindowSpec
+from trimtab.tally import rows_by_segment
 
 AS_OF = datetime(2024, 5, 1)
 ALL = WindowSpec.model_validate({"last": "365d"})
@@ -96,7 +97,11 @@ def test_windows_and_profiles_are_those_of_a_file(database: Callable[[pd.DataFra
             drift = compare(before, records.profile(newer, WATCHED, before.bins)).to_frame()
             training, holdout = records.training(WindowSpec.model_validate({"last": "100d"}), 0.25)
             nulls = {column.name: column.nulls for column in contract.columns}
-            results.append((drift, (contract.rows, nulls, training.rows, holdout.rows, training.end)))
+            bins = {name: one for name, one in before.bins.items() if name != "site"}
+            apart = records.segments(newer, WATCHED.without("site"), bins, "site", ("north", "south"))
+            sites = {site: (profile.columns, profile.rows) for site, profile in apart.items()}
+            sizes = rows_by_segment(newer, "site", records.arrow)
+            results.append((drift, (contract.rows, nulls, training.rows, holdout.rows, training.end, sites, sizes)))
     pd.testing.assert_frame_equal(results[0][0], results[1][0])
     assert results[0][1] == results[1][1]
 

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from trimtab.decide import classes, columns, signals
+from trimtab.decide import classes, columns, segments, signals
 from trimtab.decide.promotion import judge
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import Aspect
@@ -28,6 +28,7 @@ from trimtab.measure.columns.drift import Drift, TermShift, compare
 from trimtab.measure.columns.means import Moved
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import profile_array
+from trimtab.measure.columns.segments import Segment, SegmentColumn, SegmentDrift
 from trimtab.measure.models.class_rates import Rate, RateChange
 from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import METRICS, Outputs, evaluate
@@ -245,6 +246,14 @@ def with_words(drift: Drift, count: int) -> Drift:
     return replace(drift, columns=(*drift.columns, text))
 
 
+def a_segment(drift: Drift, count: int) -> SegmentDrift:
+    """All of a drift's columns as those of one segment, which the other records did not follow."""
+    north = Segment("site", "north")
+    sizes = [{aspect.name: max(aspect.size, 0.0) for aspect in column.aspects} for column in drift.columns]
+    found = [SegmentColumn(north, column, by, 500, 500) for column, by in zip(drift.columns, sizes, strict=True) if by]
+    return SegmentDrift(tuple(found), (north,) if count else (), len(found))
+
+
 def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.Measurement]:
     """One of each kind."""
     rules, estimate = DriftSettings(), Estimate(0.8, 0.7, 0.9, 0.95, "confidence", 0.8)
@@ -257,6 +266,7 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
                                greater_is_better=True),
         signals.joint_drift(Separation(math.nan if not count else 0.5, 0.4, 0.6, 0.5 if count else math.nan, 9, 9), ()),
         signals.growth(growth(DAYS[:60], np.full(60, count), DAYS[60:], np.full(30, count))),
+        segments.segment_drift(a_segment(drift, count), rules),
         signals.new_records(count), signals.model_age(float(count)),
         signals.label_completeness(count, count // 2), signals.unusable_outputs(count / 100, "Some cannot be used."),
         signals.performance_drop("accuracy", interval, interval, greater_is_better=True),

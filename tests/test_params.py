@@ -113,7 +113,7 @@ def test_environment_is_resolved_anywhere_in_the_tree(write: Write) -> None:
         ({"drft": {}}, ["demo.yaml: drft: unknown key", "'drift'"]),
         ({"extend": "x"}, ["extend: unknown key", "'extends'"]),
         ({"drift": {"psi_alrt": 1}}, ["drift.psi_alrt", "'psi_alert'"]),
-        ({"drift": {"colour": 1}}, ["known here: alpha, max_columns_reported, missing_warn"]),
+        ({"drift": {"colour": 1}}, ["known here: alpha, max_columns_reported, max_segments, min_segment"]),
         ({"windows": {"current": {"lst": "3d"}}}, ["windows.current.lst", "'last'"]),
         ({"windows": {"reference": {"lst": "3d"}}}, ["windows.reference.lst", "'last'"]),
         ({"promotion": {"criteria": [{"metric": "f1", "flor": 1}]}}, ["promotion.criteria.0.flor", "'floor'"]),

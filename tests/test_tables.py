@@ -26,6 +26,7 @@ from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import ColumnDrift, Drift, TermShift, compare
 from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.segments import LeftOut, Segment, SegmentColumn, SegmentDrift
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.performance import Evaluation, Performance
 from trimtab.measure.over_time.promises import Promises
@@ -114,6 +115,14 @@ def _promised(held: float) -> Any:
     return replace(a_history(), promises=one, promises_before=replace(one, coverage=_interval(NAN)))
 
 
+def _apart(*, moved: bool = True) -> SegmentDrift:
+    """One of two columns moved where the segment has a name that is no name."""
+    here = Segment(NASTY, NASTY)
+    columns = compare(*_profiles()).columns if moved else ()
+    found = [SegmentColumn(here, one, {aspect.name: aspect.size for aspect in one.aspects}, 9, 9) for one in columns]
+    return SegmentDrift(tuple(found), (here,), 2, (LeftOut(NASTY, (NASTY, "b"), NASTY),), (NASTY,))
+
+
 def _joint(*carriers: Carrier, auc: float = 0.7) -> Joint:
     apart = Separation(auc, auc - 0.1, auc + 0.1, 0.001, 5000, 400, carriers, "" if carriers else NASTY)
     return Joint(apart, Reconstruction(1.0, 1.2, 0.3, 0.01, 3, 5000, 400), 0.55)
@@ -197,6 +206,9 @@ TABLES: dict[str, Callable[[], Any]] = {
     "no intervals": lambda: tables.intervals(a_history()),
     "foretold": lambda: tables.foretold(some_foretelling()),
     "nothing foretold": lambda: tables.foretold(some_foretelling(0)),
+    "segments": lambda: tables.segments(_apart(), DriftSettings()),
+    "segments where nothing moved": lambda: tables.segments(_apart(moved=False), DriftSettings()),
+    "segments of no column": lambda: tables.segments(SegmentDrift((), (), 0), DriftSettings()),
     "signals": lambda: tables.signals([_signal("feature_drift", NAN, "none"), _signal(NASTY, 1.0, "high")]),
     "no signals": lambda: tables.signals([]),
     "decision": lambda: tables.decision(Decision(True, "high", 0.5, (NASTY,), (NASTY,) * 20)),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from trimtab.decide.guardrails import Guard
     from trimtab.decide.signals import Signal
     from trimtab.measure.columns.drift import ColumnDrift, Drift
+    from trimtab.measure.columns.segments import SegmentDrift
     from trimtab.measure.models.performance import Performance
     from trimtab.run.expected import Expected
     from trimtab.run.history import History
@@ -54,7 +55,8 @@ _CAUSES = {
 }
 _MOVED = {"drifted": {"yes": "warn"}}
 _UNITS: Mapping[str, Format] = {
-    **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance", "word_drift"), lambda v: f"PSI {v:.2f}"),
+    **dict.fromkeys(("feature_drift", "prediction_drift", "class_balance", "word_drift", "segment_drift"),
+                    lambda v: f"PSI {v:.2f}"),
     **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
     "unseen_words": percent, "word_shift": lambda v: f"h {v:.2f}",
     **dict.fromkeys(("concept_drift", "estimated_drop", "growth", "unusable_outputs", "class_drop"), percent),
@@ -168,6 +170,26 @@ def causes(found: Causes) -> Styler:
         rows, caption=f"{len(found.ranked)} of the champion's columns moved{apart}. {found.note}".rstrip(),
         formats={"distance": number, "relied on": percent, "weight": number}, optional=("relied on", "weight"),
     )
+
+
+def segments(apart: SegmentDrift, settings: DriftSettings) -> Styler:
+    """What moved in a segment beyond what the other records did, or that nothing has; and what was not looked at."""
+    if not apart.named:
+        return sentence("No column is named under data.segments, so there are no segments to look at.")
+    moved = apart.drifted(**settings.bounds)
+    rows = [
+        {"segment": str(one.segment), "column": one.drift.name,
+         "how, beyond the other records": ", ".join(map(str, one.moved(**settings.bounds))),
+         "PSI": one.drift.psi, "by chance": one.drift.psi_by_chance, "q": one.drift.q_value,
+         "records": f"{one.reference_rows:,} → {one.current_rows:,}"}
+        for one in moved[: settings.max_columns_reported]
+    ]
+    told = f"{len(moved)} of {apart.looked_at} columns in {len(apart.segments)} segments drifted of their own"
+    more = f"; {len(moved) - len(rows)} below these are not shown" if len(moved) > len(rows) else ""
+    skipped = [f"{len(one.values)} of {one.column}, {one.why} ({listed(one.values, 4)})" for one in apart.left_out]
+    caption = f"{told}{more}. Values not looked at: {'; '.join(skipped) or 'none'}"
+    return table(rows, caption=caption, formats={"PSI": number, "by chance": number, "q": p_value}) if rows \
+        else sentence(f"{caption}.")
 
 
 def outputs(scored: Scored, settings: DriftSettings) -> Styler:

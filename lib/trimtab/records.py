@@ -261,6 +261,13 @@ class Records:
         """Count the window's records per bin and day, in one pass."""
         return tally.count_days(self._backend, window, watched, bins, self.data.time, self.arrow)
 
+    def segments(
+        self, window: Window, watched: Watched, bins: BinTable, column: str, values: Sequence[str]
+    ) -> dict[str, Profile]:
+        """Count the records with these values of a column per bin and day, in one pass."""
+        return tally.count_segments(
+            self._backend, window, watched, bins, segment=column, values=values, time=self.data.time, run=self.arrow)
+
     def sampled(self, window: Window, watched: Watched, rows: int) -> pa.Table:
         """About so many records of a window or somewhat more, the same ones each time; all where there are fewer."""
         native = self._backend.name == "duckdb"

@@ -227,6 +227,8 @@ class DriftSettings(Section):
     word_warn: Annotated[float, Field(gt=0, le=math.pi)] = 0.20
     terms: Annotated[int, Field(ge=1, le=1000)] = 100
     alpha: Share = 0.05
+    min_segment: Annotated[int, Field(ge=30)] = 100
+    max_segments: Annotated[int, Field(ge=1)] = 20
     max_columns_reported: Annotated[int, Field(ge=1)] = 20
 
     @model_validator(mode="after")

@@ -36,6 +36,7 @@ from trimtab.findings import (
     performance,
     realised,
     realised_by_group,
+    segments,
     signals,
     since_last,
     with_unit,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = [    # for notebooks, beside everything below
     "assumptions", "causes", "decision", "drift", "expected", "facts", "foretold", "groups", "guard", "history",
-    "intervals", "joint", "outputs", "performance", "realised", "realised_by_group", "sentence", "signals",
+    "intervals", "joint", "outputs", "performance", "realised", "realised_by_group", "segments", "sentence", "signals",
     "since_last", "table", "with_unit", "words",
 ]
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 
 from trimtab.measure.columns import profiling
-from trimtab.measure.columns.bins import Bins, BinTable, CategoricalBins
-from trimtab.measure.columns.days import Days, unflatten
+from trimtab.measure.columns.bins import MAX_LEVELS, Bins, BinTable, CategoricalBins
+from trimtab.measure.columns.days import Days, cells, unflatten
 from trimtab.measure.columns.drift import ColumnDrift
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import DAY, Watched
+from trimtab.measure.columns.profiling import DAY, SEGMENT, Counts, Watched
 from trimtab.measure.words import term_counting, text_column
 from trimtab.measure.words.term_drift import compare_terms
 from trimtab.measure.words.terms import TermBins, TermProfile
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Run = Callable[[ir.Table], "pa.Table"]
+_MOST_COUNTS = 8_000_000    # that are held in memory at once, 64 MB of them
 
 
 def freeze(backend: Any, window: Window, watched: Watched, run: Run | None = None) -> dict[str, Bins]:
@@ -59,19 +62,7 @@ def count_days(
     time : str
         The column of times.
     """
-    execute = run or backend.to_pyarrow
-    day = {DAY: window.table[time].cast("timestamp").date()}
-    known = execute(window.table.group_by(**day).aggregate(n=window.table.count()).order_by(DAY))
-    days = known[DAY].to_pylist()
-    found: dict[str, Any] = {}
-    for batch in profiling.batches(watched, bins, native=_native(backend)):
-        numbers = profiling.numeric_counts(window.table, batch, bins, native=_native(backend), time=time)
-        found |= profiling.read_numeric(batch, bins, execute(numbers.order_by(DAY)))
-    for name in watched.with_levels:
-        by_level = execute(profiling.levels(window.table, watched, name, time))
-        found[name] = profiling.read_levels(_categorical(bins, name), by_level, days)
-    ordered = {name: bins[name] for name in found}
-    counts = np.column_stack([known["n"].to_numpy(), *found.values()]).astype(np.int64)
+    days, ordered, counts = _apart(backend, window.table, watched, bins, run or backend.to_pyarrow, time=time)
     return Days(ordered, np.array(days, dtype="datetime64[D]"), counts)
 
 
@@ -112,6 +103,78 @@ def moved_words(window: Window, column: str, reference: TermProfile, current: Te
 
 def _with_day(table: ir.Table, time: str) -> ir.Table:
     return table.mutate(**{DAY: table[time].cast("timestamp").date()})
+
+
+def count_segments(
+    backend: Any, window: Window, watched: Watched, bins: BinTable, *, segment: str, values: Sequence[str],
+    time: str | None = None, run: Run | None = None,
+) -> dict[str, Profile]:
+    """Count the records of several segments per bin, in one pass over all of them; or few, where they have many days.
+
+    Parameters
+    ----------
+    watched : Watched
+        Without the column that segments are cut by.
+    segment : str
+        The column whose values are the segments.
+    values : sequence of str
+        Those that are counted, as text.
+    time : str, optional
+        The column of times. With it the profiles have their days.
+    """
+    days = min(1 + (window.end - window.start).days, window.rows + 1) if time else 1
+    at_once = max(_MOST_COUNTS // (days * cells(bins)), 1)
+    found: dict[str, Profile] = {}
+    execute = run or backend.to_pyarrow
+    for chosen in (values[start : start + at_once] for start in range(0, len(values), at_once)):
+        table = window.table.filter(window.table[segment].cast("string").isin(chosen))
+        of, ordered, counts = _apart(backend, table, watched, bins, execute, time=time, segment=segment)
+        found |= {value: _of_segment(value, of, ordered, counts, time) for value in chosen}
+    return found
+
+
+def rows_by_segment(window: Window, segment: str, run: Run) -> dict[str, int]:
+    """Records by value of a column as text, most frequent first; of at most as many values as a column has levels.
+
+    Null is no segment.
+    """
+    table = window.table.filter(window.table[segment].notnull())
+    counted = table.group_by(**profiling.groups(table, segment=segment)).aggregate(n=table.count())
+    largest = run(counted.order_by(ibis.desc("n"), SEGMENT).limit(MAX_LEVELS))
+    return dict(zip(largest[SEGMENT].to_pylist(), largest["n"].to_pylist(), strict=True))
+
+
+def _of_segment(value: str, of: Sequence[Any], bins: BinTable, counts: Counts, time: str | None) -> Profile:
+    if time is None:
+        return unflatten(counts[[key == value for key in of]].sum(axis=0), bins)
+    mine = [place for place, (name, _) in enumerate(of) if name == value]
+    days = Days(bins, np.array([of[place][1] for place in mine], dtype="datetime64[D]"), counts[mine])
+    return replace(days.total(), days=days)
+
+
+def _apart(
+    backend: Any, table: ir.Table, watched: Watched, bins: BinTable, execute: Run, *, time: str | None = None,
+    segment: str | None = None,
+) -> tuple[list[Any], dict[str, Bins], Counts]:
+    """What is counted apart, by days or segments or both; the bins in the order that was counted; and the counts."""
+    groups = profiling.groups(table, time, segment)
+    native, ordered = _native(backend), list(groups)
+    numbers = {
+        batch: execute(profiling.numeric_counts(table, batch, bins, native=native, time=time, segment=segment)
+                       .order_by(ordered))
+        for batch in profiling.batches(watched, bins, native=native)
+    }
+    found: dict[str, Any] = {}
+    for batch, counted in numbers.items():
+        found |= profiling.read_numeric(batch, bins, counted)
+    known = next(iter(numbers.values()), None)
+    if known is None:
+        known = execute(table.group_by(**groups).aggregate(rows=table.count()).order_by(ordered))
+    rows = profiling.keys(known)
+    for name in watched.with_levels:
+        counted = execute(profiling.levels(table, watched, name, time, segment))
+        found[name] = profiling.read_levels(_categorical(bins, name), counted, rows)
+    return rows, {name: bins[name] for name in found}, np.column_stack([known["rows"].to_numpy(), *found.values()])
 
 
 def _native(backend: Any) -> bool:

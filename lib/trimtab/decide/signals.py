@@ -84,7 +84,7 @@ class Signal:
 
 
 FAMILIES = ("inputs", "outputs", "labels", "realised performance", "estimated performance", "joint distribution",
-            "errors over time", "rates and confidences", "classes")
+            "errors over time", "rates and confidences", "classes", "segments")
 """Kinds of evidence that a check looks at. Each has an equal share of `drift.alpha`, so that all together raise a false
 alarm no oftener than that."""
 
@@ -110,6 +110,7 @@ SIGNALS = {
     "word_drift": "largest PSI beyond chance of a text column, over its most telling words",
     "word_shift": "farthest that the share of texts with a single word moved, as Cohen's h",
     "unseen_words": "largest share of a text column's words that the reference never had, beyond what is expected",
+    "segment_drift": "largest PSI beyond chance of an input column in a segment, beyond that of the other records",
     "estimated_drop": "performance that is estimated to be lost since the baseline, as a share of it, without labels",
     "joint_drift": "area under the curve by which current records are told from those of the reference",
     "concept_drift": "rise of the mean loss from the window before to the current one, as a share of it",
@@ -152,6 +153,8 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("word_shift", 0.50, "medium"),
         ("unseen_words", drift.unseen_warn, "low"),
         ("unseen_words", 0.05, "medium"),
+        ("segment_drift", drift.psi_warn, "low"),
+        ("segment_drift", drift.psi_alert, "medium"),
         ("estimated_drop", 0.05, "low"),
         ("estimated_drop", HIGH_LOSS, "medium"),
         ("joint_drift", 0.55, "low"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,23 @@ import pyarrow as pa
 
 from trimtab import plots, tables
 from trimtab.errors import DataError
+from trimtab.measure.columns import segments as segmenting
 from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.columns.segments import Segment, SegmentDrift
 from trimtab.settings import DriftSettings
 from trimtab.tally import (
     count_days,
     count_profile,
+    count_segments,
     count_word_days,
     count_words,
     freeze,
     freeze_word_days,
     freeze_words,
     moved_words,
+    rows_by_segment,
 )
 from trimtab.windows import Window
 
@@ -47,6 +51,8 @@ class CheckResult:
         Everything that was measured.
     left_out : tuple of str
         Columns that were not compared, and why.
+    apart : SegmentDrift
+        What moved in segments, where some were asked for.
     """
 
     drift: Drift
@@ -54,6 +60,7 @@ class CheckResult:
     current: Profile
     settings: DriftSettings
     left_out: tuple[str, ...]
+    apart: SegmentDrift = field(default=SegmentDrift((), (), 0))
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -69,13 +76,16 @@ class CheckResult:
         return plots.drift_overview(self.drift, self.settings)
 
     def _repr_html_(self) -> str:
-        html: str = tables.drift(self.drift, self.settings).to_html()
-        return html
+        found = [tables.drift(self.drift, self.settings)]
+        found += [tables.segments(self.apart, self.settings)] if self.apart.named else []
+        return "".join(one.to_html() for one in found)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         display(tables.drift(self.drift, self.settings), self.figure())
+        if self.apart.named:
+            display(tables.segments(self.apart, self.settings))
 
     def __repr__(self) -> str:
         moved = ", ".join(self.drifted) or "none"
@@ -92,6 +102,7 @@ def check(
     *,
     time: str | None = None,
     text: Collection[str] = (),
+    segments: Sequence[str] = (),
     settings: DriftSettings | None = None,
 ) -> CheckResult:
     """Compare two tables column by column.
@@ -105,6 +116,9 @@ def check(
         records are taken to be independent draws.
     text : collection of str
         Columns of texts whose words are compared, though they repeat often; those that seldom do are found.
+    segments : sequence of str, optional
+        Columns of which each value's records are compared with its own, too; corrected for the false-discovery rate by
+        themselves.
     settings : DriftSettings, optional
         Thresholds; the defaults are those of a params file.
 
@@ -112,7 +126,8 @@ def check(
     ------
     DataError
         When one is no table, is empty, cannot be read or holds infinite numbers, the columns or their types differ,
-        none can be compared, `time` names no column of times or one with gaps, or `text` no column of texts.
+        none can be compared, `time` names no column of times or one with gaps, `text` no column of texts, or `segments`
+        one that is not there.
 
     Examples
     --------
@@ -134,7 +149,8 @@ def check(
         raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
     profiles, chosen = _profiles(backend, before, after, watched, time), settings or DriftSettings()
     texts = [_words(backend, before, after, name, time, chosen.terms) for name in watched.text]
-    return CheckResult(compare(*profiles, beside=texts), profiles[0], profiles[1], chosen, left_out)
+    apart = _segments(_Compared(backend, (before, after), watched, profiles, time), segments, chosen)
+    return CheckResult(compare(*profiles, beside=texts), profiles[0], profiles[1], chosen, left_out, apart)
 
 
 def _words(backend: Any, before: Window, after: Window, name: str, time: str | None, most: int) -> ColumnDrift:
@@ -146,6 +162,45 @@ def _words(backend: Any, before: Window, after: Window, name: str, time: str | N
     days = freeze_word_days(before, name, time, run, most=most)
     now = count_word_days(after, name, days.bins, time, run)
     return moved_words(after, name, replace(days.total(), days=days), replace(now.total(), days=now), run)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Both tables, as they were compared as a whole."""
+
+    backend: Any
+    windows: tuple[Window, Window]
+    watched: Watched
+    whole: tuple[Profile, Profile]
+    time: str | None
+
+
+def _segments(two: _Compared, names: Sequence[str], settings: DriftSettings) -> SegmentDrift:
+    """Each of the largest segments against itself."""
+    absent = [name for name in names if name not in two.windows[0].table.columns]
+    if absent:
+        raise DataError(f"segments: the two tables have no column {absent[0]!r}")
+    fewest, whole = settings.min_segment, two.whole
+    rows = {name: rows_by_segment(two.windows[0], name, two.backend.to_pyarrow) for name in names}
+    chosen, others = segmenting.choose(rows, fewest=fewest, most=settings.max_segments)
+    pairs = {one: pair for name in names for one, pair in _of_column(two, name, chosen).items()}
+    few = [one for one, (_, after) in pairs.items() if after.rows < fewest]
+    parts = [segmenting.look(one, *pairs[one], among=whole) for one in pairs if one not in few]
+    too_few = segmenting.left_out(few, f"fewer than {fewest} records now")
+    found = segmenting.compare_parts(parts, days=whole[0].days, large=settings.large, left_out=(*others, *too_few))
+    return replace(found, named=tuple(names))
+
+
+def _of_column(two: _Compared, name: str, chosen: Sequence[Segment]) -> dict[Segment, tuple[Profile, Profile]]:
+    """The profiles of one column's segments in both tables."""
+    mine = {one.value: one for one in chosen if one.column == name}
+    bins = {other: one for other, one in two.whole[0].bins.items() if other != name}
+    watched, time = two.watched.without(name), two.time
+    before, after = (
+        count_segments(two.backend, one, watched, bins, segment=name, values=tuple(mine), time=time)
+        for one in two.windows
+    )
+    return {one: (before[value], after[value]) for value, one in mine.items()}
 
 
 def _profiles(

@@ -11,11 +11,13 @@ from trimtab.decide import signals as rules
 from trimtab.decide.classes import class_drop
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
+from trimtab.decide.segments import segment_drift
 from trimtab.decide.signals import Measurement, Signal
 from trimtab.errors import UsageError
 from trimtab.measure.columns.aspects import INDEPENDENT
 from trimtab.measure.columns.drift import Drift, compare
 from trimtab.measure.columns.means import mean, rate
+from trimtab.measure.columns.segments import SegmentDrift
 from trimtab.measure.columns.variation import variation
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
@@ -29,6 +31,7 @@ from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
 from trimtab.run.profiles import whole_days
 from trimtab.run.scored import Scored, primary_metric, score
+from trimtab.run.segments import segments
 from trimtab.run.session import Session
 from trimtab.run.words import words
 from trimtab.windows import Window
@@ -36,7 +39,7 @@ from trimtab.windows import Window
 __all__ = [    # a notebook finds all of a check here
     "Expected", "History", "Joint", "Scored", "causes", "decision_facts", "expected", "foretold", "guard", "history",
     "joint", "last_decision", "loss_thresholds", "overall", "past_signals", "performance_drop", "primary_metric",
-    "record", "score", "signals", "words",
+    "record", "score", "segments", "signals", "words",
 ]
 
 
@@ -50,6 +53,7 @@ def signals(
     window: Window,
     *,
     together: Joint | None = None,
+    apart: SegmentDrift | None = None,
     past: History | None = None,
     estimates: Expected | None = None,
 ) -> list[Signal]:
@@ -59,6 +63,8 @@ def signals(
     ----------
     together : Joint, optional
         Without it, nothing is said of all columns together.
+    apart : SegmentDrift, optional
+        Without it, nothing is said of segments.
     past : History, optional
         Without it, nothing is said of how the error has changed over time.
     estimates : Expected, optional
@@ -70,6 +76,8 @@ def signals(
         measured.append(rules.joint_drift(
             together.separation, together.carriers, floor=together.floor, alpha=settings.alpha
         ))
+    if apart is not None and apart.named:
+        measured.append(segment_drift(apart, settings))
     measured += columns.outputs(scored.drift, settings) if scored.drift is not None else [
         Measurement("prediction_drift", nan, scored.incomparable, evidence=nan)
     ]

@@ -229,13 +229,13 @@ class Session:
     def profile(self, window: Window) -> Profile:
         """Profile a window by bins frozen on the reference; days are counted once and kept."""
         if window.name == "reference":
-            return self._reference_profile(window)
+            return self.profiles.reference(window)
         return self.profiles.of(window, self.bins)
 
     @property
     def bins(self) -> BinTable:
         """The bins of all watched columns, frozen on the reference."""
-        return self._reference_profile(self.reference_window()).bins
+        return self.profile(self.reference_window()).bins
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -243,10 +243,6 @@ class Session:
         params = self.params
         place = (params.data.connect, params.data.table, params.model, params.tenant)
         return Profiles(self.records, self.ledger, self.watched, place)
-
-    @cache  # noqa: B019 -- a session lives as long as its notebook
-    def _reference_profile(self, window: Window) -> Profile:
-        return self.profiles.reference(window)
 
     # -- models --------------------------------------------------------------------------------------------------
 

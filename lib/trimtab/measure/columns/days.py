@@ -7,7 +7,7 @@ its bins, and what is counted beside them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Generic, Self, TypeVar
@@ -125,6 +125,17 @@ class Days(Daily[BinTable]):
     def total(self) -> Profile:
         """The profile of all days together."""
         return unflatten(self.counts.sum(axis=0), self.bins)
+
+    def of_columns(self, names: Collection[str]) -> Days:
+        """The same days, of these columns alone."""
+        start, kept, bins = 1, [0], {}
+        for name, one in self.bins.items():
+            stop = start + one.size + len(BESIDE)
+            if name in names:
+                kept += range(start, stop)
+                bins[name] = one
+            start = stop
+        return Days(bins, self.dates, self.counts[:, kept])
 
     def column(self, name: str) -> tuple[Matrix, dict[str, Matrix]]:
         """Counts of one column by day: of its bins, shape (days, bins), and of what is counted beside them."""

@@ -239,9 +239,17 @@ def compare(
     return Drift(tuple(ranked(adjusted(seen))), reference.rows, current.rows)
 
 
-def adjusted(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
-    """The same columns with p-values adjusted for the false-discovery rate over all of them and their aspects."""
-    every = divergences.false_discovery([one.p_value for column in columns for one in column.aspects])
+def adjusted(columns: Sequence[ColumnDrift], others: int = 0) -> list[ColumnDrift]:
+    """The same columns with p-values adjusted for the false-discovery rate over all of them and their aspects.
+
+    Parameters
+    ----------
+    others : int
+        How many more aspects were looked at that did not move far enough to count. They are taken to be certain of
+        nothing, which never makes the rest more certain.
+    """
+    found = [one.p_value for column in columns for one in column.aspects]
+    every = divergences.false_discovery([*found, *[1.0] * others])
     values = iter(every.tolist())
 
     def _adjust(column: ColumnDrift) -> ColumnDrift:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 DAY = "trimtab day"
 """Name of the column that says which day a row of counts is of."""
+SEGMENT = "trimtab segment"
+"""Name of the column that says which segment a row of counts is of."""
 SAMPLE_ROWS = 100_000
 _SAMPLE_KEYS = 8    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
 _MOST_MEASURES = 800    # of one query: PostgreSQL allows 1,664 columns in a result, others fewer
@@ -71,13 +73,21 @@ class Watched:
         """Names in the cast table that hold levels."""
         return self.categorical + tuple(_PART.format(part, self.clock) for part in self.calendar)
 
-    def cast(self, table: ir.Table, time: str | None = None) -> ir.Table:
-        """The watched columns alone, as floats and strings; text as its length in characters; and the day by `time`."""
+    def without(self, name: str) -> Watched:
+        """The same but for one numeric or categorical column."""
+        numeric, categorical = (tuple(n for n in names if n != name) for names in (self.numeric, self.categorical))
+        return replace(self, numeric=numeric, categorical=categorical)
+
+    def cast(self, table: ir.Table, time: str | None = None, segment: str | None = None) -> ir.Table:
+        """The watched columns alone, as floats and strings; text as its length in characters.
+
+        And the day by `time`, and the value of the column `segment`, where they are given.
+        """
         columns: dict[str, ir.Value] = {name: table[name].cast("float64") for name in self.numeric}
         columns |= {name: table[name].cast("string") for name in self.categorical}
         columns |= {_PART.format(part, self.clock): _part(table[self.clock], part) for part in self.calendar}
         columns |= {_TEXT_LENGTH.format(name): table[name].length().cast("float64") for name in self.text}
-        return table.select(**columns, **_day(table, time))
+        return table.select(**columns, **groups(table, time, segment))
 
     @property
     def floats(self) -> tuple[str, ...]:
@@ -94,8 +104,10 @@ def _part(time: ir.Column, part: str) -> ir.Value:
     return ibis.cases(*((number == place, name) for place, name in enumerate(names)))
 
 
-def _day(table: ir.Table, time: str | None) -> dict[str, ir.Value]:
-    return {} if time is None else {DAY: table[time].cast("timestamp").date()}
+def groups(table: ir.Table, time: str | None = None, segment: str | None = None) -> dict[str, ir.Value]:
+    """By what counts are kept apart: the value of a column, the day of a time, both or neither."""
+    of_segment = {} if segment is None else {SEGMENT: table[segment].cast("string")}
+    return of_segment | ({} if time is None else {DAY: table[time].cast("timestamp").date()})
 
 
 @ibis.udf.agg.builtin(name="histogram")  # type: ignore[untyped-decorator]  # -- Ibis has no annotations here
@@ -144,15 +156,17 @@ def _telling(table: ir.Table) -> list[str]:
     return sorted(table.columns, key=_few_values)[:_SAMPLE_KEYS]
 
 
-def levels(table: ir.Table, watched: Watched, name: str, time: str | None = None) -> ir.Table:
+def levels(
+    table: ir.Table, watched: Watched, name: str, time: str | None = None, segment: str | None = None
+) -> ir.Table:
     """Expression for the levels of a categorical column with their counts, by day if there is a column of times.
 
-    Null is a level of its own here.
+    And by the values of the column `segment`, if there is one. Null is a level of its own here.
     """
     if name not in watched.with_levels:
         raise ValueError(f"{name!r} is not watched as a categorical column")
-    cast = watched.cast(table, time)
-    values = cast.select(level=cast[name], **({DAY: cast[DAY]} if time else {}))
+    cast = watched.cast(table, time, segment)
+    values = cast.select(level=cast[name], **{key: cast[key] for key in groups(table, time, segment)})
     return values.group_by(list(values.columns)).aggregate(n=values.count())
 
 
@@ -199,9 +213,10 @@ def batches(watched: Watched, bins: BinTable, *, native: bool) -> list[Watched]:
 
 
 def numeric_counts(
-    table: ir.Table, watched: Watched, bins: BinTable, *, native: bool, time: str | None = None
+    table: ir.Table, watched: Watched, bins: BinTable, *, native: bool, time: str | None = None,
+    segment: str | None = None,
 ) -> ir.Table:
-    """Expression for one row with everything counted of the numeric columns, or one row per day.
+    """Expression for one row with everything counted of the numeric columns, or one row per day and segment.
 
     Parameters
     ----------
@@ -215,8 +230,10 @@ def numeric_counts(
         Whether the source is DuckDB, whose `histogram` aggregate does the counting.
     time : str, optional
         Column of times, whose days are counted apart.
+    segment : str, optional
+        Column whose values are counted apart.
     """
-    values = watched.cast(table, time)
+    values = watched.cast(table, time, segment)
     measures: dict[str, ir.Value] = {"rows": values.count()}
     for index, name in enumerate(watched.floats):
         column = values[name]
@@ -234,7 +251,8 @@ def numeric_counts(
         elif cuts:
             # NaN is at or below nothing: it is null in some backends, and above every number in the others.
             measures |= {f"below{index}_{i}": (column <= cut).sum() for i, cut in enumerate(cuts)}
-    return values.aggregate(**measures) if time is None else values.group_by(DAY).aggregate(**measures)
+    apart = list(groups(table, time, segment))
+    return values.group_by(apart).aggregate(**measures) if apart else values.aggregate(**measures)
 
 
 def _whole(kind: dt.DataType) -> bool:
@@ -320,22 +338,30 @@ def _at_or_below(counted: pa.Table, index: int, size: int) -> Counts:
     return counts.cumsum(axis=1)
 
 
-def read_levels(bins: CategoricalBins, counted: pa.Table, days: Sequence[Any] = (None,)) -> Counts:
-    """Read what `levels` gives, against frozen levels: shape (days, levels + what is counted beside them).
+def read_levels(bins: CategoricalBins, counted: pa.Table, rows: Sequence[Any] = (None,)) -> Counts:
+    """Read what `levels` gives, against frozen levels: shape (rows, levels + what is counted beside them).
 
     Parameters
     ----------
-    days : sequence
-        The days to read, each of them a row, in this order; without days, one row for all.
+    rows : sequence
+        The days to read, each of them a row, in this order; or the segments, or pairs of segment and day; without, one
+        row for all.
     """
     place = {level: index for index, level in enumerate(bins.levels)}
     unseen, nulls = bins.size + BESIDE.index("unseen"), bins.size + BESIDE.index("nulls")
-    row = {day: index for index, day in enumerate(days)}
-    found = np.zeros((len(days), bins.size + len(BESIDE)), dtype=np.int64)
-    of_day = counted[DAY].to_pylist() if DAY in counted.column_names else [None] * counted.num_rows
-    for day, level, n in zip(of_day, counted["level"].to_pylist(), counted["n"].to_pylist(), strict=True):
-        found[row[day], nulls if level is None else place.get(level, unseen)] += n
+    row = {key: index for index, key in enumerate(rows)}
+    found = np.zeros((len(rows), bins.size + len(BESIDE)), dtype=np.int64)
+    for key, level, n in zip(keys(counted), counted["level"].to_pylist(), counted["n"].to_pylist(), strict=True):
+        found[row[key], nulls if level is None else place.get(level, unseen)] += n
     return found
+
+
+def keys(counted: pa.Table) -> list[Any]:
+    """What each row of a result is of: a day, a segment, a pair of segment and day, or None."""
+    named = [counted[name].to_pylist() for name in (SEGMENT, DAY) if name in counted.column_names]
+    if len(named) == 2:
+        return list(zip(*named, strict=True))
+    return named[0] if named else [None] * counted.num_rows
 
 
 def profile_array(values: np.ndarray[Any, Any], bins: NumericBins | CategoricalBins) -> ColumnProfile:
