@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from trimtab.measure.columns.bins import Bins, freeze_categorical, freeze_numeric
+from trimtab.measure.columns.bins import BUCKETS, Bins, bucket, freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import compare
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.profiling import profile_array
@@ -75,7 +75,11 @@ class Frozen:
             return profile_array(values, self.bins)    # type: ignore[arg-type]
         counts = np.bincount(values, minlength=int(self.codes.max()) + 1)
         known = counts[self.codes]
-        return ColumnProfile(self.bins, tuple(known.tolist()), unseen=int(counts.sum() - known.sum()))
+        new = counts.copy()
+        new[self.codes] = 0
+        buckets = np.bincount([bucket(str(code)) for code in np.flatnonzero(new)], new[new > 0], minlength=BUCKETS)
+        unseen = tuple(buckets.astype(int).tolist()) if new.any() else ()
+        return ColumnProfile(self.bins, tuple(known.tolist()), unseen=sum(unseen), buckets=unseen)
 
 
 def _profile(frozen: dict[str, Frozen], columns: dict[str, Any]) -> Profile:

@@ -113,17 +113,17 @@ def test_a_column_that_goes_missing_has_drifted() -> None:
 
 def test_missing_values_are_tested_where_there_are_any_and_not_all() -> None:
     whole = one(categorical(500, 500), categorical(540, 460))
-    assert [aspect.name for aspect in whole.aspects] == ["psi", "unseen"]
+    assert [aspect.name for aspect in whole.aspects] == ["psi", "unseen", "newcomer"]
     gaps = one(categorical(500, 500, nulls=10), categorical(560, 440, nulls=10))
-    assert [aspect.name for aspect in gaps.aspects] == ["psi", "missing", "unseen"]
+    assert [aspect.name for aspect in gaps.aspects] == ["psi", "missing", "unseen", "newcomer"]
     assert gaps["missing"].p_value == pytest.approx(1.0)
     assert math.isnan(whole["missing"].p_value)
 
 
 def test_a_column_pays_for_each_way_in_which_it_is_looked_at() -> None:
     found = one(categorical(500, 500), categorical(540, 460))
-    assert found.p_value == pytest.approx(2 * found["psi"].p_value)
-    assert found.q_value == pytest.approx(2 * found["psi"].p_value)    # here of two tests in all
+    assert found.p_value == pytest.approx(3 * found["psi"].p_value)
+    assert found.q_value == pytest.approx(3 * found["psi"].p_value)    # here of three tests in all
 
 
 @pytest.mark.parametrize(("rows", "tested"), [(SMALLEST_SAMPLE - 1, False), (SMALLEST_SAMPLE, True)])

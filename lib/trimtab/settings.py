@@ -242,8 +242,9 @@ class DriftSettings(Section):
         """From which size on a shift counts, by aspect."""
         return {
             "psi": self.psi_warn, "wasserstein": self.shift_warn, "missing": self.missing_warn,
-            "unseen": self.unseen_warn, "outliers": self.outliers_warn, "outside": self.outside_warn,
-            "words": self.psi_warn, "word": self.word_warn, "unseen_words": self.unseen_warn,
+            "unseen": self.unseen_warn, "newcomer": self.unseen_warn, "outliers": self.outliers_warn,
+            "outside": self.outside_warn, "words": self.psi_warn, "word": self.word_warn,
+            "unseen_words": self.unseen_warn,
         }
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,11 +17,15 @@ from trimtab.measure.columns.means import Moved
 from trimtab.measure.evidence import of_drift
 from trimtab.settings import DriftSettings
 
+_NEW = ("unseen", "newcomer")
+
 # What each aspect is called as a signal, and what it says of one column.
+_MOSTLY = 0.8    # of the records with new levels: then these are as good as one level
 _SIGNALS = {
     "wasserstein": ("feature_shift", "has moved by {} of the reference's spread"),
     "missing": ("missing_values", "is missing more or less often than before, by {}"),
     "unseen": ("unseen_levels", "has levels that the reference never had, {} more than chance gives"),
+    "newcomer": ("unseen_levels", "has one level that the reference never had, which makes up about {} of the records"),
     "outside": ("out_of_range", "lies outside the reference's range, {} more than chance gives"),
 }
 _TOO_FEW_VALUES = f"No {{}} could be compared: none has {SMALLEST_SAMPLE} values on both sides."
@@ -30,7 +35,8 @@ def inputs(drift: Drift, settings: DriftSettings) -> list[Measurement]:
     """One measurement for the distribution of the input columns, and one for each other way in which some can move."""
     looked_at = {aspect.name for column in drift.columns for aspect in column.aspects}
     found = [feature_drift(drift, settings)]
-    found += [_aspect(name, drift, settings) for name in _SIGNALS if name in looked_at]
+    found += [_aspect(name, drift, settings) for name in _SIGNALS if name in looked_at and name not in _NEW]
+    found += [unseen_levels(drift, settings)] if "unseen" in looked_at else []
     found += words(drift, settings)
     return [*found, outliers(drift, settings)] if "outliers" in looked_at else found
 
@@ -68,6 +74,20 @@ def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
         message=f"The shares of the classes differ from those of the champion's holdout ({size}{new}).",
         evidence=of_drift(drift.columns, settings.psi_alert),
     )
+
+
+def unseen_levels(drift: Drift, settings: DriftSettings) -> Measurement:
+    """The column with the largest share of levels that the reference never had: of all of them, or of a single one.
+
+    Of a single one where only that is beyond chance, or where it is most of what is new.
+    """
+    every = _aspect("unseen", drift, settings)
+    if all(math.isnan(column["newcomer"].q_value) for column in drift.columns):
+        return every
+    single = _aspect("newcomer", drift, settings)
+    mostly_one = single.value >= _MOSTLY * every.value or not every.significant
+    chosen, other = (single, every) if single.significant and mostly_one else (every, single)
+    return replace(chosen, columns=tuple(dict.fromkeys((*chosen.columns, *other.columns))))
 
 
 def outliers(drift: Drift, settings: DriftSettings) -> Measurement:

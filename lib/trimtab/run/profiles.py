@@ -13,7 +13,7 @@ from trimtab.act.daybook import AnyDays
 from trimtab.act.ledger import Ledger
 from trimtab.measure.columns import bins as binning
 from trimtab.measure.columns.bins import BinTable
-from trimtab.measure.columns.days import Days
+from trimtab.measure.columns.days import LAYOUT, Days
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
 from trimtab.plain import plain
@@ -40,7 +40,7 @@ class Profiles:
 
     def reference(self, window: Window) -> Profile:
         """The profile that bins are frozen on; made once, and never counted again."""
-        key = digest([self.place, plain(self.watched), window.start, window.end, window.rows])
+        key = digest([LAYOUT, self.place, plain(self.watched), window.start, window.end, window.rows])
         kept = self.ledger.profile(key)
         if kept is not None:
             found = Profile.from_json(kept)
@@ -63,7 +63,7 @@ class Profiles:
 
     def key(self, bins: BinTable) -> str:
         """Under which what was counted of these records by these bins is kept."""
-        return digest([self.place, {name: binning.digest(one) for name, one in bins.items()}])
+        return digest([LAYOUT, self.place, {name: binning.digest(one) for name, one in bins.items()}])
 
 
 def counted_once(

@@ -15,27 +15,29 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns import divergences, novelty
-from trimtab.measure.columns.bins import NumericBins
+from trimtab.measure.columns.bins import BUCKETS, MAX_LEVELS, NumericBins
 from trimtab.measure.columns.profile import ColumnProfile, Counts
 
 Floats = npt.NDArray[np.float64]
 
 SMALLEST_SAMPLE = 30
 LARGE: Mapping[str, float] = MappingProxyType(
-    {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "outliers": 0.02, "outside": 0.01,
-     "words": 0.10, "word": 0.20, "unseen_words": 0.005}
+    {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "newcomer": 0.005, "outliers": 0.02,
+     "outside": 0.01, "words": 0.10, "word": 0.20, "unseen_words": 0.005}
 )
 """From which size on a shift counts, by aspect.
 
 psi: population stability index beyond chance. wasserstein: robust standard deviations of the reference; 0.2 is what
 J. Cohen (1988) calls a small effect. missing, unseen, outliers, outside: difference of shares, beyond what is expected.
+newcomer: share of the records that a single level makes up which the reference never had.
 Of text columns, words: PSI over the top terms beyond chance. word: how far the share of texts with a single word moved,
 as Cohen's h. unseen_words: share of words that the reference never had, beyond what is expected.
 """
 
 
-_WORDS = {"psi": "PSI", "wasserstein": "shift", "missing": "missing", "unseen": "new levels", "outliers": "outliers",
-          "outside": "out of range", "words": "words PSI", "word": "a word", "unseen_words": "new words"}
+_WORDS = {"psi": "PSI", "wasserstein": "shift", "missing": "missing", "unseen": "new levels",
+          "newcomer": "one new level", "outliers": "outliers", "outside": "out of range", "words": "words PSI",
+          "word": "a word", "unseen_words": "new words"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Aspect:
 
     @property
     def amount(self) -> str:
-        """The size with its unit: standard deviations (σ) or percentage points (pp).
+        """The size with its unit: standard deviations (σ), percentage points (pp), or a share of the records (%).
 
         Examples
         --------
@@ -89,7 +91,9 @@ class Aspect:
             return f"{self.size:.2f}"
         if self.name == "word":
             return f"h {self.size:.2f}"
-        return f"{self.size:.2f} σ" if self.name == "wasserstein" else f"{100 * self.size:.1f} pp"
+        if self.name == "wasserstein":
+            return f"{self.size:.2f} σ"
+        return f"{100 * self.size:.1f} {'%' if self.name == 'newcomer' else 'pp'}"
 
     def __str__(self) -> str:
         return f"{_WORDS[self.name]} {self.amount}"
@@ -162,7 +166,7 @@ def aspects(reference: ColumnProfile, current: ColumnProfile, variation: Variati
     found = [_psi(reference, current, variation), _missing(reference, current, variation)]
     if min(reference.present, current.present) >= SMALLEST_SAMPLE:
         numeric = isinstance(reference.bins, NumericBins)
-        more = (_wasserstein, _outliers, _outside) if numeric else (_unseen,)
+        more = (_wasserstein, _outliers, _outside) if numeric else (_unseen, _newcomer)
         found += [look(reference, current, variation) for look in more]
     return [aspect for aspect in found if not math.isnan(aspect.p_value)]
 
@@ -251,6 +255,31 @@ def _unseen(reference: ColumnProfile, current: ColumnProfile, variation: Variati
     some, m = round(current.unseen / by), round(current.present / by)
     expected, p_value = novelty.unseen_by_chance(reference.counts, some, m)
     return _aspect("unseen", max(current.unseen / current.present - expected, 0.0), p_value, variation)
+
+
+def _newcomer(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
+    """Not tested where buckets are not known; where the reference has some, against those of the reference."""
+    if any(side.unseen and not side.buckets for side in (reference, current)):
+        return Aspect("newcomer", math.nan, math.nan)
+    if not current.unseen:
+        return _aspect("newcomer", 0.0, 1.0, variation)
+    thin = variation.thinned("newcomer")
+    (levels, held, n), (more, now, m) = (
+        (np.array(side.counts) / by, _buckets(side) / by, side.present / by)
+        for side, by in zip((reference, current), thin, strict=True)
+    )
+    if not reference.unseen:
+        found = novelty.newcomer_by_chance((levels + more)[levels > 0], n, now, m)
+    elif reference.bins.size < MAX_LEVELS:    # another window than the one that bins were frozen on
+        found = novelty.crowded_by_chance(held, n, now, m)
+    else:
+        share, p_value = novelty.crowded_by_chance(held, held.sum(), now, now.sum())
+        found = share * current.unseen / current.present, p_value
+    return _aspect("newcomer", *found, variation)
+
+
+def _buckets(profile: ColumnProfile) -> Floats:
+    return np.asarray(profile.buckets or (0,) * BUCKETS, dtype=np.float64)
 
 
 def _outside(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,6 +23,7 @@ import numpy.typing as npt
 FINE = 200
 COARSE = 10
 MAX_LEVELS = 10_000
+BUCKETS = 127    # a prime, for what is left over by it depends on every bit of a checksum
 OUTLIER_Z = 3.0
 _IQR_OF_NORMAL = 1.349
 
@@ -141,6 +143,20 @@ def _atoms(ordered: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def freeze_categorical(levels: Sequence[str]) -> CategoricalBins:
     """Freeze the levels of a categorical column, most frequent first; beyond `MAX_LEVELS` they count as unseen."""
     return CategoricalBins(tuple(levels[:MAX_LEVELS]))
+
+
+def bucket(level: str) -> int:
+    """The bucket of a level that the reference never had, from 0 to `BUCKETS` − 1: the same on every machine.
+
+    Levels are many and not known beforehand, so that counting each of them for itself is no way; but how many records
+    fall into each of a few buckets can be kept day by day, and added up.
+
+    Examples
+    --------
+    >>> bucket("a new one")
+    24
+    """
+    return zlib.crc32(level.encode()) % BUCKETS
 
 
 def to_json(bins: Bins) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How many records of each day fell into each bin? A window is the sum of its days, so a day is counted once.
 
 Days are rows of one matrix of counts, whose layout follows from the bins: the number of records, then for each column
-its bins, and what is counted beside them.
+its bins, what is counted beside them, and the buckets of what is unseen where it has levels.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.measure.columns.bins import BinTable
+from trimtab.measure.columns.bins import BUCKETS, Bins, BinTable, CategoricalBins
 from trimtab.measure.columns.profile import BESIDE, ColumnProfile, Profile
 
 Matrix = npt.NDArray[np.int64]
 Dates = npt.NDArray[np.datetime64]
+LAYOUT = 2
+"""Of a day's row: what was kept by another layout is counted anew."""
 
 
 Defined = TypeVar("Defined")
@@ -130,7 +132,7 @@ class Days(Daily[BinTable]):
         """The same days, of these columns alone."""
         start, kept, bins = 1, [0], {}
         for name, one in self.bins.items():
-            stop = start + one.size + len(BESIDE)
+            stop = start + _width(one)
             if name in names:
                 kept += range(start, stop)
                 bins[name] = one
@@ -139,13 +141,24 @@ class Days(Daily[BinTable]):
 
     def column(self, name: str) -> tuple[Matrix, dict[str, Matrix]]:
         """Counts of one column by day: of its bins, shape (days, bins), and of what is counted beside them."""
+        start = self._start(name)
+        stop = start + self.bins[name].size
+        beside = {key: self.counts[:, stop + place] for place, key in enumerate(BESIDE)}
+        return self.counts[:, start:stop], beside
+
+    def buckets(self, name: str) -> Matrix:
+        """Unseen records of one column by day and bucket; of shape (days, 0) where it has no levels."""
+        start = self._start(name)
+        stop = start + _width(self.bins[name])
+        return self.counts[:, start + self.bins[name].size + len(BESIDE) : stop]
+
+    def _start(self, name: str) -> int:
+        """Where in a row a column begins."""
         start = 1
         for other, bins in self.bins.items():
-            stop = start + bins.size
             if other == name:
-                beside = {key: self.counts[:, stop + place] for place, key in enumerate(BESIDE)}
-                return self.counts[:, start:stop], beside
-            start = stop + len(BESIDE)
+                return start
+            start += _width(bins)
         raise KeyError(name)
 
     def to_json(self) -> dict[str, Any]:
@@ -161,14 +174,24 @@ class Days(Daily[BinTable]):
 
 def cells(bins: BinTable) -> int:
     """Length of a day's row."""
-    return 1 + sum(one.size + len(BESIDE) for one in bins.values())
+    return 1 + sum(_width(one) for one in bins.values())
+
+
+def _width(bins: Bins) -> int:
+    """Cells of one column."""
+    return bins.size + len(BESIDE) + _buckets(bins)
+
+
+def _buckets(bins: Bins) -> int:
+    return BUCKETS if isinstance(bins, CategoricalBins) else 0
 
 
 def flatten(profile: Profile) -> npt.NDArray[np.int64]:
-    """A profile's counts in one row."""
+    """A profile's counts in one row; buckets that nobody counted are all 0."""
     row = [profile.rows]
     for column in profile.columns.values():
-        row += [*column.counts, *(getattr(column, name) for name in BESIDE)]
+        buckets = column.buckets or (0,) * _buckets(column.bins)
+        row += [*column.counts, *(getattr(column, name) for name in BESIDE), *buckets]
     return np.array(row, dtype=np.int64)
 
 
@@ -177,10 +200,12 @@ def unflatten(row: npt.NDArray[np.int64], bins: BinTable) -> Profile:
     values = row.tolist()
     columns, start = {}, 1
     for name, one in bins.items():
-        stop = start + one.size
-        beside = dict(zip(BESIDE, values[stop : stop + len(BESIDE)], strict=True))
-        columns[name] = ColumnProfile(one, tuple(values[start:stop]), **beside)
-        start = stop + len(BESIDE)
+        counts, end = tuple(values[start : start + one.size]), start + _width(one)
+        beside = dict(zip(BESIDE, values[start + one.size : end - _buckets(one)], strict=True))
+        buckets = tuple(values[end - _buckets(one) : end])
+        known = sum(buckets) == beside["unseen"] > 0
+        columns[name] = ColumnProfile(one, counts, buckets=buckets if known else (), **beside)
+        start = end
     return Profile(columns, values[0])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns import bins as binning
-from trimtab.measure.columns.bins import Bins, NumericBins
+from trimtab.measure.columns.bins import BUCKETS, Bins, NumericBins
 
 if TYPE_CHECKING:
     from trimtab.measure.columns.days import Days
@@ -42,6 +42,14 @@ class ColumnProfile:
         Records more than three standard deviations of the reference from its mean; 0 for categorical columns.
     outside : int
         Records below the reference's minimum or above its maximum; 0 for categorical columns.
+    buckets : tuple of int
+        Of the unseen records, those with a level in each of the `bins.BUCKETS` buckets. Empty where there are none, and
+        where nobody counted them.
+
+    Raises
+    ------
+    ValueError
+        When counts do not fit the bins, or buckets do not hold just the unseen records.
     """
 
     bins: Bins
@@ -51,10 +59,14 @@ class ColumnProfile:
     unseen: int = 0
     outliers: int = 0
     outside: int = 0
+    buckets: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.counts) != self.bins.size:
             raise ValueError(f"{self.bins.size} bins but {len(self.counts)} counts")
+        if self.buckets and (len(self.buckets), sum(self.buckets)) != (BUCKETS, self.unseen):
+            told = f"{len(self.buckets)} buckets of {sum(self.buckets)} records"
+            raise ValueError(f"{told} are not {BUCKETS} of the {self.unseen} unseen ones")
 
     @property
     def missing(self) -> int:
@@ -83,18 +95,32 @@ class ColumnProfile:
         if not binning.same(self.bins, other.bins):
             raise ValueError("profiles with different bins cannot be added")
         counts = tuple(a + b for a, b in zip(self.counts, other.counts, strict=True))
-        return ColumnProfile(self.bins, counts, **{name: getattr(self, name) + getattr(other, name) for name in BESIDE})
+        beside = {name: getattr(self, name) + getattr(other, name) for name in BESIDE}
+        return ColumnProfile(self.bins, counts, buckets=_together(self, other), **beside)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
         numbers = {name: getattr(self, name) for name in BESIDE}
-        return {"bins": binning.to_json(self.bins), "counts": list(self.counts), **numbers}
+        counts = {"counts": list(self.counts), "buckets": list(self.buckets)}
+        return {"bins": binning.to_json(self.bins), **counts, **numbers}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> ColumnProfile:
         """Read back what `to_json` wrote."""
         numbers = {name: plain[name] for name in BESIDE}
-        return cls(binning.from_json(plain["bins"]), tuple(plain["counts"]), **numbers)
+        buckets = tuple(plain.get("buckets", ()))    # in a champion's baseline there may be none
+        return cls(binning.from_json(plain["bins"]), tuple(plain["counts"]), buckets=buckets, **numbers)
+
+
+def _together(one: ColumnProfile, other: ColumnProfile) -> tuple[int, ...]:
+    """The buckets of both; none where those of either are not known."""
+    if not other.unseen:
+        return one.buckets
+    if not one.unseen:
+        return other.buckets
+    if not (one.buckets and other.buckets):
+        return ()
+    return tuple(a + b for a, b in zip(one.buckets, other.buckets, strict=True))
 
 
 @dataclass(frozen=True)

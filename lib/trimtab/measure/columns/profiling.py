@@ -21,9 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns.bins import (
+    BUCKETS,
     BinTable,
     CategoricalBins,
     NumericBins,
+    bucket,
     freeze_categorical,
     freeze_numeric,
     just_under,
@@ -339,7 +341,7 @@ def _at_or_below(counted: pa.Table, index: int, size: int) -> Counts:
 
 
 def read_levels(bins: CategoricalBins, counted: pa.Table, rows: Sequence[Any] = (None,)) -> Counts:
-    """Read what `levels` gives, against frozen levels: shape (rows, levels + what is counted beside them).
+    """Read what `levels` gives, against frozen levels: shape (rows, levels + what is counted beside them + buckets).
 
     Parameters
     ----------
@@ -347,12 +349,16 @@ def read_levels(bins: CategoricalBins, counted: pa.Table, rows: Sequence[Any] = 
         The days to read, each of them a row, in this order; or the segments, or pairs of segment and day; without, one
         row for all.
     """
-    place = {level: index for index, level in enumerate(bins.levels)}
-    unseen, nulls = bins.size + BESIDE.index("unseen"), bins.size + BESIDE.index("nulls")
+    place: dict[str | None, int] = {level: index for index, level in enumerate(bins.levels)}
+    place[None] = bins.size + BESIDE.index("nulls")
+    unseen, buckets = bins.size + BESIDE.index("unseen"), bins.size + len(BESIDE)
     row = {key: index for index, key in enumerate(rows)}
-    found = np.zeros((len(rows), bins.size + len(BESIDE)), dtype=np.int64)
+    found = np.zeros((len(rows), buckets + BUCKETS), dtype=np.int64)
     for key, level, n in zip(keys(counted), counted["level"].to_pylist(), counted["n"].to_pylist(), strict=True):
-        found[row[key], nulls if level is None else place.get(level, unseen)] += n
+        cell = place.get(level, unseen)
+        found[row[key], cell] += n
+        if cell == unseen:
+            found[row[key], buckets + bucket(level)] += n
     return found
 
 
@@ -376,7 +382,11 @@ def profile_array(values: np.ndarray[Any, Any], bins: NumericBins | CategoricalB
         found, numbers = np.unique(values.astype(str), return_counts=True)
         by_level = dict(zip(found.tolist(), numbers.tolist(), strict=True))
         counts = tuple(by_level.pop(level, 0) for level in bins.levels)
-        return ColumnProfile(bins, counts, unseen=sum(by_level.values()))
+        buckets = np.zeros(BUCKETS, dtype=np.int64)
+        for level, n in by_level.items():
+            buckets[bucket(level)] += n
+        unseen = tuple(buckets.tolist()) if by_level else ()
+        return ColumnProfile(bins, counts, unseen=sum(unseen), buckets=unseen)
     known = values[~np.isnan(values)]
     placed = np.searchsorted(np.asarray(bins.edges), known, side="left")
     counts = tuple(np.bincount(placed, minlength=bins.size).tolist())

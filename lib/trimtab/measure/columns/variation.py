@@ -8,6 +8,7 @@ after the other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ import numpy.typing as npt
 
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import INDEPENDENT, Variation
-from trimtab.measure.columns.bins import Bins, NumericBins
+from trimtab.measure.columns.bins import BUCKETS, Bins, NumericBins, bucket
 from trimtab.measure.columns.days import Days, Matrix
 
 FEWEST_DAYS = 7
 MOST_STRETCHES = 60
 _WEEK = 7
+_RARE = 0.05    # levels of no larger share tell how records of a new one come
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,6 +51,9 @@ def variation(reference: Days, rows: int, days: int) -> dict[str, Variation]:
     − 1)ρ. From seven current days on each day is held against its own weekday, so that the rhythm of the week does not
     count as luck.
 
+    Of levels that are not frequent it is asked, too, whether their records come in batches: how many more pairs of them
+    share a day than would by chance. A new level that comes as others do, all at once, is not many news.
+
     The floor is the largest size that any stretch of the reference, as long as the current window, reaches against the
     rest; a window longer than half the reference is held against stretches of half its length, which vary more.
     """
@@ -74,6 +79,8 @@ def _of_column(reference: Days, name: str, length: int, size: float) -> Variatio
         "outliers": _design(shape, _effect(_two(beside["outliers"], present), strata), size),
     }
     design |= dict.fromkeys(("unseen", "outside"), design["psi"])
+    if not isinstance(reference.bins[name], NumericBins):
+        design["newcomer"] = _design(shape, _batch(counts, present), size)
     spread = float(effects.var() / effects.mean() ** 2)
     freedom = float(len(reference) - len(np.unique(strata)))
     return Variation(design, _floor(reference, name, shape, length), spread, freedom)
@@ -133,6 +140,19 @@ def _grouped(bins: Bins, counts: Matrix, unseen: Matrix, length: int) -> Floats:
     return np.column_stack([counts[:, frequent], rest]).astype(float)
 
 
+def _batch(levels: Matrix, present: Matrix) -> float:
+    """How many records of a level come together on one day, 1 or more: of levels that are not frequent."""
+    counts, sizes = levels.astype(float), present.astype(float)
+    each, n = counts.sum(axis=0), float(sizes.sum())
+    counts, each = counts[:, (each > 1) & (each <= _RARE * n)], each[(each > 1) & (each <= _RARE * n)]
+    pairs = n * (n - 1)
+    by_chance = float((sizes * (sizes - 1)).sum()) / pairs if pairs else 1.0
+    if not len(each) or by_chance >= 1:
+        return 1.0
+    together = float((counts * (counts - 1)).sum() - (each * (each - 1)).sum() * by_chance)
+    return 1 + max(together / (1 - by_chance) / float(each.sum()), 0.0)
+
+
 def _floor(reference: Days, name: str, shape: Floats, length: int) -> dict[str, float]:
     """The largest size of each aspect over stretches of so many days."""
     counts, beside = reference.column(name)
@@ -157,13 +177,24 @@ def _floor(reference: Days, name: str, shape: Floats, length: int) -> dict[str, 
         found["outliers"] = _share(many[0]) - _share(many[1])
     else:
         here, rest = _sums(counts)
-        found["unseen"] = np.where(rest == 0, here, 0.0).sum(axis=1) / np.maximum(here.sum(axis=1), 1)
+        new, whole = np.where(rest == 0, here, 0.0), np.maximum(here.sum(axis=1), 1)
+        found["unseen"] = new.sum(axis=1) / whole
+        found["newcomer"] = _fullest(new, [bucket(level) for level in bins.levels]) / whole
     return {aspect: max(float(np.nan_to_num(sizes[usable]).max()), 0.0) for aspect, sizes in found.items()}
 
 
 def _share(counts: Floats) -> Floats:
     share: Floats = counts[:, 0] / np.maximum(counts.sum(axis=1), 1)
     return share
+
+
+def _fullest(levels: Floats, buckets: Sequence[int]) -> Floats:
+    """Records in the fullest bucket beyond the mean of the others, row by row, of levels that are in these buckets."""
+    cells = np.arange(len(levels))[:, None] * BUCKETS + np.asarray(buckets, dtype=np.intp)
+    flat = np.bincount(cells.ravel(), weights=levels.ravel(), minlength=len(levels) * BUCKETS)
+    most = flat.reshape(-1, BUCKETS).max(axis=1)
+    beyond: Floats = most - (levels.sum(axis=1) - most) / (BUCKETS - 1)
+    return beyond
 
 
 def _psi(inside: Floats, outside: Floats) -> Floats:
