@@ -4,6 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PARAMS ?= params/demo.yaml
 AS_OF  ?=
+PARTS  ?=
 UV     := uv==0.13.8
 BIN    := .venv/bin
 HOME_OF_RUNS = $(or $(TRIMTAB_HOME),$(CURDIR))
@@ -64,7 +65,7 @@ nbval: setup data/flights.parquet
 	  --override-ini testpaths=notebooks -q notebooks
 
 bench: setup data/flights.parquet
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py $(PARTS)
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --all-extras --no-emit-index-url --no-annotate --no-header --python-version 3.11 \

@@ -1,55 +1,34 @@
-"""How often is there an alarm when nothing has moved, and when something has?
+"""When does a check of drawn tables raise an alarm? For `null.py` and `power.py`.
 
-`python bench/alarms.py null` and `power` print Markdown. A check is a comparison of two windows of fifty columns, eight
-kinds in turn; an alarm is any drifted column at the default settings. Windows are drawn from a seed, bins are frozen on
-the whole reference, and categories are counted as codes, which gives the counts that profiling gives.
+Bins are frozen on the whole reference, and categories are counted as codes, which gives the counts that profiling
+gives.
 """
 
 from __future__ import annotations
 
+import math
 import os
-import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import draws
 import numpy as np
+from draws import Table
 
+from trimtab.decide.signals import FAMILIES
 from trimtab.measure.columns.bins import BUCKETS, Bins, bucket, freeze_categorical, freeze_numeric
-from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.drift import Drift
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.profiling import profile_array
+from trimtab.settings import DriftSettings
 
-COLUMNS = 50
-KINDS = ("normal", "lognormal", "zero-inflated", "Zipf-50", "Zipf-1000", "binary", "constant", "20 % null")
-REFERENCES = (1_000, 5_000, 50_000)
-CURRENTS = (50, 100, 200, 500, 1_000, 5_000, 50_000)
-REPETITIONS = int(os.environ.get("REPETITIONS", "400"))
-SEED = 3
+# Two tables are compared at the whole level; in a check of a model the inputs have their part of it.
+ALPHAS = {"two tables": DriftSettings().alpha, "a model's inputs": DriftSettings().alpha / len(FAMILIES)}
 
 
-def _zipf(levels: int) -> Any:
-    shares = 1 / np.arange(1, levels + 1)
-    return np.cumsum(shares / shares.sum())
-
-
-_SHARES = {"Zipf-50": _zipf(50), "Zipf-1000": _zipf(1000), "binary": np.array([0.7, 1.0])}
-
-
-def draw(rng: np.random.Generator, kind: str, n: int) -> Any:
-    """Values of a column: floats, or the codes of its levels."""
-    if kind == "normal":
-        return rng.normal(size=n)
-    if kind == "lognormal":
-        return rng.lognormal(size=n)
-    if kind == "zero-inflated":
-        return np.where(rng.random(n) < 0.7, 0.0, rng.lognormal(size=n))
-    if kind == "constant":
-        return np.full(n, 3.0)
-    if kind == "20 % null":
-        return np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n))
-    return np.searchsorted(_SHARES[kind], rng.random(n) * (1 - 1e-12))
+def raised(drift: Drift) -> dict[str, bool]:
+    """Whether there is an alarm: at each level, and by rules that always or never fire."""
+    return {name: bool(drift.drifted(alpha=alpha)) for name, alpha in ALPHAS.items()} | {"always": True, "never": False}
 
 
 @dataclass(frozen=True)
@@ -82,86 +61,32 @@ class Frozen:
         return ColumnProfile(self.bins, tuple(known.tolist()), unseen=sum(unseen), buckets=unseen)
 
 
-def _profile(frozen: dict[str, Frozen], columns: dict[str, Any]) -> Profile:
+def freeze(columns: Table) -> dict[str, Frozen]:
+    """Freeze all columns of a reference."""
+    return {name: Frozen.on(values) for name, values in columns.items()}
+
+
+def profile(frozen: dict[str, Frozen], columns: Table) -> Profile:
+    """Count all columns of a window."""
     return Profile({name: frozen[name].profile(values) for name, values in columns.items()}, 0)
 
 
-def _table(rng: np.random.Generator, n: int) -> dict[str, Any]:
-    return {f"{i} {KINDS[i % len(KINDS)]}": draw(rng, KINDS[i % len(KINDS)], n) for i in range(COLUMNS)}
+def repetitions(usual: int) -> int:
+    """So many, or the share of them that SHARE in the environment asks for (0.05: a twentieth); 2 at least."""
+    return max(round(usual * float(os.environ.get("SHARE", "1"))), 2)
 
 
-def alarms_without_drift(n: int, repetition: int) -> list[bool]:
-    """Whether there is an alarm, for each size of the current window, against one reference."""
-    rng = np.random.default_rng([SEED, n, repetition])
-    reference = _table(rng, n)
-    frozen = {name: Frozen.on(values) for name, values in reference.items()}
-    before = _profile(frozen, reference)
-    return [bool(compare(before, _profile(frozen, _table(rng, m))).drifted()) for m in CURRENTS]
+def error(rate: float, times: int) -> float:
+    """Standard error of a rate; where it is 0 or 1 that of half an event more, for it is not known exactly."""
+    within = min(max(rate, 0.5 / times), 1 - 0.5 / times)
+    return math.sqrt(within * (1 - within) / times)
 
 
-def null() -> str:
-    """The share of undrifted checks with an alarm, for each pair of sizes."""
-    lines = ["| reference | " + " | ".join(f"{m:,}" for m in CURRENTS) + " |", "| --- |" + " --- |" * len(CURRENTS)]
-    with ProcessPoolExecutor(2) as pool:
-        for n in REFERENCES:
-            found = list(pool.map(alarms_without_drift, [n] * REPETITIONS, range(REPETITIONS), chunksize=5))
-            lines.append(f"| {n:,} | " + " | ".join(f"{100 * rate:.1f} %" for rate in np.mean(found, axis=0)) + " |")
-    return "\n".join(lines)
+def percent(rate: float) -> str:
+    """A rate in a table's cell."""
+    return "–" if math.isnan(rate) else f"{100 * rate:.1f} %"
 
 
-Change = Callable[[np.random.Generator, Any], Any]
-
-
-def _some(rng: np.random.Generator, values: Any, share: float, other: Any) -> Any:
-    return np.where(rng.random(len(values)) < share, other, values)
-
-
-SHIFTS: dict[str, tuple[str, Change]] = {
-    **{f"mean +{s} σ": ("normal", lambda _, v, s=s: v + s) for s in (0.1, 0.2, 0.3, 0.5, 1.0)},    # type: ignore[misc]
-    **{f"scale × {s}": ("normal", lambda _, v, s=s: v * s) for s in (1.1, 1.25, 1.5, 2.0)},    # type: ignore[misc]
-    "tail: 5 % at +5 σ": ("normal", lambda rng, v: _some(rng, v, 0.05, 5.0 + rng.normal(size=len(v)))),
-    "category swap": ("Zipf-50", lambda _, v: np.where(v == 0, 1, np.where(v == 1, 0, v))),
-    "new category 1 %": ("Zipf-50", lambda rng, v: _some(rng, v, 0.01, 999)),
-    "new category 1 % of 1000": ("Zipf-1000", lambda rng, v: _some(rng, v, 0.01, 5000)),
-    "nulls 0 → 5 %": ("normal", lambda rng, v: _some(rng, v, 0.05, np.nan)),
-    "nulls 20 → 25 %": ("20 % null", lambda rng, v: _some(rng, v, 0.0625, np.nan)),
-}
-MOVED = (1, COLUMNS // 10, COLUMNS // 2)
-
-
-def found_drift(shift: str, n: int, m: int, moved: int, repetition: int) -> bool:
-    """Whether a check in which so many columns moved finds one of them."""
-    kind, change = SHIFTS[shift]
-    rng = np.random.default_rng([SEED, n, m, moved, repetition])
-    reference, current = _table(rng, n), _table(rng, m)
-    for i in range(moved):
-        reference[f"moved {i}"] = draw(rng, kind, n)
-        current[f"moved {i}"] = change(rng, draw(rng, kind, m))
-    for name in list(reference)[:moved]:    # still fifty columns
-        del reference[name], current[name]
-    frozen = {name: Frozen.on(values) for name, values in reference.items()}
-    drift = compare(_profile(frozen, reference), _profile(frozen, current))
-    return any(column.name.startswith("moved") for column in drift.drifted())
-
-
-def power(n: int = 5_000, currents: tuple[int, ...] = (200, 500, 1_000, 5_000)) -> str:
-    """The share of drifted checks in which a column that moved is found."""
-    head = " | ".join(f"{m:,}" for m in currents)
-    lines = [f"| shift | columns | {head} |", "| --- | --- |" + " --- |" * len(currents)]
-    repetitions = max(REPETITIONS // 4, 1)
-    with ProcessPoolExecutor(2) as pool:
-        for shift in SHIFTS:
-            for moved in MOVED:
-                rates = []
-                for m in currents:
-                    found = pool.map(
-                        found_drift, [shift] * repetitions, [n] * repetitions, [m] * repetitions,
-                        [moved] * repetitions, range(repetitions), chunksize=5,
-                    )
-                    rates.append(float(np.mean(list(found))))
-                lines.append(f"| {shift} | {moved} | " + " | ".join(f"{100 * rate:.0f} %" for rate in rates) + " |")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print({"null": null, "power": power}[sys.argv[1]]())
+def seeds() -> str:
+    """What all simulations are drawn from."""
+    return f"seed {draws.SEED}"

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from show import bar, prose
 
 if TYPE_CHECKING:
     from trimtab.measure.columns.profile import Profile
 
 ROWS = 1_000_000
 FILES = 10
+LINEAR = FLAT = 1.25    # seconds per row and peak memory, as multiples, that still count as linear and flat
 ROW_GROUP = 131_072    # what most writers choose is near; Arrow's own default would be one group per file
 FOLDER = Path(tempfile.gettempdir()) / "trimtab-bench"
 STORED = FOLDER / "reference.json"
@@ -57,7 +59,7 @@ def _write(table: pa.Table, path: Path, group: int) -> None:
     half.rename(path)
 
 
-def measure(source: str) -> None:
+def measure_source(source: str) -> None:
     """Seconds and peak memory as JSON; `store` writes the reference, `memory` is a memtable."""
     import ibis
     import scipy.spatial.distance
@@ -78,7 +80,7 @@ def measure(source: str) -> None:
         backend = ibis.duckdb.connect()
         started = time.perf_counter()
         found = count_profile(backend, window, watched, Profile.from_json(json.loads(STORED.read_text())).bins)
-        print(json.dumps([window.rows, time.perf_counter() - started, _peak(), _digest(found)]))
+        print(json.dumps([window.rows, time.perf_counter() - started, peak(), _digest(found)]))
         return
     files = "million-0.parquet" if source == "store" else source
     data = Data(table=str(FOLDER / files), time="t", numeric=NUMERIC, categorical=tuple(LEVELS))
@@ -91,10 +93,11 @@ def measure(source: str) -> None:
     reference = Profile.from_json(json.loads(STORED.read_text()))
     found = records.profile(window, watched, reference.bins)
     compare(reference, found)
-    print(json.dumps([window.rows, time.perf_counter() - started, _peak(), _digest(found)]))
+    print(json.dumps([window.rows, time.perf_counter() - started, peak(), _digest(found)]))
 
 
-def _peak() -> float:
+def peak() -> float:
+    """Peak memory of this process, in GiB."""
     # Not `getrusage`: what that says of a process begins with what its parent had when it started it.
     status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) / 2**20
@@ -104,37 +107,59 @@ def _digest(found: Profile) -> str:
     return hashlib.sha256(json.dumps(found.to_json(), sort_keys=True).encode()).hexdigest()
 
 
-def _run(source: str) -> list[Any]:
+def run(source: str) -> list[Any]:
+    """Measure a source in a process of its own; see `measure_source`."""
     done = subprocess.run([sys.executable, __file__, source], check=True, capture_output=True, text=True)
     return json.loads(done.stdout) if done.stdout else []
 
 
-def report() -> str:
-    """The section for docs/benchmarks.md."""
+def measure() -> dict[str, Any]:
+    """Rows, seconds and peak memory by source."""
     make()
-    _run("store")
+    run("store")
     cases = {
-        "one Parquet file": _run("million-0.parquet"), "ten Parquet files": _run("million-*.parquet"),
-        "one Parquet file, a single row group": _run("one-group.parquet"), "table in memory": _run("memory"),
+        "one Parquet file": run("million-0.parquet"), "ten Parquet files": run("million-*.parquet"),
+        "one Parquet file, a single row group": run("one-group.parquet"), "table in memory": run("memory"),
     }
     same = len({found[3] for found in cases.values() if found[0] == ROWS}) == 1
+    found = {"cases": {source: case[:3] for source, case in cases.items()}, "same": same}
+    return found | {"bars": _bars(found["cases"])}
+
+
+def _bars(cases: dict[str, list[float]]) -> list[dict[str, str]]:
+    rows, seconds, memory = cases["one Parquet file"]
+    more_rows, more_seconds, more_memory = cases["ten Parquet files"]
+    per_row = more_seconds / more_rows / (seconds / rows)
+    return [
+        bar("a million rows × 50 columns counted and compared", "6 s", f"{seconds:.1f} s", met=seconds <= 6),
+        bar("… in memory", "1 GiB", f"{memory:.2f} GiB", met=memory <= 1),
+        bar("ten million rows: seconds per row, as multiples of those of one million", f"at most {LINEAR}",
+            f"{per_row:.2f}", met=per_row <= LINEAR),
+        bar("ten million rows: peak memory, as a multiple of that of one million", f"at most {FLAT}",
+            f"{more_memory / memory:.2f}", met=more_memory / memory <= FLAT),
+    ]
+
+
+def show(found: dict[str, Any]) -> str:
+    """The section for docs/benchmarks.md."""
     lines = [
         "## Profiling", "",
         "40 numeric columns and 10 categorical ones with 3 to 1000 levels, from Parquet, counted and compared with a",
         f"stored reference profile; row groups of {ROW_GROUP:,} rows. Each in a process of its own; imports are not",
-        "counted, peak memory is the whole process's. Bars: 6 s and 1 GB for a million rows, and no more memory for",
-        "ten million.", "", "| rows | source | seconds | peak memory |", "| --- | --- | --- | --- |",
+        "counted, peak memory is the whole process's.", "",
+        "| rows | source | seconds | peak memory |", "| --- | --- | --- | --- |",
     ]
-    lines += [f"| {f[0]:,} | {source} | {f[1]:.1f} | {f[2]:.2f} GiB |" for source, f in cases.items()]
+    lines += [f"| {f[0]:,} | {source} | {f[1]:.1f} | {f[2]:.2f} GiB |" for source, f in found["cases"].items()]
     lines += [
-        "", f"All of a million rows give {'the same' if same else 'DIFFERENT'} counts. Memory follows the number of",
-        "threads and the size of a row group: a single one keeps one thread busy. The table in memory counts itself.",
+        "", prose(f"""All of a million rows give {'the same' if found['same'] else 'DIFFERENT'} counts. Memory follows
+        the number of threads and the size of a row group: a single one keeps one thread busy. The table in memory
+        counts itself."""),
     ]
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        measure(sys.argv[1])
+        measure_source(sys.argv[1])
     else:
-        print(report())
+        print(show(measure()))

@@ -1,71 +1,116 @@
-"""Run every benchmark and write docs/benchmarks.md: `make bench`."""
+"""Run the benchmarks, or some of them, and write docs/benchmarks.md: `make bench`, `make bench PARTS="null power"`.
+
+A part is a module here with `measure() -> dict`, whose result can be written as JSON, and `show(found) -> str`, its
+section in Markdown. Results stay in bench/results, so that the document keeps what was not measured again. Where a
+result has `bars` (`show.bar`), they are listed at the head of the document.
+"""
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import platform
+import sys
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-import loop
-import profile_speed
+from show import bars, prose, table
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("duckdb", "ibis-framework", "pandas", "numpy", "scikit-learn", "mlflow-skinny", "papermill")
+RESULTS = ROOT / "bench" / "results"
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PACKAGES = ("duckdb", "ibis-framework", "pandas", "numpy", "scipy", "scikit-learn", "mlflow-skinny", "papermill")
+PARTS = ("loop", "profiling", "speed", "year", "warm", "null", "power", "confidence", "harm")
+_MODULES = {"profiling": "profile_speed"}
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def module_of(part: str) -> str:
+    """The module that measures and shows a part."""
+    return _MODULES.get(part, part)
+
+
+def known() -> tuple[str, ...]:
+    """The parts whose module is there."""
+    return tuple(part for part in PARTS if find_spec(module_of(part)) is not None)
+
+
+def measure(part: str) -> dict[str, Any]:
+    """Measure a part, and keep what was found with when, on what and how long."""
+    started = time.perf_counter()
+    found = importlib.import_module(module_of(part)).measure()
+    kept = {
+        "part": part, "on": f"{datetime.now(UTC):%Y-%m-%d}", "seconds": round(time.perf_counter() - started),
+        "share": float(os.environ.get("SHARE", "1")), "machine": machine(),
+        "versions": {name: version(name) for name in PACKAGES}, "found": found,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{part}.json").write_text(json.dumps(kept, indent=1) + "\n")
+    return kept
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """What it is measured on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {len(os.sched_getaffinity(0))} cores ({platform.machine()}), "
-        f"{memory:.0f} GiB, Python {platform.python_version()}, {versions}. The machine is shared, so seconds vary "
-        "from run to run; ratios are taken within one run."
-    )
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores ({platform.machine()}), {memory:.0f} GiB, Python {platform.python_version()}"
 
 
-def main() -> None:
-    """Measure and write."""
-    rounds = int(os.environ.get("ROUNDS", "3"))
-    found = loop.main(rounds)
-    text = f"""# Benchmarks
+def results() -> list[dict[str, Any]]:
+    """What is kept of all parts, in their order."""
+    files = (RESULTS / f"{part}.json" for part in known())
+    return [json.loads(file.read_text()) for file in files if file.exists()]
 
-Made by `make bench` ({Path(__file__).relative_to(ROOT)}). {machine()}
 
-## The loop on the flights demo
+def document(kept: Sequence[dict[str, Any]]) -> str:
+    """All of docs/benchmarks.md."""
+    held = [one for part in kept for one in part["found"].get("bars", ())]
+    setups = [_setup(part) for part in kept]
+    sections = [importlib.import_module(module_of(part["part"])).show(part["found"]).strip() for part in kept]
+    return "\n\n".join([
+        "# Benchmarks",
+        prose("""Written by `make bench` (bench/run.py) from the figures in bench/results; verdicts follow from the
+            figures. Seconds vary with what else a machine does; ratios are taken within one run."""),
+        "## Bars", *_reduced(kept), bars(held), *sections, "## What it was measured on",
+        prose("""Each part by itself: `make bench PARTS="null power"`. Repetitions: the share of the usual number that
+            SHARE in the environment asked for."""),
+        table(["part", "measured on", "took", "repetitions", "machine", "versions"], setups),
+    ]) + "\n"
 
-Whole commands from the shell, start of Python included, each home fresh.
 
-{table(["command", "seconds", "verdict"], found["demo"])}
+def _reduced(kept: Sequence[dict[str, Any]]) -> list[str]:
+    """A warning, where verdicts rest on fewer repetitions than usual."""
+    fewer = [f"{part['part']} ({part['share']:.0%})" for part in kept if part["share"] < 1]
+    if not fewer:
+        return []
+    return [prose(f"""Measured with fewer repetitions than usual, so that verdicts are not final where they rest on
+        rates: {', '.join(fewer)}.""")]
 
-Medians of {rounds} rounds, warm and plain taking turns; the baseline stands already.
 
-{table(["what", "measured"], found["commands"])}
+def _setup(part: dict[str, Any]) -> list[str]:
+    took = "–" if part["seconds"] is None else f"{part['seconds']} s"
+    versions = ", ".join(f"{name} {number}" for name, number in part["versions"].items())
+    return [part["part"], part["on"], took, f"{part['share']:.0%}", part["machine"], versions]
 
-Both ways run the same cells on the same records; `trimtab run` also checks the params file and the records, makes the
-pages, and keeps lease, ledger and manifest. All packages are compiled to bytecode, as `make setup` leaves them: without
-that, imports, and with them the ratio, would be larger.
 
-## One cycle on small tables
-
-Drift analysis, retraining, evaluation and reports (`trimtab run retrain`) on a sample of the flights, beside the times
-of the system that requirement B22 quotes (on another machine, so the ratio is an orientation only).
-
-{table(["table", "Trimtab", "quoted", "ratio"], found["cycles"])}
-
-{profile_speed.report()}
-"""
-    (ROOT / "docs" / "benchmarks.md").write_text(text)
-    print(text)
+def main(asked: Sequence[str]) -> None:
+    """Measure the parts asked for, or all, and write the document; "document" alone only writes it."""
+    if list(asked) == ["document"]:
+        DOCUMENT.write_text(document(results()))
+        return
+    unknown = [part for part in asked if part not in known()]
+    if unknown:
+        raise SystemExit(f"no such part: {', '.join(unknown)}; known: {', '.join(known())}")
+    for part in asked or known():
+        kept = measure(part)
+        print(f"{part}: {kept['seconds']} s", file=sys.stderr)
+    DOCUMENT.write_text(document(results()))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,0 +1,169 @@
+"""Benchmarks: what is drawn is known, shortcuts give what a check gives, and verdicts follow from the figures."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import alarms
+import confidence
+import draws
+import nbformat
+import null
+import numpy as np
+import power
+import pytest
+import run as bench
+import show
+import whole
+
+from trimtab.measure.columns.drift import compare
+
+NULLS = next(shift for shift in draws.SHIFTS if shift.change == "null" and shift.kind == "normal")
+
+
+@pytest.mark.parametrize("part", bench.known())
+def test_every_part_can_be_measured_and_shown(part: str) -> None:
+    module = importlib.import_module(bench.module_of(part))
+    assert callable(module.measure)
+    assert callable(module.show)
+
+
+def test_the_document_says_what_the_results_say() -> None:
+    assert bench.DOCUMENT.read_text() == bench.document(bench.results())
+
+
+def test_the_timed_check_makes_the_calls_of_the_notebook() -> None:
+    notebook = nbformat.read(bench.ROOT / "notebooks" / "02_drift_analysis.ipynb", as_version=4)
+    cells = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    shown = {"primary_metric", "loss_thresholds", "past_signals", "decision_facts", "overall"}
+    made = Path(whole.__file__).read_text()
+    called = [set(re.findall(r"tt\.checking\.(\w+)", text)) for text in (cells, made)]
+    assert called[0] - shown == called[1]
+
+
+def test_a_part_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(SystemExit, match="no such part: sped; known: loop, "):
+        bench.main(["sped"])
+
+
+def test_the_document_keeps_the_figures_of_parts_that_did_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def _part(name: str) -> SimpleNamespace:
+        return SimpleNamespace(measure=lambda: {"of": name}, show=lambda found: f"## {found['of']} measured")
+
+    monkeypatch.setattr(bench, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(bench, "DOCUMENT", tmp_path / "benchmarks.md")
+    monkeypatch.setattr(bench, "known", lambda: ("one", "two"))
+    monkeypatch.setattr(bench.importlib, "import_module", _part)
+    bench.main([])
+    monkeypatch.setattr(bench.importlib, "import_module", lambda name: _part(name if name == "two" else "again"))
+    bench.main(["one"])
+    assert [json.loads(file.read_text())["part"] for file in sorted((tmp_path / "results").iterdir())] == ["one", "two"]
+    assert bench.DOCUMENT.read_text().index("## again measured") < bench.DOCUMENT.read_text().index("## two measured")
+
+
+def test_draws_are_the_same_each_time_and_differ_from_one_repetition_to_the_next() -> None:
+    prints = [draws.digest(draws.tables(200, m, repetition)) for m, repetition in ((50, 0), (50, 0), (50, 1), (60, 0))]
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
+
+
+def test_of_fifty_columns_only_those_that_move_are_replaced() -> None:
+    still, moved = draws.tables(200, 50, 0), draws.tables(200, 50, 0, NULLS, 5)
+    for before, after in zip(still, moved, strict=True):
+        assert len(before) == len(after) == draws.COLUMNS
+        assert [name for name in after if name not in before] == [f"moved {i}" for i in range(5)]
+        assert all(np.array_equal(after[name], before[name], equal_nan=True) for name in after if name in before
+                   and after[name].dtype.kind == "f")
+    assert not any(np.isnan(moved[0][f"moved {i}"]).any() for i in range(5))
+    assert any(np.isnan(moved[1][f"moved {i}"]).any() for i in range(5))
+
+
+@pytest.mark.parametrize("tunable", [draws.TUNABLE[0], draws.TUNABLE[4]], ids=["numbers", "levels"])
+def test_a_tuned_shift_has_the_psi_that_was_asked_for(
+    tunable: tuple[str, str, float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(power, "TUNING_DRAWS", 20_000)
+    # Halving the range sixteen times leaves the amount known to 1/65,536 of it.
+    assert power.true_psi(power.tuned(*tunable, 0.25)) == pytest.approx(0.25, abs=1e-3)
+
+
+def test_psi_is_infinite_where_something_comes_that_was_never_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(power, "TUNING_DRAWS", 20_000)
+    found = {shift.name: power.true_psi(shift) for shift in draws.SHIFTS}
+    assert [name for name, psi in found.items() if math.isinf(psi)] == [
+        "new level, 1 %, beside 50", "new level, 1 %, beside 1000", "nulls 0 → 5 %"
+    ]
+
+
+def test_columns_compared_once_and_put_together_give_what_whole_checks_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(power, "REFERENCE", 400)
+    monkeypatch.setattr(power, "CURRENTS", (300,))
+    seen = power.checks([(NULLS, (1, 5))], 0)
+    for k in (1, 5):
+        before, now = draws.tables(400, 300, 0, NULLS, k)
+        frozen = alarms.freeze(before)
+        drift = compare(alarms.profile(frozen, before), alarms.profile(frozen, now))
+        expected = {
+            name: any(column.name.startswith("moved") for column in drift.drifted(alpha=alpha))
+            for name, alpha in alarms.ALPHAS.items()
+        }
+        assert seen[NULLS.name, k, 300] == expected
+
+
+def test_controls_always_and_never_fire() -> None:
+    columns = draws.reference(100, 0)
+    before = alarms.profile(alarms.freeze(columns), columns)
+    raised = alarms.raised(compare(before, before))
+    assert (raised["always"], raised["never"]) == (True, False)
+    assert not any(raised[name] for name in alarms.ALPHAS)
+
+
+@pytest.mark.parametrize(("worst", "verdict"), [(0.05, "met"), (0.0525, "missed")])
+def test_false_alarms_in_one_cell_are_enough_to_miss_the_bar(worst: float, verdict: str) -> None:
+    rates = np.zeros((len(null.REFERENCES), len(null.CURRENTS)))
+    rates[1, 2] = worst
+    found = {"repetitions": 400, "rates": dict.fromkeys(alarms.ALPHAS, rates.tolist())}
+    assert {one["verdict"] for one in null._bars(found)} == {verdict}
+
+
+def test_a_bar_is_met_or_missed_by_what_was_measured() -> None:
+    met, missed = (show.bar("speed", "6 s", f"{seconds} s", met=seconds <= 6) for seconds in (5.0, 7.0))
+    rows = show.bars([met, missed]).splitlines()[2:]
+    assert rows == ["| speed | 6 s | 5.0 s | met |", "| speed | 6 s | 7.0 s | missed |"]
+
+
+def test_a_rate_of_none_or_all_has_an_error_too() -> None:
+    assert alarms.error(0.5, 100) == pytest.approx(0.05)
+    assert alarms.error(0.0, 100) == pytest.approx(alarms.error(1.0, 100)) == pytest.approx(0.00705, abs=1e-5)
+
+
+def _told(said: float, true: float, checks: int = 200) -> list[confidence.Told]:
+    """Checks that say a probability, of which a share had changed."""
+    return [
+        confidence.Told("outcomes" if i < true * checks else "", 100, said > 0.5, max(said, 1 - said))
+        for i in range(checks)
+    ]
+
+
+def test_groups_of_checks_are_calibrated_where_as_many_had_changed_as_was_said() -> None:
+    honest = confidence._group(_told(0.9, 0.9), 0.8, 0.95)
+    assert (honest["checks"], honest["said"], honest["true"]) == (200, pytest.approx(0.9), pytest.approx(0.9))
+    assert confidence._gap(honest) == 0
+    # Three errors of 0.9 in 200 checks are 0.064, and one check is 0.005.
+    assert confidence._gap(confidence._group(_told(0.9, 0.7), 0.8, 0.95)) == pytest.approx(0.2 - 0.0686, abs=1e-3)
+
+
+def test_a_group_without_checks_says_nothing_against_calibration() -> None:
+    assert confidence._gap(confidence._group(_told(0.9, 0.9), 0.2, 0.5)) == 0
+
+
+def test_confidence_in_not_retraining_is_what_is_left_of_the_probability() -> None:
+    assert confidence.Told("", 100, retrain=False, confidence=0.8).probability == pytest.approx(0.2)
+    assert confidence.Told("", 100, retrain=True, confidence=0.8).probability == pytest.approx(0.8)
