@@ -7,6 +7,7 @@ its bins, what is counted beside them, and the buckets of what is unseen where i
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -28,7 +29,7 @@ Defined = TypeVar("Defined")
 
 
 @dataclass(frozen=True, eq=False)
-class Daily(Generic[Defined]):
+class Daily(ABC, Generic[Defined]):
     """Counts by day, of whatever `bins` define.
 
     Attributes
@@ -53,9 +54,9 @@ class Daily(Generic[Defined]):
             raise ValueError("days must be in order, each once")
 
     @property
+    @abstractmethod
     def width(self) -> int:
         """Length of a day's row."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.dates)

@@ -173,7 +173,7 @@ def rate_changes(before: Mapping[Measure, Rate], now: Mapping[Measure, Rate]) ->
     day effects of 0.3 or 0.6 in log odds. With 18 to 60 days before and 7 to 30 now the smallest p-value was at most
     0.05 in 3.1 to 6.1 % of checks, and at a level of 0.56 % there were false drops in 0 to 1.2 %; in 1.7 % with two
     days now that differ by 0.6. Of a class of which 60 % were found before and 30 % now, that was noticed at that level
-    with 100 of its records on either side in 80 % of 100 checks, or in 70 % with day effects of 0.3, and in all with 200.
+    with 100 of its records on either side in 80 % of 100 checks, in 70 % with day effects of 0.3, and in all with 200.
 
     Examples
     --------

@@ -116,6 +116,7 @@ class _Pooled:
 
     @classmethod
     def of(cls, before: WordDays, now: WordDays) -> _Pooled:
+        """Put the days of both windows together."""
         sizes = np.concatenate([before.number("documents"), now.number("documents")]).astype(float)
         weekdays = np.concatenate([before.dates, now.dates]).astype(np.int64) % _WEEK
         weekly = len(now) >= _WEEK and len(before) >= 4 * _WEEK
