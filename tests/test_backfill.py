@@ -183,6 +183,12 @@ def test_the_champions_windows_are_estimated_and_held_against_what_came(params: 
     assert auc.realised is not None
     assert abs(auc.error) < 0.1
     assert filling.run(asked(params))[1].estimated == 0
+    with session.ledger.engine.connect() as connection:
+        marked = connection.exec_driver_sql(
+            "SELECT day, p_value, performance_delta FROM performance_snapshots WHERE is_degraded IS NOT NULL").all()
+    assert [row[0] for row in marked] == ["2024-04-09"]
+    assert 0 <= marked[0][1] <= 1
+    assert abs(marked[0][2] - auc.change / auc.baseline) < 1e-9
 
 
 def test_versions_that_come_back_are_filled_for_each_of_their_times() -> None:

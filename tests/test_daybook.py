@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from trimtab.act.daybook import DayBook
 from trimtab.measure.columns.bins import freeze_categorical
 from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.models.intervals import Interval
 from trimtab.measure.over_time.snapshots import Snapshot
+from trimtab.measure.unlabelled.track_record import Foretold
 from trimtab.records import Records
 from trimtab.run.session import Session
 
@@ -95,6 +98,24 @@ def test_a_ledger_from_before_is_given_the_columns_that_it_lacks(tmp_path: Path)
     book = DayBook(database.connect(url), "m", None)
     book.keep_snapshots(1, [day(5)])
     assert book.snapshots(1) == [day(5)]
+
+
+def test_a_ledger_on_postgresql_keeps_days_too_and_is_given_what_it_lacks(postgres: str) -> None:
+    old = database.connect(postgres)
+    with old.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE performance_snapshots DROP COLUMN coverage, DROP COLUMN is_degraded")
+    old.dispose()
+    book = DayBook(database.connect(postgres), "m", None)
+    book.keep_snapshots(1, [day(5)])
+    book.keep_snapshots(1, [day(6)])
+    assert book.mark_snapshot(1, FIRST, FIRST, p_value=0.5, performance_delta=math.nan, is_degraded=False) == FIRST
+    assert book.snapshots(1) == [day(6)]
+    came = Interval(0.7, 0.6, 0.8, 0.95, 0.05)
+    one = Foretold("f1", datetime(2024, 1, 1), datetime(2024, 1, 8), 0.7, math.inf, 0.8, 0.7, came, 9, 9)
+    book.keep_foretold(1, datetime(2024, 1, 9), [one])
+    book.keep_foretold(1, datetime(2024, 1, 9), [replace(one, low=0.6, realised=None)])
+    assert book.foretold(1, datetime(2024, 1, 9)) == [replace(one, low=0.6, realised=None)]
+    book.close()
 
 
 @pytest.fixture

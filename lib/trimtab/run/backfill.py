@@ -15,8 +15,9 @@ from typing import Any
 
 from trimtab import params as params_module
 from trimtab.act import champion as champions
+from trimtab.decide.signals import grade, triggers_for
 from trimtab.errors import BusyError, StepError, TrimtabError, UsageError, of_place
-from trimtab.run import foretold, history
+from trimtab.run import checking, foretold, history
 from trimtab.run.expected import expected
 from trimtab.run.interruptions import stops_as_exceptions, undisturbed
 from trimtab.run.lease import heartbeat
@@ -242,11 +243,15 @@ def _score(session: Session, service: Service, bar: Any, lost: threading.Event |
 
 
 def _estimate(session: Session, start: datetime, end: datetime, lost: threading.Event | None) -> int:
-    """Estimate past windows of the champion as long as its current one; those that are kept are not done again."""
+    """Estimate past windows of the champion as long as its current one, and say what came of its performance there.
+
+    Those that are kept are not done again.
+    """
     champion, current = session.champion, session.windows()[1]
     until = champion.lineage.get("holdout_until")
     begin = max(start, parse_time(until)) if until else start
     kept = {(one.start, one.end) for one in session.ledger.days.foretold(champion.version, session.as_of)}
+    triggers = triggers_for(session.thresholds, session.params.triggers)
     done, length = 0, current.end - current.start
     while length and end - length >= begin:
         _go_on(lost)
@@ -254,6 +259,7 @@ def _estimate(session: Session, start: datetime, end: datetime, lost: threading.
         if window.rows and (window.start, window.end) not in kept:
             scored = score(session, window)
             foretold.keep(session, window, scored, expected(session, scored))
+            checking.mark(session, window, grade(checking.performance_drop(session, scored), triggers))
             done += 1
         end -= length
     foretold.catch_up(session)

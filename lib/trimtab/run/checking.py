@@ -225,8 +225,12 @@ def record(
     """
     session.ledger.record_check(session.run_id, session.as_of, found, decision, allowed)
     lost = next((one for one in found if one.name == "performance_drop"), None)
-    if window is None or lost is None:
-        return
+    if window is not None and lost is not None:
+        mark(session, window, lost)
+
+
+def mark(session: Session, window: Window, lost: Signal) -> None:
+    """Write what became of the champion's performance in a window beside the snapshot of its last day."""
     session.ledger.days.mark_snapshot(
         session.champion.version, *whole_days(window),
         p_value=lost.p_value, performance_delta=-lost.value, is_degraded=lost.severity != "none",
