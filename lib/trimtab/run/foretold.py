@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from trimtab.measure.models.intervals import Measure, intervals
+from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.unlabelled.track_record import Foretold, TrackRecord, track_record
 from trimtab.run.answered import answered
 from trimtab.run.expected import Expected
@@ -100,8 +101,9 @@ def _realised(session: Session, window: Window, some: Sequence[Foretold]) -> lis
     said = answered(session, session.frame(window, labelled=True))
     if said.labelled is None:
         return []
+    known = [one.metric for one in some if METRICS[one.metric].applies(said.labelled)]
     found = intervals(
-        [one.metric for one in some], said.labelled, groups=session.days(said.records)[said.known],
+        known, said.labelled, groups=session.days(said.records)[said.known],
         confidence=session.params.promotion.confidence,
     )
     return [replace(one, realised=found.get(Measure(one.metric)), labelled=window.labelled) for one in some]

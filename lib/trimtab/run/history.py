@@ -151,7 +151,7 @@ def take(session: Session, model: Model, window: Window, todo: Sequence[date]) -
     rows: Mapping[date, int] = {day: int((seen == np.datetime64(day)).sum()) for day in todo}
     said = answered(session, frame, model)
     if said.outputs is None:
-        return snapshots(None, seen, rows)
+        return snapshots(None, seen[:0], rows)
     holdout = session.ledger.days.holdout(model.version)
     came = outcomes(said.outputs, said.labelled, said.known)
     intervals = reach_by_day(session, holdout, said.records, said.outputs, came)
