@@ -1,7 +1,7 @@
 """Does an alarm predict a real loss, and does an estimate without labels come near what is realised?
 
-`python bench/harm.py` prints Markdown. `PEERS_PYTHON` names the Python that has Evidently and NannyML; without it their
-rows are left out. `STORIES` names the stories to run, apart by spaces; all without it.
+`python bench/harm.py` prints Markdown. `PEERS_PYTHON` names another Python that has Evidently and NannyML than the one
+that bench/peers makes; empty, their rows are left out. `STORIES` names the stories to run, apart by spaces.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peers import environment
 from replays import KINDS, ROOT, SEED, STORIES, Story, Watched, harmed
 
 Check = dict[str, Any]
@@ -78,11 +79,12 @@ def _checks(story: Story, place: Path) -> list[Check]:
 
 def _ask_peers(folder: Path) -> dict[str, Any]:
     python = os.environ.get("PEERS_PYTHON")
-    if not python:
+    if python == "":
         return {}
+    python = python or str(environment.python())
     out, script = folder / "said.json", ROOT / "bench" / "peers" / "performance.py"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([python, str(script), str(folder), str(out)], check=True, env=environment, capture_output=True)
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([python, str(script), str(folder), str(out)], check=True, env=inherited, capture_output=True)
     said: dict[str, Any] = json.loads(out.read_text())
     return said
 
