@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -223,7 +224,7 @@ class Registry:
 
         source = self._client.get_model_version(self.name, str(version)).source or ""
         if source.startswith(("/", "file:")):
-            return Path(source.removeprefix("file://"))
+            return Path(unquote(source.removeprefix("file://")) if source.startswith("file:") else source)
         mlflow.set_tracking_uri(self.url)
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
 
