@@ -70,7 +70,7 @@ def foretold(told: Foretelling, metric: str) -> Picture:
     if not past:
         return empty(f"{metric} of this version has not been estimated without labels")
     if len(past) < 2:
-        return empty(f"There is no earlier estimate of {metric} of this version to look back on")
+        return empty(f"{metric} of this version was estimated for one window only, so there is no course to draw")
     figure, axes = one_pair_of_axes(9, 3)
     kinds = ((False, 1.0, "estimated, without labels"), (True, 0.4, "estimated, but an assumption fails"))
     for doubtful, alpha, words in kinds:

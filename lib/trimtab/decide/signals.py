@@ -291,7 +291,7 @@ def estimated_drop(metric: str, estimate: Estimate, *, greater_is_better: bool, 
     return Measurement(
         name, lost / baseline, significant=p_value <= alpha and not doubts, p_value=p_value,
         evidence=math.nan if doubts else of_difference(lost, error, HIGH_LOSS * baseline),
-        message=message + (f" Not relied on, because of {doubts}" if doubts else ""),
+        message=message + (f" Not relied on, because of {doubts}." if doubts else ""),
     )
 
 
@@ -383,7 +383,7 @@ def unusable_outputs(share: float, told: str) -> Measurement:
     told : str
         What was wrong, in sentences.
     """
-    return Measurement("unusable_outputs", share, told if share else "Every output is one.")
+    return Measurement("unusable_outputs", share, told if share else "Every answer of the champion can be used.")
 
 
 def new_records(count: int) -> Measurement:

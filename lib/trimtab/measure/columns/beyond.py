@@ -154,10 +154,12 @@ def _carried_over(before: ColumnProfile, others: Sides, bins: NumericBins) -> Fl
 
 
 def _outliers(part: Sides, others: Sides, bins: NumericBins) -> float:
-    """How far their share rose, and above what is expected."""
-    before, now = (_share(side, "outliers", "present") for side in part)
+    """How far their share rose, above that of the others', and above what is expected.
+
+    Of what lies beyond the reference's range counts do not tell where: there the others' share says more.
+    """
     below, to = _expected_below(part[0], others, bins, np.array([bins.low, bins.high]))
-    return min(now - before, now - float(below + 1 - to))
+    return min(_risen(part, others, "outliers"), _share(part[1], "outliers", "present") - float(below + 1 - to))
 
 
 def _expected_below(before: ColumnProfile, others: Sides, bins: NumericBins, values: Floats) -> Floats:

@@ -292,9 +292,9 @@ def overlap(outside: float | None, effective: float | None = None, holdout: int 
     Examples
     --------
     >>> overlap(0.02, 60.0, 500).holds, overlap(0.02).evidence
-    (False, '2.0 % of the current records lie outside the holdout')
+    (False, '2.0% of the current records lie outside the holdout')
     """
-    told = [] if outside is None else [f"{100 * outside:.1f} % of the current records lie outside the holdout"]
+    told = [] if outside is None else [f"{100 * outside:.1f}% of the current records lie outside the holdout"]
     if effective is not None:
         told.append(f"re-weighted to look like them, its {holdout:,} records are worth {effective:,.0f}")
     if not told:
