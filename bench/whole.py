@@ -45,15 +45,17 @@ def check(session: Session) -> tuple[Decision, Clock]:
     drift = one.timed("compare", tt.compare, before, now, beside=words)
     one.timed("since_last", tt.checking.since_last, session, current)
     together = one.timed("joint", tt.checking.joint, session, current)
+    apart = one.timed("segments", tt.checking.segments, session, current)
     scored = one.timed("score", tt.checking.score, session, current)
     estimates = one.timed("expected", tt.checking.expected, session, scored)
     one.timed("foretold", tt.checking.foretold, session, current, scored, estimates)
-    past = one.timed("history", tt.checking.history, session, current)
+    past = one.timed("history", tt.checking.history, session, current, scored)
+    causes = one.timed("causes", tt.checking.causes, session, drift)
     signals = one.timed(
         "signals", tt.checking.signals, session, drift, scored, current,
-        together=together, past=past, estimates=estimates,
+        together=together, apart=apart, past=past, estimates=estimates,
     )
-    decision = one.timed("decide", tt.decide, signals, session.params)
+    decision = one.timed("decide", tt.decide, signals, session.params, causes=causes)
     guard = one.timed("guard", tt.checking.guard, session, decision)
     one.timed("record", tt.checking.record, session, signals, decision, guard, current)
     return decision, one

@@ -76,7 +76,7 @@ def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float,
 
 
 def test_columns_that_moved_are_weighed_by_what_the_champion_relies_on() -> None:
-    scored: Any = SimpleNamespace(performance=None, missing="No label is known.")
+    scored: Any = SimpleNamespace(performance=None, missing="No label is known.", unlabelled=False)
     session: Any = SimpleNamespace(
         params=SimpleNamespace(task="regression", promotion=SimpleNamespace(criteria=[])), thresholds=DriftSettings(),
     )

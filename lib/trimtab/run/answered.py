@@ -57,6 +57,21 @@ class Answered:
     notes: tuple[str, ...] = ()
     no_scores: str = ""
 
+    def take(self, chosen: Array) -> Answered:
+        """What was said of some of the records.
+
+        Parameters
+        ----------
+        chosen : array of bool
+            Which of `records`.
+        """
+        return replace(
+            self, outputs=self.outputs.take(chosen) if self.outputs else None,
+            labelled=self.labelled.take(chosen[self.known]) if self.labelled else None,
+            records=self.records[chosen], known=self.known[chosen], outcomes=self.outcomes[chosen[self.dated]],
+            dated=self.dated[chosen],
+        )
+
 
 def answered(session: Session, frame: pd.DataFrame, model: Model | None = None) -> Answered:
     """What the model that serves says, or is logged to have said, about records.

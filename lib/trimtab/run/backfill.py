@@ -233,7 +233,7 @@ def _score(session: Session, service: Service, bar: Any, lost: threading.Event |
     taken = 0
     for begin, stop in _stretches(service.start, service.end):
         window = session.records.between("days", begin, stop)
-        todo = history.missing(session, model, window) if window.rows else []
+        todo = history.missing(session, model, window) if window.rows else {}
         for one in history.take(session, model, window, todo) if todo else []:
             _go_on(lost)
             session.ledger.days.keep_snapshots(model.version, [one])

@@ -86,7 +86,7 @@ def signals(
         measured.append(rules.unusable_outputs(scored.faulty, told))
     if scored.label_drift is not None and session.params.task == "classification":
         measured.append(columns.class_balance(scored.label_drift, settings))
-    if session.params.task == "classification" and scored.realised is not None:
+    if session.params.task == "classification" and scored.performance is not None:
         measured.append(class_drop(class_changes(session, scored), alpha=settings.alpha))
     labelled = session.params.data.label is not None
     if past is not None and labelled:

@@ -51,10 +51,11 @@ def class_changes(session: Session, scored: Scored) -> tuple[RateChange, ...] | 
     """Every class in the window against the champion's holdout; None where either is not known."""
     version = session.ledger.version(session.champion.version)
     kept = ((version or {}).get("baseline") or {}).get("classes")
-    if not kept or scored.realised is None or scored.records is None or scored.known is None:
+    said = scored.said
+    if not kept or said is None or said.labelled is None:
         return None
-    records = scored.records[scored.known]
+    records = said.take(said.known).records
     now = class_rates(
-        scored.realised, session.days(records), segments=session.segments(records), shares=kept["shares"]
+        said.labelled, session.days(records), segments=session.segments(records), shares=kept["shares"]
     )
     return rate_changes(rates_from_json(kept["rates"]), now)

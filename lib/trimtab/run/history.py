@@ -5,7 +5,7 @@ A day is scored once: its snapshot is kept, and taken again only when outcomes h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -21,10 +21,10 @@ from trimtab.measure.over_time.error_trend import Trend, trend
 from trimtab.measure.over_time.promises import Promises, promises
 from trimtab.measure.over_time.snapshots import Snapshot, daily_losses, loss_of, snapshots
 from trimtab.measure.unlabelled.ranges import NOMINAL
-from trimtab.run.answered import answered
+from trimtab.run.answered import Answered, answered
 from trimtab.run.profiles import whole_days
 from trimtab.run.reach import outcomes, reach_by_day
-from trimtab.run.scored import performance_from_json
+from trimtab.run.scored import Scored, performance_from_json
 from trimtab.run.session import Model, Session
 from trimtab.settings import parse_time
 from trimtab.windows import Window
@@ -75,13 +75,15 @@ class History:
         return self.baseline.values.get(Measure(metric)) if self.baseline else None
 
 
-def history(session: Session, window: Window) -> History:
+def history(session: Session, window: Window, scored: Scored | None = None) -> History:
     """Fill in the days of the current window and of the one before it, and look at all that are known.
 
     Parameters
     ----------
     window : Window
         The current one.
+    scored : Scored, optional
+        What the champion said about it, which then is not asked again.
     """
     session.refuse_future(session.champion)
     lineage, version = session.champion.lineage, session.champion.version
@@ -89,7 +91,7 @@ def history(session: Session, window: Window) -> History:
     unlabelled = session.params.data.label is None
     length = window.end - window.start
     if not unlabelled:
-        fill(session, max(window.start - length, begin), window.end)
+        fill(session, max(window.start - length, begin), window.end, scored)
     taken = session.ledger.days.snapshots(version, begin.date(), whole_days(window)[1])
     first_now = window.start.date()
     before = [one for one in taken if (window.start - length).date() <= one.day < first_now]
@@ -110,8 +112,13 @@ def history(session: Session, window: Window) -> History:
     )
 
 
-def fill(session: Session, start: datetime, end: datetime) -> int:
+def fill(session: Session, start: datetime, end: datetime, scored: Scored | None = None) -> int:
     """Take the champion's snapshots of whole days between two times that are missing or have more outcomes by now.
+
+    Parameters
+    ----------
+    scored : Scored, optional
+        What the champion said about some of these days.
 
     Returns
     -------
@@ -121,16 +128,19 @@ def fill(session: Session, start: datetime, end: datetime) -> int:
     champion = session.champion
     window = session.records.between("days", start, end)
     todo = missing(session, champion, window)
-    session.ledger.days.keep_snapshots(champion.version, take(session, champion, window, todo) if todo else [])
+    taken = _taken(session, scored, todo) if scored else []
+    rest = {day: rows for day, rows in todo.items() if day not in {one.day for one in taken}}
+    taken += take(session, champion, window, rest) if rest else []
+    session.ledger.days.keep_snapshots(champion.version, taken)
     return len(todo)
 
 
-def missing(session: Session, model: Model, window: Window) -> list[date]:
-    """The whole days of a window of which a version has no snapshot, or one with another number of outcomes."""
+def missing(session: Session, model: Model, window: Window) -> dict[date, int]:
+    """Records of the whole days of a window of which a version has no snapshot, or one with other outcomes known."""
     first, last = whole_days(window)
     seen = session.records.labelled_by_day(window)
     kept = {one.day: (one.rows, one.labelled) for one in session.ledger.days.snapshots(model.version)}
-    return [day for day, counts in seen.items() if first <= day <= last and kept.get(day) != counts]
+    return {day: counts[0] for day, counts in seen.items() if first <= day <= last and kept.get(day) != counts}
 
 
 def of_holdout(
@@ -144,15 +154,33 @@ def of_holdout(
     return snapshots(outputs, days, dict(zip(found.tolist(), counts.tolist(), strict=True)), intervals)
 
 
-def take(session: Session, model: Model, window: Window, todo: Sequence[date]) -> list[Snapshot]:
-    """Score some days of a window with a version, or read what was logged, and take their snapshots."""
-    frame = session.frame(session.records.on_days(window, todo), labelled=False)
-    seen = session.days(frame)
-    rows: Mapping[date, int] = {day: int((seen == np.datetime64(day)).sum()) for day in todo}
-    said = answered(session, frame, model)
+def take(session: Session, model: Model, window: Window, todo: Mapping[date, int]) -> list[Snapshot]:
+    """Score some days of a window with a version, or read what was logged, and take their snapshots.
+
+    Parameters
+    ----------
+    todo : mapping
+        Records by day, of the days that are wanted.
+    """
+    frame = session.frame(session.records.on_days(window, sorted(todo)), labelled=False)
+    return _snapshots(session, model, answered(session, frame, model), todo)
+
+
+def _taken(session: Session, scored: Scored, todo: Mapping[date, int]) -> list[Snapshot]:
+    """Snapshots of those days that were scored as a whole."""
+    if scored.said is None or scored.window is None:
+        return []
+    first, last = whole_days(scored.window)
+    here = {day: rows for day, rows in todo.items() if first <= day <= last}
+    chosen = np.isin(session.days(scored.said.records), np.array([*here], dtype="datetime64[D]"))
+    return _snapshots(session, session.champion, scored.said.take(chosen), here)
+
+
+def _snapshots(session: Session, model: Model, said: Answered, rows: Mapping[date, int]) -> list[Snapshot]:
+    days = session.days(said.records)
     if said.outputs is None:
-        return snapshots(None, seen[:0], rows)
+        return snapshots(None, days[:0], rows)
     holdout = session.ledger.days.holdout(model.version)
     came = outcomes(said.outputs, said.labelled, said.known)
     intervals = reach_by_day(session, holdout, said.records, said.outputs, came)
-    return snapshots(said.labelled, session.days(said.records)[said.known], rows, intervals)
+    return snapshots(said.labelled, days[said.known], rows, intervals)

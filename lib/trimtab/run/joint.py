@@ -16,6 +16,7 @@ from trimtab.measure.together.domain import Separation, tell_apart
 from trimtab.measure.together.reconstruction import Reconstruction, reconstruct
 from trimtab.measure.together.samples import Sample, encode
 from trimtab.measure.together.stretches import natural_area
+from trimtab.run.profiles import digest
 from trimtab.run.session import Session
 from trimtab.windows import Window
 
@@ -58,8 +59,19 @@ def joint(session: Session, window: Window) -> Joint:
     reference, days = _reference(session)
     current, _ = _sample(session, window)
     length = max(round((window.end - window.start).total_seconds() / 86400), 1)
-    floor = natural_area(reference, days, length=length)
+    floor = _natural(session, reference, days, length)
     return Joint(tell_apart(reference, current), reconstruct(reference, current), floor)
+
+
+def _natural(session: Session, reference: Sample, days: Array, length: int) -> float:
+    """How well stretches of the reference can be told from the rest of it; measured once for each length, and kept."""
+    key = digest([session.profiles.key(session.bins), "natural area", length])
+    kept = session.ledger.profile(key)
+    if kept is not None:
+        return float(kept["area"])
+    area = natural_area(reference, days, length=length)
+    session.ledger.save_profile(key, f"natural area of {length} days", {"area": area})
+    return area
 
 
 def _reference(session: Session) -> tuple[Sample, Array]:

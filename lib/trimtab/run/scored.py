@@ -61,10 +61,10 @@ class Scored:
         Share of the records asked about that got no answer that is one, in [0, 1].
     unlabelled : bool
         Whether the params file names no label.
-    realised : Outputs or None
-        Of those with a known outcome that can be held against an answer; None when there is none.
-    known : array of bool or None
-        Which of `records` these are.
+    said : Answered or None
+        What all of this was made from; None where nothing could be used.
+    window : Window or None
+        Of the records that were asked about.
     """
 
     drift: Drift | None
@@ -83,8 +83,8 @@ class Scored:
     no_scores: str = ""
     faulty: float = 0.0
     unlabelled: bool = False
-    realised: Outputs | None = None
-    known: Array | None = None
+    said: Answered | None = field(default=None, repr=False)
+    window: Window | None = None
 
     @property
     def missing(self) -> str:
@@ -147,7 +147,7 @@ def score(session: Session, window: Window) -> Scored:
     days = session.days(said.records)
     found = replace(
         found, values=scoring.output_values(said.outputs), performance=_realised(session, said, days),
-        outputs=said.outputs, records=said.records, realised=said.labelled, known=said.known,
+        outputs=said.outputs, records=said.records, said=said, window=window,
     )
     return _beside(found, baseline, said, days) if baseline else found
 

@@ -15,6 +15,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,7 @@ def same(one: Bins, other: Bins) -> bool:
     return one == other or digest(one) == digest(other)
 
 
+@lru_cache(maxsize=4096)
 def digest(bins: Bins) -> str:
     """A short name for the bins: equal bins, equal digest."""
     return hashlib.sha256(json.dumps(to_json(bins), sort_keys=True).encode()).hexdigest()[:16]

@@ -86,10 +86,24 @@ class Watched:
         And the day by `time`, and the value of the column `segment`, where they are given.
         """
         columns: dict[str, ir.Value] = {name: table[name].cast("float64") for name in self.numeric}
-        columns |= {name: table[name].cast("string") for name in self.categorical}
-        columns |= {_PART.format(part, self.clock): _part(table[self.clock], part) for part in self.calendar}
+        columns |= {name: self.level(table, name) for name in self.with_levels}
         columns |= {_TEXT_LENGTH.format(name): table[name].length().cast("float64") for name in self.text}
         return table.select(**columns, **groups(table, time, segment))
+
+    def level(self, table: ir.Table, name: str) -> ir.Value:
+        """One of the columns with levels, as strings.
+
+        Raises
+        ------
+        ValueError
+            When it is none of them.
+        """
+        if name in self.categorical:
+            return table[name].cast("string")
+        parts = {_PART.format(part, self.clock): part for part in self.calendar}
+        if name not in parts:
+            raise ValueError(f"{name!r} is not watched as a categorical column")
+        return _part(table[self.clock], parts[name])
 
     @property
     def floats(self) -> tuple[str, ...]:
@@ -165,11 +179,8 @@ def levels(
 
     And by the values of the column `segment`, if there is one. Null is a level of its own here.
     """
-    if name not in watched.with_levels:
-        raise ValueError(f"{name!r} is not watched as a categorical column")
-    cast = watched.cast(table, time, segment)
-    values = cast.select(level=cast[name], **{key: cast[key] for key in groups(table, time, segment)})
-    return values.group_by(list(values.columns)).aggregate(n=values.count())
+    apart = groups(table, time, segment)
+    return table.group_by(level=watched.level(table, name), **apart).aggregate(n=table.count())
 
 
 def read_bins(watched: Watched, sampled: pa.Table | None, counted: Mapping[str, pa.Table]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ _RARE = 0.05    # levels of no larger share tell how records of a new one come
 Floats = npt.NDArray[np.float64]
 
 
-def variation(reference: Days, rows: int, days: int) -> dict[str, Variation]:
+@lru_cache(maxsize=4)    # a check asks several times, and the reference is the same for all of them
+def variation(reference: Days, rows: int, days: int) -> Mapping[str, Variation]:
     """How each column varies between stretches of the reference as long as the current window.
 
     Parameters
