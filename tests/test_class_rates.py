@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from trimtab.decide.classes import class_drop
-from trimtab.decide.signals import FAMILIES, default_triggers, grade, performance_drop
+from trimtab.decide.losses import performance_drop
+from trimtab.decide.signals import FAMILIES, default_triggers, grade
 from trimtab.measure.models.class_rates import FEWEST, Rate, RateChange, class_rates, class_shares, rate_changes
 from trimtab.measure.models.intervals import Measure, intervals
 from trimtab.measure.models.metrics import per_class

@@ -12,7 +12,8 @@ import pytest
 from conftest import BINARY, binary_table, merged, regression_table
 
 import trimtab as tt
-from trimtab.decide.signals import default_triggers, estimated_drop, grade
+from trimtab.decide.losses import estimated_drop
+from trimtab.decide.signals import default_triggers, grade
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.unlabelled.estimates import Assumption, Estimate
 from trimtab.measure.unlabelled.holdouts import MOST, Holdout, as_numbers, keep, values_of

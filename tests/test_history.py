@@ -13,7 +13,8 @@ import pytest
 from conftest import BINARY, binary_table, merged, regression_table
 
 import trimtab as tt
-from trimtab.decide.signals import concept_drift, default_triggers, grade
+from trimtab.decide.losses import concept_drift
+from trimtab.decide.signals import default_triggers, grade
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.over_time.snapshots import CONFUSION, daily_losses, snapshots
 from trimtab.run import history, lifecycle

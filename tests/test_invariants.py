@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from trimtab.decide import classes, columns, segments, signals
+from trimtab.decide import classes, columns, losses, segments, signals
 from trimtab.decide.promotion import judge
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import Aspect
@@ -260,16 +260,16 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
     return [
         *columns.inputs(with_words(drift, count), rules), *columns.outputs(drift, rules),
         columns.class_balance(drift, rules),
-        signals.concept_drift(consecutive(np.linspace(0, 1, 5 * count), np.linspace(0, 1, 5 * count)), "log loss"),
+        losses.concept_drift(consecutive(np.linspace(0, 1, 5 * count), np.linspace(0, 1, 5 * count)), "log loss"),
         columns.rate_drop([Moved("r", 0.5, 0.5, 0.0, 0.0, 0.5)][:count]), columns.confidence_shift([]),
-        signals.estimated_drop("accuracy", estimate if count else replace(estimate, value=math.nan),
+        losses.estimated_drop("accuracy", estimate if count else replace(estimate, value=math.nan),
                                greater_is_better=True),
         signals.joint_drift(Separation(math.nan if not count else 0.5, 0.4, 0.6, 0.5 if count else math.nan, 9, 9), ()),
         signals.growth(growth(DAYS[:60], np.full(60, count), DAYS[60:], np.full(30, count))),
         segments.segment_drift(a_segment(drift, count), rules),
         signals.new_records(count), signals.model_age(float(count)),
         signals.label_completeness(count, count // 2), signals.unusable_outputs(count / 100, "Some cannot be used."),
-        signals.performance_drop("accuracy", interval, interval, greater_is_better=True),
+        losses.performance_drop("accuracy", interval, interval, greater_is_better=True),
         classes.class_drop([RateChange(Measure("recall", "a"), *[Rate(0.5, 50, 9, 1.0)] * 2, 0.1, 1.0)][:count]),
     ]
 

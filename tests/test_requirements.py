@@ -26,15 +26,9 @@ import trimtab as tt
 from trimtab import params as params_module
 from trimtab.act import tables
 from trimtab.decide.columns import feature_drift, inputs
+from trimtab.decide.losses import concept_drift, performance_drop
 from trimtab.decide.promotion import judge
-from trimtab.decide.signals import (
-    Signal,
-    concept_drift,
-    default_triggers,
-    grade,
-    label_completeness,
-    performance_drop,
-)
+from trimtab.decide.signals import Signal, default_triggers, grade, label_completeness
 from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageError
 from trimtab.measure.columns import divergences
 from trimtab.measure.models.intervals import Interval

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trimtab.decide import columns, signals
+from trimtab.decide import columns, losses, signals
 from trimtab.decide.decision import decide
 from trimtab.decide.severity import LEVELS, rank, worst
 from trimtab.decide.signals import Measurement, Signal, default_triggers, grade, triggers_for
@@ -171,7 +171,7 @@ def near(value: float, below: float = 0.02, above: float = 0.02) -> Interval:
 
 @pytest.mark.parametrize(("metric", "now", "greater"), [("accuracy", 0.72, True), ("mae", 0.88, False)])
 def test_a_loss_beyond_both_intervals_is_significant(metric: str, now: float, greater: bool) -> None:
-    found = signals.performance_drop(metric, near(0.8), near(now), greater_is_better=greater)
+    found = losses.performance_drop(metric, near(0.8), near(now), greater_is_better=greater)
     assert found.value == pytest.approx(0.1)
     assert found.significant
     assert found.p_value < 0.01
@@ -180,7 +180,7 @@ def test_a_loss_beyond_both_intervals_is_significant(metric: str, now: float, gr
 
 def test_the_bound_of_significance_is_where_the_interval_of_the_difference_touches_zero() -> None:
     """Half-widths of 0.03 and 0.04 make 0.05, at which the p-value is one minus the confidence."""
-    at = {lost: signals.performance_drop(
+    at = {lost: losses.performance_drop(
         "accuracy", near(0.8, 0.03, 0.03), near(0.8 - lost, 0.04, 0.04), greater_is_better=True
     ) for lost in (0.0499, 0.05, 0.0501)}
     assert [m.significant for lost, m in at.items() if lost != 0.05] == [False, True]
@@ -190,13 +190,13 @@ def test_the_bound_of_significance_is_where_the_interval_of_the_difference_touch
 
 def test_only_the_sides_that_face_each_other_count() -> None:
     baseline, current = near(0.8, below=0.01, above=0.3), near(0.75, below=0.3, above=0.01)
-    assert signals.performance_drop("accuracy", baseline, current, greater_is_better=True).significant
+    assert losses.performance_drop("accuracy", baseline, current, greater_is_better=True).significant
     baseline, current = near(0.8, below=0.3, above=0.01), near(0.75, below=0.01, above=0.3)
-    assert not signals.performance_drop("accuracy", baseline, current, greater_is_better=True).significant
+    assert not losses.performance_drop("accuracy", baseline, current, greater_is_better=True).significant
 
 
 def test_a_certain_gain_is_not_called_chance_and_is_graded_none() -> None:
-    found = signals.performance_drop("accuracy", near(0.7), near(0.9), greater_is_better=True)
+    found = losses.performance_drop("accuracy", near(0.7), near(0.9), greater_is_better=True)
     assert "gained 0.200" in found.message
     assert "chance" not in found.message
     assert grade(found, DEFAULTS).severity == "none"
@@ -204,7 +204,7 @@ def test_a_certain_gain_is_not_called_chance_and_is_graded_none() -> None:
 
 def test_a_loss_without_an_interval_is_not_significant_and_says_so() -> None:
     current = Interval(0.5, math.nan, math.nan, 0.95, math.nan)
-    found = signals.performance_drop("accuracy", near(0.8), current, greater_is_better=True)
+    found = losses.performance_drop("accuracy", near(0.8), current, greater_is_better=True)
     assert not found.significant
     assert math.isnan(found.p_value)
     assert "too few records" in found.message
@@ -212,7 +212,7 @@ def test_a_loss_without_an_interval_is_not_significant_and_says_so() -> None:
 
 @pytest.mark.parametrize("pair", [(0.0, 0.5), (math.nan, 0.5), (0.5, math.nan)])
 def test_a_loss_of_nothing_or_from_nothing_cannot_be_computed(pair: tuple[float, float]) -> None:
-    found = signals.performance_drop("r2", near(pair[0]), near(pair[1]), greater_is_better=True)
+    found = losses.performance_drop("r2", near(pair[0]), near(pair[1]), greater_is_better=True)
     assert math.isnan(found.value)
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import trimtab as tt
-from trimtab.decide import columns, signals
+from trimtab.decide import columns, losses, signals
 from trimtab.decide.decision import NOTHING_TESTED, decide
-from trimtab.decide.signals import FEWEST_OF_CLASS, FEWEST_OUTCOMES, Signal, grade
+from trimtab.decide.losses import FEWEST_OF_CLASS, FEWEST_OUTCOMES
+from trimtab.decide.signals import Signal, grade
 from trimtab.measure.columns.aspects import SMALLEST_SAMPLE
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import Drift, compare
@@ -145,7 +146,7 @@ def test_nothing_is_estimated_of_fewer_than_thirty_records(n: int) -> None:
 def test_two_windows_of_errors_are_told_apart_from_thirty_records_on(n: int) -> None:
     found = consecutive(np.linspace(0, 0.1, 100), np.linspace(5, 6, n))
     assert math.isnan(found.p_value) == (n < 30)
-    assert (_graded(signals.concept_drift(found, "loss")).severity == "high") == (n >= 30)
+    assert (_graded(losses.concept_drift(found, "loss")).severity == "high") == (n >= 30)
 
 
 @pytest.mark.parametrize("days", [0, 1, 2, 3, 10])
@@ -158,7 +159,7 @@ def test_two_windows_of_days_are_told_apart_from_three_days_on(days: int) -> Non
 
     found = consecutive_days(_days(0, 20, 1.0), _days(20, days, 9.0))
     assert math.isnan(found.p_value) == (days < SMALLEST_DAYS)
-    assert days >= SMALLEST_DAYS or "fewer than 3" in signals.concept_drift(found, "loss").message
+    assert days >= SMALLEST_DAYS or "fewer than 3" in losses.concept_drift(found, "loss").message
 
 
 PARAMS = Params.model_validate({

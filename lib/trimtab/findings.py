@@ -22,8 +22,8 @@ from trimtab.cells import (
     span,
     table,
 )
+from trimtab.decide.losses import FEWEST_OUTCOMES
 from trimtab.decide.severity import rank
-from trimtab.decide.signals import FEWEST_OUTCOMES
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.models.performance import group_name

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import nan
 from typing import Any
 
-from trimtab.decide import columns, guardrails
+from trimtab.decide import columns, guardrails, losses
 from trimtab.decide import signals as rules
 from trimtab.decide.classes import class_drop
 from trimtab.decide.decision import Decision
@@ -90,7 +90,7 @@ def signals(
         measured.append(class_drop(class_changes(session, scored), alpha=settings.alpha))
     labelled = session.params.data.label is not None
     if past is not None and labelled:
-        measured.append(rules.concept_drift(past.change, past.loss, alpha=settings.alpha))
+        measured.append(losses.concept_drift(past.change, past.loss, alpha=settings.alpha))
     if estimates is not None:
         measured.append(estimated_drop(session, estimates))
     measured += [performance_drop(session, scored)] if labelled else []
@@ -147,7 +147,7 @@ def estimated_drop(session: Session, estimates: Expected) -> Measurement:
     if metric not in estimates.first:
         return Measurement("estimated_drop", nan, estimates.why_not(metric), evidence=nan)
     better = METRICS[metric].greater_is_better
-    return rules.estimated_drop(
+    return losses.estimated_drop(
         metric, estimates.first[metric], greater_is_better=better, alpha=session.thresholds.alpha
     )
 
@@ -163,10 +163,10 @@ def performance_drop(session: Session, scored: Scored) -> Measurement:
         return Measurement(name, nan, f"{metric} is not known for both windows. {why}", evidence=nan)
     known, binary = scored.performance.rows, scored.outputs is not None and scored.outputs.positive is not None
     counting = scored.performance.support.get(Measure(metric), known) if binary else known
-    too_few = rules.too_few_outcomes(metric, known, counting)
+    too_few = losses.too_few_outcomes(metric, known, counting)
     if too_few:
         return Measurement(name, nan, too_few, evidence=nan)
-    return rules.performance_drop(
+    return losses.performance_drop(
         metric, before, after, greater_is_better=METRICS[metric].greater_is_better, alpha=session.thresholds.alpha
     )
 
