@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import BINARY, binary_table, merged
 
+from trimtab.contract import check
 from trimtab.errors import DataError
 from trimtab.measure.columns.drift import compare
 from trimtab.measure.columns.profiling import Watched
@@ -90,7 +91,7 @@ def test_windows_and_profiles_are_those_of_a_file(database: Callable[[pd.DataFra
     results = []
     for settings in (_settings("duckdb://", "records.parquet"), _settings(database(table))):
         with _opened(settings, tmp_path) as records:
-            contract = records.check()
+            contract = check(records)
             older, newer = (records.window(name, WindowSpec.model_validate(spec)) for name, spec in (
                 ("reference", {"to": "2024-03-01"}), ("current", {"from": "2024-03-01"})))
             before = records.profile(older, WATCHED)
@@ -146,7 +147,7 @@ def test_infinite_number_is_refused(database: Callable[[pd.DataFrame], str], tmp
     table = binary_table(300).assign(z=lambda t: t["z"].where(t.index != 5, np.inf))
     told = pytest.raises(DataError, match=r"'z'.*1 infinite values")
     with _opened(_settings(database(table)), tmp_path) as records, told:
-        records.check()
+        check(records)
 
 
 def _run(pipeline: str, params: Path, as_of: str, **settings: Any) -> Outcome:

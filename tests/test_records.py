@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trimtab.contract import check, check_label
 from trimtab.errors import DataError
 from trimtab.records import Records
 from trimtab.settings import Data, WindowSpec
@@ -90,15 +91,15 @@ def test_rows_of_the_same_moment_stay_in_one_window() -> None:
 
 
 def test_record_made_at_as_of_itself_is_not_seen_yet() -> None:
-    assert _records(_table(), datetime(2024, 1, 1, 12)).check().rows == 1
-    assert _records(_table(), datetime(2024, 1, 1, 12, 0, 0, 1)).check().rows == 2
+    assert check(_records(_table(), datetime(2024, 1, 1, 12))).rows == 1
+    assert check(_records(_table(), datetime(2024, 1, 1, 12, 0, 0, 1))).rows == 2
 
 
 def test_latest_sees_every_record_and_as_of_before_all_is_refused() -> None:
     records = _records(_table(), "latest")
     assert records.as_of == datetime(2024, 1, 30, 12, 0, 1)
-    assert records.check().rows == 60
-    assert "no record is older than 2020-01-01" in _refusal(_records(_table(), datetime(2020, 1, 1)).check)
+    assert check(records).rows == 60
+    assert "no record is older than 2020-01-01" in _refusal(lambda: check(_records(_table(), datetime(2020, 1, 1))))
 
 
 def test_window_is_described_in_words() -> None:
@@ -148,7 +149,7 @@ def test_classes_are_called_as_everywhere_else() -> None:
     [("regression", "a", "numbers"), ("classification", 0.5, "fractions"), ("classification", [1.0, 1.5, 2.0], "1.5")],
 )
 def test_label_that_does_not_fit_the_task_is_refused(task: str, values: Any, word: str) -> None:
-    told = _refusal(lambda: _records(_table(3).assign(y=values)).check_label(task))
+    told = _refusal(lambda: check_label(_records(_table(3).assign(y=values)), task))
     assert "'y'" in told
     assert word in told
 
@@ -157,7 +158,7 @@ def test_label_that_does_not_fit_the_task_is_refused(task: str, values: Any, wor
     ("task", "values"), [("regression", 0.5), ("regression", True), ("classification", 1.0), ("classification", "a")]
 )
 def test_label_that_fits_the_task_is_accepted(task: str, values: Any) -> None:
-    _records(_table(3).assign(y=values)).check_label(task)
+    check_label(_records(_table(3).assign(y=values)), task)
 
 
 # -- training
@@ -195,8 +196,8 @@ def test_times_with_a_zone_are_read_as_utc_from_a_file_in_every_unit(tmp_path: P
         table[name] = values.astype(f"datetime64[{unit}]").dt.tz_localize("UTC").dt.tz_convert(zone)
     table.to_parquet(tmp_path / "t.parquet")
     records = Records.open(Data(**DATA | {"label_time": "known"}), AS_OF, [tmp_path])
-    assert records.check().first == datetime(2024, 1, 1)
-    assert records.check().labelled == 41, "ten days' labels, two a day, are not known yet, but for one told just now"
+    assert check(records).first == datetime(2024, 1, 1)
+    assert check(records).labelled == 41, "ten days' labels, two a day, are not known yet, but for one told just now"
 
 
 def test_type_that_nothing_can_be_done_with_is_named(tmp_path: Path) -> None:
@@ -345,7 +346,7 @@ def test_source_that_is_not_there_is_refused(data: dict[str, str], words: list[s
 @pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t.jsonl"])
 def test_file_that_cannot_be_read_is_refused_by_name(content: bytes, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    assert name in _refusal(lambda: Records.open(Data(**DATA | {"table": name}), AS_OF, [tmp_path]).check())
+    assert name in _refusal(lambda: check(Records.open(Data(**DATA | {"table": name}), AS_OF, [tmp_path])))
 
 
 # -- times
@@ -364,13 +365,13 @@ def test_file_that_cannot_be_read_is_refused_by_name(content: bytes, name: str, 
 def test_times_are_read_as_utc(at: Any, tmp_path: Path) -> None:
     _table(2).assign(at=at).to_parquet(tmp_path / "t.parquet")
     records = Records.open(Data(**DATA), datetime(2024, 1, 2), [tmp_path])
-    assert records.check().rows == 1
-    assert records.check().first.replace(tzinfo=None) == datetime(2024, 1, 1, 22)
+    assert check(records).rows == 1
+    assert check(records).first.replace(tzinfo=None) == datetime(2024, 1, 1, 22)
 
 
 def test_days_are_read_as_their_first_moment() -> None:
     records = _records(_table(3).assign(at=[datetime(2024, 1, day).date() for day in (1, 2, 3)]), datetime(2024, 1, 3))
-    assert records.check().rows == 2
+    assert check(records).rows == 2
 
 
 @pytest.mark.parametrize(
@@ -391,7 +392,7 @@ def test_label_times_that_are_none_are_refused(told: Any) -> None:
 
 
 def test_record_without_a_time_is_never_seen() -> None:
-    assert _records(_table(3).assign(at=[pd.NaT, *_table(2)["at"]])).check().rows == 2
+    assert check(_records(_table(3).assign(at=[pd.NaT, *_table(2)["at"]]))).rows == 2
 
 
 # -- columns
@@ -430,31 +431,31 @@ def test_columns_that_are_all_null_take_the_type_of_their_role(tmp_path: Path) -
     frame = records.frame(records.window("w", WindowSpec(rows=5)), ["x", "k", "note"])
     assert frame["x"].dtype == float
     assert frame.isna().all().all()
-    assert {c.name: c.nulls for c in records.check().columns} == {"at": 0, "y": 0, "x": 60, "k": 60, "note": 60}
+    assert {c.name: c.nulls for c in check(records).columns} == {"at": 0, "y": 0, "x": 60, "k": 60, "note": 60}
 
 
 def test_null_and_nan_are_missing_and_infinity_is_refused() -> None:
     table = _table(4).assign(x=[1.0, np.nan, None, 2.0])
-    assert next(c for c in _records(table).check().columns if c.name == "x").nulls == 2
-    told = _refusal(_records(_table(4).assign(x=[1.0, np.inf, -np.inf, 2.0])).check)
+    assert next(c for c in check(_records(table)).columns if c.name == "x").nulls == 2
+    told = _refusal(lambda: check(_records(_table(4).assign(x=[1.0, np.inf, -np.inf, 2.0]))))
     assert told == "t: column 'x' (numeric) holds 2 infinite values"
-    assert "'y' (label)" in _refusal(_records(_table(2).assign(y=[1.0, np.inf])).check)
+    assert "'y' (label)" in _refusal(lambda: check(_records(_table(2).assign(y=[1.0, np.inf]))))
 
 
 def test_infinity_of_the_future_is_nobodys_business_yet() -> None:
     records = _records(_table(4).assign(x=[1.0, 1.0, 1.0, np.inf]), datetime(2024, 1, 2))
-    assert records.check().rows == 2
+    assert check(records).rows == 2
 
 
 def test_ids_must_be_unique_among_the_visible() -> None:
     table = _table(4).assign(id=[1, 2, 3, 1])
-    assert "'id' is not unique: 1 occurs 2 times" in _refusal(_records(table, id="id").check)
-    assert _records(table, datetime(2024, 1, 2), id="id").check().rows == 2
+    assert "'id' is not unique: 1 occurs 2 times" in _refusal(lambda: check(_records(table, id="id")))
+    assert check(_records(table, datetime(2024, 1, 2), id="id")).rows == 2
 
 
 def test_the_time_may_be_the_id() -> None:
     records = _records(_table(4), id="at")
-    assert records.check().rows == 4
+    assert check(records).rows == 4
     assert len(records.frame(records.window("w", WindowSpec(rows=4)), ["x"])) == 4
 
 
@@ -475,7 +476,7 @@ def test_frame_is_in_order_and_holds_none_for_missing_text() -> None:
 
 
 def test_contract_says_what_there_is() -> None:
-    contract = _records(_table(), label_delay="5d").check()
+    contract = check(_records(_table(), label_delay="5d"))
     assert (contract.rows, contract.labelled) == (60, 51)
     assert (contract.first, contract.last) == (datetime(2024, 1, 1), datetime(2024, 1, 30, 12))
     kinds = {c.name: (c.role, c.distinct) for c in contract.columns}
@@ -499,7 +500,7 @@ def test_table_of_a_duckdb_file_is_read_by_two_at_once_and_never_made(tmp_path: 
     first = Records.open(data, AS_OF, [tmp_path])
     code = f"import duckdb; print(duckdb.connect({str(tmp_path / 'x.duckdb')!r}, read_only=True).execute('select 1'))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).returncode == 0
-    assert first.check().rows == 60
+    assert check(first).rows == 60
     missing = Data(**DATA | {"connect": "duckdb://none.duckdb", "table": table})
     assert "data.connect: none.duckdb: there is no such file" in _refusal(
         lambda: Records.open(missing, AS_OF, [tmp_path]))

@@ -17,6 +17,7 @@ import pytest
 from histories import a_history, some_foretelling
 
 from trimtab import cells, findings, tables
+from trimtab.contract import Column, Contract
 from trimtab.decide.causes import Cause, Causes
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Check, Guard
@@ -33,7 +34,6 @@ from trimtab.measure.over_time.promises import Promises
 from trimtab.measure.together.domain import Carrier, Separation
 from trimtab.measure.together.reconstruction import Reconstruction
 from trimtab.measure.unlabelled.estimates import Agreement, Assumption, Estimate
-from trimtab.records import Column, Contract
 from trimtab.run.expected import Expected
 from trimtab.run.joint import Joint
 from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof

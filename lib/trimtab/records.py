@@ -38,36 +38,6 @@ _PRIME = 2_147_483_647
 
 
 @dataclass(frozen=True)
-class Column:
-    """What a contract check saw of one column over the visible records."""
-
-    name: str
-    role: str
-    type: str
-    nulls: int
-    infinite: int
-    distinct: int
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What a contract check saw of the whole table as of a time.
-
-    Attributes
-    ----------
-    timeless : int
-        Records of the source that have no time, and so could be seen at none.
-    """
-
-    rows: int
-    first: datetime
-    last: datetime
-    labelled: int
-    columns: tuple[Column, ...]
-    timeless: int = 0
-
-
-@dataclass(frozen=True)
 class Fingerprint:
     """Identity of a window's content: rows, range of times, and a hash that does not depend on their order."""
 
@@ -159,7 +129,7 @@ class Records:
         if not window.rows:
             raise DataError(
                 f"{self.source}: the {window} holds no records: as of {self.as_of:%Y-%m-%d %H:%M} the records "
-                f"run from {self._span['first']:%Y-%m-%d %H:%M} to {self._span['last']:%Y-%m-%d %H:%M}"
+                f"run from {self.span[0]:%Y-%m-%d %H:%M} to {self.span[1]:%Y-%m-%d %H:%M}"
             )
         return window
 
@@ -168,7 +138,7 @@ class Records:
         time = self.visible[self.data.time]
         table = self.visible.filter(time >= ibis.literal(start), time < ibis.literal(end))
         if labelled:
-            table = table.filter(table[self._label].notnull())
+            table = table.filter(table[self.label].notnull())
         key = start, end, labelled
         if key not in self._counted:
             self._counted[key] = self._count(table)
@@ -288,107 +258,57 @@ class Records:
     def labelled_by_day(self, window: Window) -> dict[date, tuple[int, int]]:
         """How many records each day of the window has, and how many of them a known label; without empty days."""
         day = window.table[self.data.time].cast("timestamp").date()
-        known = window.table[self._label].notnull().sum() if self.data.label else ibis.literal(0)
+        known = window.table[self.label].notnull().sum() if self.data.label else ibis.literal(0)
         counted = window.table.group_by(day=day).aggregate(n=window.table.count(), known=known.cast("int64"))
         return {row["day"]: (row["n"], row["known"] or 0) for row in self.arrow(counted.order_by("day")).to_pylist()}
 
-    # -- the contract --------------------------------------------------------------------------------------------
-
-    def contract(self) -> Contract:
-        """Describe every named column over the visible records."""
-        table, data = self.visible, self.data
-        numeric = {name for name in table.columns if table[name].type().is_floating()}
-        measures = {"rows": table.count()}
-        for index, name in enumerate(table.columns):
-            column = table[name]
-            missing = (column.isnull() | column.isnan()) if name in numeric else column.isnull()
-            measures[f"nulls{index}"] = missing.sum()
-            measures[f"distinct{index}"] = column.approx_nunique()
-            if name in numeric:
-                measures[f"infinite{index}"] = column.isinf().sum()
-        seen = self.row(table.aggregate(**measures))
-        columns = tuple(
-            Column(
-                name, sources.role(data, name), str(table[name].type()),
-                seen[f"nulls{i}"] or 0, seen.get(f"infinite{i}") or 0,
-                min(seen[f"distinct{i}"] or 0, seen["rows"] - (seen[f"nulls{i}"] or 0)),    # it is an estimate
-            )
-            for i, name in enumerate(table.columns)
-        )
-        labelled = next((seen["rows"] - c.nulls for c in columns if c.name == data.label), 0)
-        lost = self._table.filter(self._table[data.time].isnull())
-        timeless = self.row(lost.aggregate(n=lost.count()))["n"]
-        return Contract(seen["rows"], self._span["first"], self._span["last"], labelled, columns, timeless)
-
-    def check(self) -> Contract:
-        """Check what no run can go on without, and return the contract.
-
-        Raises
-        ------
-        DataError
-            For infinite values in a numeric column, and for ids that are missing or occur twice.
-        """
-        contract = self.contract()
-        for column in contract.columns:
-            if column.infinite:
-                told = f"column {column.name!r} ({column.role}) holds {column.infinite} infinite values"
-                raise DataError(f"{self.source}: {told}")
-        if self.data.id:
-            nameless = next(c.nulls for c in contract.columns if c.name == self.data.id)
-            if nameless:
-                raise DataError(f"{self.source}: column {self.data.id!r} (id) is null in {nameless:,} records")
-            key = self.visible[self.data.id]
-            counts = self.visible.group_by(key).aggregate(n=self.visible.count())
-            twice = self.arrow(counts.filter(counts.n > 1).order_by(self.data.id).limit(1)).to_pylist()
-            if twice:
-                shown, n = twice[0][self.data.id], twice[0]["n"]
-                raise DataError(f"{self.source}: column {self.data.id!r} is not unique: {shown!r} occurs {n} times")
-        return contract
-
-    def check_label(self, task: str) -> None:
-        """Check that the label is what the task needs: numbers, or the names of classes.
-
-        Raises
-        ------
-        DataError
-            For text in a regression, and for fractions in a classification.
-        """
-        column = self.visible[self._label]
-        if task == "regression" and not (column.type().is_numeric() or column.type().is_boolean()):
-            told = f"column {self._label!r} (label) holds {column.type()}; regression needs numbers"
-            raise DataError(f"{self.source}: {told}")
-        if task == "classification" and column.type().is_floating():
-            fractions = self.visible.filter(column != column.floor()).select(self._label)
-            odd = self.arrow(fractions.limit(1)).to_pylist()
-            if odd:
-                told = f"column {self._label!r} (label) holds {odd[0][self._label]}; classification needs classes"
-                raise DataError(f"{self.source}: {told}, not fractions")
-
     def classes(self, window: Window) -> dict[str, int]:
         """How often each label occurs in a window, most frequent first; unknown labels are left out."""
-        table = window.table.filter(window.table[self._label].notnull())
-        counts = table.group_by(label=table[self._label]).aggregate(n=table.count())
+        table = window.table.filter(window.table[self.label].notnull())
+        counts = table.group_by(label=table[self.label]).aggregate(n=table.count())
         found: dict[str, int] = {}
         for row in self.arrow(counts).to_pylist():
             name = label_text(row["label"])
             found[name] = found.get(name, 0) + row["n"]
         return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
-    # -- inside --------------------------------------------------------------------------------------------------
+    # -- what is known of all of them ------------------------------------------------------------------------------
 
     @property
-    def _label(self) -> str:
+    def label(self) -> str:
+        """The column of outcomes.
+
+        Raises
+        ------
+        DataError
+            When none is named.
+        """
         if self.data.label is None:
             raise DataError("data.label: no label column is named, so nothing can be trained or evaluated")
         return self.data.label
 
     @cached_property
-    def _span(self) -> dict[str, Any]:
+    def span(self) -> tuple[datetime, datetime]:
+        """The times of the first and of the last record.
+
+        Raises
+        ------
+        DataError
+            When there is none.
+        """
         time = self.visible[self.data.time]
         span = self.row(self.visible.aggregate(first=time.min(), last=time.max()))
         if span["first"] is None:
             raise DataError(f"{self.source}: no record is older than {self.as_of:%Y-%m-%d %H:%M} (as_of)")
-        return span
+        return span["first"], span["last"]
+
+    def timeless(self) -> int:
+        """Records of the source that have no time, and so can be seen at none."""
+        lost = self._table.filter(self._table[self.data.time].isnull())
+        count: int = self.row(lost.aggregate(n=lost.count()))["n"]
+        return count
+
+    # -- inside --------------------------------------------------------------------------------------------------
 
     def _resolve(self, as_of: datetime | str) -> datetime:
         if as_of != "latest":
@@ -417,16 +337,16 @@ class Records:
     def _bounds(self, spec: WindowSpec, *, labelled: bool) -> tuple[datetime, datetime]:
         """Start and end, the start not before the first record: a report must not claim a year where a month is."""
         start, end = self._asked(spec, labelled=labelled)
-        first: datetime = self._span["first"].replace(tzinfo=None)
+        first: datetime = self.span[0].replace(tzinfo=None)
         return (max(start, first) if first < end else start), end
 
     def _asked(self, spec: WindowSpec, *, labelled: bool) -> tuple[datetime, datetime]:
         if spec.last is not None:
             return self.as_of - spec.last, self.as_of - (spec.until or timedelta(0))
         if spec.rows is None:
-            last = self._span["last"].replace(tzinfo=None) + timedelta(seconds=1)
-            return spec.from_ or self._span["first"], min(spec.to or last, self.as_of)
-        table = self.visible.filter(self.visible[self._label].notnull()) if labelled else self.visible
+            last = self.span[1].replace(tzinfo=None) + timedelta(seconds=1)
+            return spec.from_ or self.span[0], min(spec.to or last, self.as_of)
+        table = self.visible.filter(self.visible[self.label].notnull()) if labelled else self.visible
         newest = table.order_by(ibis.desc(self.data.time)).limit(spec.rows)
         oldest = self.row(newest.aggregate(t=newest[self.data.time].min()))["t"]
         return oldest or self.as_of, self.as_of

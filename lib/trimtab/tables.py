@@ -48,9 +48,9 @@ from trimtab.retrospect import foretold, intervals
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+    from trimtab.contract import Contract
     from trimtab.decide.promotion import Verdict
     from trimtab.measure.columns.profile import Profile
-    from trimtab.records import Contract
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
     from trimtab.run.session import Session
     from trimtab.windows import Window

@@ -110,7 +110,7 @@ def _leased(session: Session, start: str | None, end: str | None, *, progress: b
 
 def _asked(session: Session, start: str | None, end: str | None) -> tuple[datetime, datetime]:
     """The history that was asked for, as far as it can be seen."""
-    first = datetime.combine(session.records.contract().first, datetime.min.time())
+    first = datetime.combine(session.records.span[0], datetime.min.time())
     try:
         begin = max(parse_time(start), first) if start else first
         until = min(parse_time(end), session.as_of) if end else session.as_of

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trimtab import contract
 from trimtab.act import estimators
 from trimtab.decide import signals
 from trimtab.errors import StateError, UsageError
@@ -94,7 +95,7 @@ def _check_training(session: Session) -> None:
     """Whether a model could be trained; a drift analysis asks that too, for its guardrails count the records."""
     params = session.params
     training, _ = session.training_windows()
-    session.records.check_label(params.task)
+    contract.check_label(session.records, params.task)
     session.settled_positive(training)
     with kernels.without_main_module():
         estimators.check(params.estimator.named().values(), params.task)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trimtab import contract
 from trimtab import params as params_module
 from trimtab.act import database, modelfile
 from trimtab.act.ledger import Ledger
@@ -25,7 +26,7 @@ from trimtab.measure.models import answers, scoring
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import segment_masks
 from trimtab.params import Loaded
-from trimtab.records import Contract, Records
+from trimtab.records import Records
 from trimtab.run import homes
 from trimtab.run.profiles import Profiles
 from trimtab.settings import DriftSettings, Params, WindowSpec, parse_time
@@ -138,9 +139,9 @@ class Session:
 
     # -- records -------------------------------------------------------------------------------------------------
 
-    def check(self) -> Contract:
-        """Check the records against what the params file says of them; see `Records.check`."""
-        return self.records.check()
+    def check(self) -> contract.Contract:
+        """Check the records against what the params file says of them; see `contract.check`."""
+        return contract.check(self.records)
 
     def windows(self) -> tuple[Window, Window]:
         """The reference and the current window."""

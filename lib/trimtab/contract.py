@@ -1,0 +1,115 @@
+"""Do the records hold what no run can go on without?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from trimtab import sources
+from trimtab.errors import DataError
+
+if TYPE_CHECKING:
+    from trimtab.records import Records
+
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a contract check saw of one column over the visible records."""
+
+    name: str
+    role: str
+    type: str
+    nulls: int
+    infinite: int
+    distinct: int
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a contract check saw of the whole table as of a time.
+
+    Attributes
+    ----------
+    timeless : int
+        Records of the source that have no time, and so could be seen at none.
+    """
+
+    rows: int
+    first: datetime
+    last: datetime
+    labelled: int
+    columns: tuple[Column, ...]
+    timeless: int = 0
+
+
+def describe(records: Records) -> Contract:
+    """Describe every named column over the visible records."""
+    table, data = records.visible, records.data
+    numeric = {name for name in table.columns if table[name].type().is_floating()}
+    measures = {"rows": table.count()}
+    for index, name in enumerate(table.columns):
+        column = table[name]
+        missing = (column.isnull() | column.isnan()) if name in numeric else column.isnull()
+        measures[f"nulls{index}"] = missing.sum()
+        measures[f"distinct{index}"] = column.approx_nunique()
+        if name in numeric:
+            measures[f"infinite{index}"] = column.isinf().sum()
+    seen = records.row(table.aggregate(**measures))
+    columns = tuple(
+        Column(
+            name, sources.role(data, name), str(table[name].type()),
+            seen[f"nulls{i}"] or 0, seen.get(f"infinite{i}") or 0,
+            min(seen[f"distinct{i}"] or 0, seen["rows"] - (seen[f"nulls{i}"] or 0)),    # it is an estimate
+        )
+        for i, name in enumerate(table.columns)
+    )
+    labelled = next((seen["rows"] - c.nulls for c in columns if c.name == data.label), 0)
+    return Contract(seen["rows"], *records.span, labelled, columns, records.timeless())
+
+
+def check(records: Records) -> Contract:
+    """Check what no run can go on without, and return the contract.
+
+    Raises
+    ------
+    DataError
+        For infinite values in a numeric column, and for ids that are missing or occur twice.
+    """
+    contract = describe(records)
+    for column in contract.columns:
+        if column.infinite:
+            told = f"column {column.name!r} ({column.role}) holds {column.infinite} infinite values"
+            raise DataError(f"{records.source}: {told}")
+    if records.data.id:
+        nameless = next(c.nulls for c in contract.columns if c.name == records.data.id)
+        if nameless:
+            raise DataError(f"{records.source}: column {records.data.id!r} (id) is null in {nameless:,} records")
+        key = records.visible[records.data.id]
+        counts = records.visible.group_by(key).aggregate(n=records.visible.count())
+        twice = records.arrow(counts.filter(counts.n > 1).order_by(records.data.id).limit(1)).to_pylist()
+        if twice:
+            shown, n = twice[0][records.data.id], twice[0]["n"]
+            raise DataError(f"{records.source}: column {records.data.id!r} is not unique: {shown!r} occurs {n} times")
+    return contract
+
+
+def check_label(records: Records, task: str) -> None:
+    """Check that the label is what the task needs: numbers, or the names of classes.
+
+    Raises
+    ------
+    DataError
+        For text in a regression, and for fractions in a classification.
+    """
+    column = records.visible[records.label]
+    if task == "regression" and not (column.type().is_numeric() or column.type().is_boolean()):
+        told = f"column {records.label!r} (label) holds {column.type()}; regression needs numbers"
+        raise DataError(f"{records.source}: {told}")
+    if task == "classification" and column.type().is_floating():
+        fractions = records.visible.filter(column != column.floor()).select(records.label)
+        odd = records.arrow(fractions.limit(1)).to_pylist()
+        if odd:
+            told = f"column {records.label!r} (label) holds {odd[0][records.label]}; classification needs classes"
+            raise DataError(f"{records.source}: {told}, not fractions")
