@@ -23,6 +23,7 @@ from trimtab.decide import signals as rules
 from trimtab.decide.signals import Measurement, Signal
 from trimtab.measure.models.metrics import METRICS, evaluate
 from trimtab.measure.models.outputs import Outputs
+from trimtab.run import answered
 from trimtab.run.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,7 +144,7 @@ class Watched:
 
         def _left(column: str) -> float:
             shuffled = frame.assign(**{column: rng.permutation(frame[column].to_numpy())})
-            return sign * float(evaluate(name, self.session.outputs([model], shuffled)[0]))
+            return sign * float(evaluate(name, answered.outputs(self.session, [model], shuffled)[0]))
 
         return min(self.columns, key=_left)
 

@@ -22,7 +22,7 @@ import trimtab as tt
 from trimtab.decide.decision import Decision
 from trimtab.decide.signals import Signal
 from trimtab.errors import StepError
-from trimtab.run import checking, lifecycle
+from trimtab.run import answered, checking, lifecycle
 from trimtab.run.expected import Expected
 from trimtab.run.scored import Scored
 from trimtab.run.session import Session
@@ -332,7 +332,7 @@ def test_a_model_that_says_what_nothing_can_be_made_of_is_not_evaluated(
     own = session.champion
     odd = replace(own, version=2, estimator=model(own.estimator))
     with pytest.raises(StepError, match="version 2") as refusal:
-        session.outputs([odd, own], frame)
+        answered.outputs(session, [odd, own], frame)
     assert words in str(refusal.value)
     session.close()
     shutil.rmtree(session.scratch, ignore_errors=True)
@@ -343,7 +343,7 @@ def test_a_champion_without_honest_probabilities_can_still_be_replaced(champions
     frame = session.frame(session.windows()[1], labelled=True)
     own = session.champion
     odd = replace(own, version=2, estimator=Says(own.estimator, None, lambda said, _: said * 0.8))
-    challenger, rival = session.outputs([own, odd], frame)
+    challenger, rival = answered.outputs(session, [own, odd], frame)
     assert challenger.scores is not None
     assert rival.scores is None
     session.close()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trimtab.cells import listed
+from trimtab.errors import StepError
 from trimtab.measure.models import answers, scoring
 from trimtab.measure.models.answers import Answers
 from trimtab.measure.models.outputs import Array, Outputs
@@ -168,3 +169,38 @@ def _labels(own: Sequence[str], said: Answers, outcomes: Array) -> tuple[str, ..
         return tuple(own)
     new = sorted({*said.predicted[said.usable], *outcomes} - set(own))
     return (*own, *new)
+
+
+def outputs(session: Session, models: Sequence[Model], frame: pd.DataFrame) -> list[Outputs]:
+    """What each of several models says about labelled records; all share labels and order.
+
+    Raises
+    ------
+    StepError
+        When what the first says cannot be used as it is, or another one's predictions cannot.
+    """
+    data = session.params.data
+    for model in models:
+        session.require_features(model)
+    actual = frame[data.label].tolist()
+    labels = session.labels(models, actual)
+    positive = session.positive(models[0], labels)
+    truth = scoring.label_array(actual) if labels else np.asarray(actual, dtype=np.float64)
+    return [
+        _output(m, frame[list(data.features)], truth, labels, positive, first=m is models[0]) for m in models
+    ]
+
+
+def _output(
+    model: Model, features: pd.DataFrame, truth: np.ndarray[Any, Any], labels: Sequence[str],
+    positive: str | None, *, first: bool,
+) -> Outputs:
+    """One model's; what serves may lack probabilities that are any, what is to serve may not."""
+    own = scoring.model_labels(model.estimator)
+    said = answers.ask(model.estimator, features, who=f"Version {model.version}", labels=own if labels else None)
+    try:
+        if said.usable.all() and not (first and said.faulty.any()):
+            return answers.as_outputs(said, own, labels=labels, positive=positive, actual=truth)
+    except KeyError as error:
+        raise StepError(f"version {model.version} predicts {error}, a class that does not occur") from None
+    raise StepError(f"version {model.version} cannot be evaluated: {' '.join(said.remarks)}")

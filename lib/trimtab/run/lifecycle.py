@@ -24,7 +24,7 @@ from trimtab.measure.models.performance import Evaluation, evaluate_pair
 from trimtab.measure.unlabelled import holdouts
 from trimtab.measure.unlabelled.holdouts import values_of
 from trimtab.plain import plain
-from trimtab.run import history
+from trimtab.run import answered, history
 from trimtab.run.causes import importance_of, importance_to_json
 from trimtab.run.classes import rates_to_json
 from trimtab.run.manifest import code_version
@@ -183,7 +183,7 @@ def _best(session: Session, made: Sequence[Challenger]) -> Challenger:
         return made[0]
     name = primary_metric(session.params)
     models = [session.model(one.version) for one in made]
-    outputs = session.outputs(models, session.frame(session.choice_window(), labelled=True))
+    outputs = answered.outputs(session, models, session.frame(session.choice_window(), labelled=True))
     values = {one.name: _value(name, o) for one, o in zip(made, outputs, strict=True)}
     sign = 1.0 if METRICS[name].greater_is_better else -1.0
     best = max(made, key=lambda one: (sign * values[one.name]) if not math.isnan(values[one.name]) else -math.inf)
@@ -265,7 +265,7 @@ def evaluate_challenger(session: Session, model: Model) -> Contest:
     rival = session.model(serving) if serving is not None and serving != model.version else None
     window = holdout(session, model, rival)
     frame = session.frame(window, labelled=True)
-    outputs = session.outputs([model, rival] if rival else [model], frame)
+    outputs = answered.outputs(session, [model, rival] if rival else [model], frame)
     criteria = session.params.promotion.criteria
     try:
         found = evaluate_pair(

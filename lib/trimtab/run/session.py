@@ -18,12 +18,11 @@ from trimtab.act import database, modelfile
 from trimtab.act.ledger import Ledger
 from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registered_name
 from trimtab.decide.signals import FAMILIES
-from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, StepError, UsageError
+from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, UsageError
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
-from trimtab.measure.models import answers, scoring
-from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.models import scoring
 from trimtab.measure.models.performance import segment_masks
 from trimtab.params import Loaded
 from trimtab.records import Records
@@ -335,33 +334,6 @@ class Session:
             table = window.table.filter(window.table[data.label].notnull())
             window = replace(window, table=table)
         return self.records.frame(window, tuple(columns))
-
-    def outputs(self, models: Sequence[Model], frame: pd.DataFrame) -> list[Outputs]:
-        """What each model says about labelled records; all share labels and order."""
-        data = self.params.data
-        for model in models:
-            self.require_features(model)
-        actual = frame[data.label].tolist()
-        labels = self.labels(models, actual)
-        positive = self.positive(models[0], labels)
-        truth = scoring.label_array(actual) if labels else np.asarray(actual, dtype=np.float64)
-        return [
-            self._output(m, frame[list(data.features)], truth, labels, positive, first=m is models[0]) for m in models
-        ]
-
-    def _output(
-        self, model: Model, features: pd.DataFrame, truth: np.ndarray[Any, Any], labels: Sequence[str],
-        positive: str | None, *, first: bool,
-    ) -> Outputs:
-        """One model's; what serves may lack probabilities that are any, what is to serve may not."""
-        own = scoring.model_labels(model.estimator)
-        said = answers.ask(model.estimator, features, who=f"Version {model.version}", labels=own if labels else None)
-        try:
-            if said.usable.all() and not (first and said.faulty.any()):
-                return answers.as_outputs(said, own, labels=labels, positive=positive, actual=truth)
-        except KeyError as error:
-            raise StepError(f"version {model.version} predicts {error}, a class that does not occur") from None
-        raise StepError(f"version {model.version} cannot be evaluated: {' '.join(said.remarks)}")
 
     def signals(self, drift: Drift) -> list[Signal]:
         """All signals of a check whose inputs drifted like this; scores the current window for it."""
