@@ -26,11 +26,15 @@ import trimtab as tt
 from trimtab import params as params_module
 from trimtab.act import tables
 from trimtab.decide.columns import feature_drift, inputs
-from trimtab.decide.losses import concept_drift, performance_drop
+from trimtab.decide.losses import concept_drift, graded_loss, performance_drop
 from trimtab.decide.promotion import judge
-from trimtab.decide.signals import Signal, default_triggers, grade, label_completeness
+from trimtab.decide.signals import Signal, default_triggers, grade, label_completeness, new_records
 from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageError
 from trimtab.measure.columns import divergences
+from trimtab.measure.columns.bins import freeze_numeric
+from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import evaluate_pair
@@ -40,7 +44,7 @@ from trimtab.run.freshness import freshness
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 from trimtab.run.session import Session
-from trimtab.settings import Criterion, DriftSettings, parse_time
+from trimtab.settings import Criterion, DriftSettings, Trigger, parse_time
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIFTED = merged(BINARY, data={"segments": ["site"]})
@@ -372,6 +376,37 @@ def test_f05_realised_drop_is_graded_at_5_10_and_20_percent(now: float, severity
     assert grade(measured, default_triggers(DriftSettings())).severity == severity
 
 
+def _near(value: float) -> Interval:
+    return Interval(value, value - 0.001, value + 0.001, 0.95, 0.0005)
+
+
+@pytest.mark.parametrize(("accuracy", "severity"), [(0.871, "none"), (0.869, "high")])
+def test_b04_an_accuracy_drop_of_three_points_asks_for_retraining_whatever_the_gate_looks_at(
+    accuracy: float, severity: str
+) -> None:
+    rule = Trigger(signal="performance_drop", metric="accuracy", unit="points", at_least=0.03, severity="high")
+    drops = {
+        "roc_auc": performance_drop("roc_auc", _near(0.8), _near(0.8), greater_is_better=True),
+        "accuracy": performance_drop("accuracy", _near(0.9), _near(accuracy), greater_is_better=True),
+    }
+    found = graded_loss(drops, [rule], primary="roc_auc")
+    assert found.severity == severity
+    if severity == "high":
+        assert found.value >= found.threshold == pytest.approx(0.03 / 0.9), "both as shares of the baseline"
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "now", "severity"),
+    [("r2", 0.80, 0.77, "none"), ("r2", 0.80, 0.75, "high"), ("rmse", 10.0, 10.9, "none"), ("rmse", 10.0, 11.1, "high"),
+     ("accuracy", 0.80, 0.75, "high")],
+)
+def test_a04_each_metric_has_its_own_rule(metric: str, before: float, now: float, severity: str) -> None:
+    rules = [Trigger(signal="performance_drop", metric=name, at_least=share, severity="high")
+             for name, share in (("r2", 0.05), ("rmse", 0.10), ("accuracy", 0.05))]
+    lost = performance_drop(metric, _near(before), _near(now), greater_is_better=metric != "rmse")
+    assert graded_loss({metric: lost}, rules, primary=metric).severity == severity
+
+
 def test_f06_windows_slide_seven_days_against_thirty_to_sixty_days_ago(params: Path) -> None:
     session = tt.open(params, as_of="2024-04-15", overrides={
         "windows.reference": {"last": "60d", "until": "30d"}, "windows.current": {"last": "7d"},
@@ -465,6 +500,11 @@ def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:
 # -- P: Pipeline -----------------------------------------------------------------------------------------------------
 
 
+def test_p03_more_than_a_thousand_new_records_can_ask_for_retraining() -> None:
+    rule = Trigger(signal="new_records", at_least=1001, severity="high")
+    assert [grade(new_records(count), [rule]).severity for count in (1000, 1001)] == ["none", "high"]
+
+
 def test_p04_several_candidates_are_trained_and_registered_and_the_best_goes_forward(params: Path) -> None:
     session = tt.open(params, as_of="2024-04-15", overrides={
         "estimator.class": None,
@@ -550,6 +590,28 @@ def test_c04_scraps_of_one_notebook_decide_the_next_step(params: Path) -> None:
 
 
 # -- X: Beyond all of them -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rows", "checks"), [(50, 60), (1_000, 60), (20_000, 60), (1_000_000, 3)])
+def test_x01_undrifted_windows_of_any_size_alarm_in_at_most_five_percent_of_checks(rows: int, checks: int) -> None:
+    """Seed by size and check; `make bench` has the whole grid with 400 checks a cell. Three checks of a million rows
+    show no more than that size does no harm by itself.
+    """
+    alarms = sum(_alarm_without_drift(np.random.default_rng([rows, check]), rows) for check in range(checks))
+    assert alarms <= scipy.stats.binom.ppf(0.999, checks, 0.05)
+
+
+def _alarm_without_drift(rng: np.random.Generator, rows: int) -> bool:
+    laws = [lambda n: rng.normal(size=n), lambda n: rng.lognormal(size=n),
+            lambda n: np.where(rng.random(n) < 0.7, 0.0, rng.lognormal(size=n)),
+            lambda n: np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n))]
+    before, now = {}, {}
+    for place in range(20):
+        law = laws[place % len(laws)]
+        reference = law(5_000)
+        bins = freeze_numeric(reference)
+        before[f"x{place}"], now[f"x{place}"] = profile_array(reference, bins), profile_array(law(rows), bins)
+    return bool(compare(Profile(before, 5_000), Profile(now, rows)).drifted())
 
 
 def test_x02_profiles_merge_exactly_and_the_reference_is_profiled_once(params: Path) -> None:

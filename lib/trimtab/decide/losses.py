@@ -3,19 +3,56 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
-from trimtab.decide.signals import HIGH_LOSS, HIGH_RISE, Measurement
+from trimtab.decide.severity import rank
+from trimtab.decide.signals import HIGH_LOSS, HIGH_RISE, Measurement, Signal, grade
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.over_time.error_change import Change
 from trimtab.measure.unlabelled.estimates import Estimate
+from trimtab.settings import Trigger
 
 FEWEST_OUTCOMES = 30
 """Known outcomes below which a loss is not tested."""
 FEWEST_OF_CLASS = 10
 """Records below which a metric that rests on one class is not tested: with fewer positives an undrifted F1 was found
 to have dropped in up to 20 % of 300 simulated windows, where ten or more were expected in at most 1 %."""
+
+
+def graded_loss(losses: Mapping[str, Measurement], triggers: Sequence[Trigger], *, primary: str) -> Signal:
+    """The most serious of several metrics' losses, each held against the rules that are on it.
+
+    Parameters
+    ----------
+    losses : mapping
+        From `performance_drop`, by metric, the primary one first.
+    triggers : sequence of Trigger
+        A rule on `performance_drop` that names no metric is on the primary one.
+    primary : str
+        The metric that speaks for the model; of equally serious losses its own is given.
+
+    Examples
+    --------
+    >>> lost = {"roc_auc": Measurement("performance_drop", 0.01, ".", points=0.01),
+    ...         "accuracy": Measurement("performance_drop", 0.05, ".", points=0.04)}
+    >>> rule = Trigger(signal="performance_drop", metric="accuracy", unit="points", at_least=0.03, severity="high")
+    >>> graded_loss(lost, [rule], primary="roc_auc").severity
+    'high'
+    """
+    graded = [
+        grade(loss, [_as_share(t, loss) for t in triggers if (t.metric or primary) == metric])
+        for metric, loss in losses.items()
+    ]
+    return max(graded, key=lambda one: rank(one.severity))
+
+
+def _as_share(rule: Trigger, loss: Measurement) -> Trigger:
+    """A rule in points of the metric as one in shares of the baseline, which the loss is one of."""
+    if rule.unit == "share" or not loss.points or math.isnan(loss.points):
+        return rule
+    return rule.model_copy(update={"at_least": rule.at_least * loss.value / loss.points})
 
 
 def too_few_outcomes(metric: str, known: int, counting: int) -> str:
@@ -63,7 +100,7 @@ def performance_drop(
     verb = "lost" if lost > 0 else "gained"
     error = reach / NormalDist().inv_cdf((1 + current.confidence) / 2)
     return Measurement(
-        "performance_drop", relative, significant=beyond, p_value=p_value,
+        "performance_drop", relative, significant=beyond, p_value=p_value, points=lost,
         evidence=of_difference(lost, error, HIGH_LOSS * abs(baseline.value)),
         message=f"{metric} went from {baseline.value:.3f} to {current.value:.3f}: "
         f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{_certainty(beyond, reach)}).",

@@ -40,6 +40,8 @@ class Measurement:
     evidence : float or None
         Logarithm of how much more likely this is after a change that would be graded high than after none; nan when it
         could not be measured, None for what is no evidence of a change.
+    points : float
+        Of a realised loss: how large it is in units of the metric; else nan.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Measurement:
     p_value: float = math.nan
     columns: tuple[str, ...] = ()
     evidence: float | None = None
+    points: float = math.nan
 
 
 @dataclass(frozen=True)

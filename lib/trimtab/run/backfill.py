@@ -15,7 +15,6 @@ from typing import Any
 
 from trimtab import params as params_module
 from trimtab.act import champion as champions
-from trimtab.decide.signals import grade, triggers_for
 from trimtab.errors import BusyError, StepError, TrimtabError, UsageError, of_place
 from trimtab.run import checking, foretold, history
 from trimtab.run.expected import expected
@@ -251,7 +250,6 @@ def _estimate(session: Session, start: datetime, end: datetime, lost: threading.
     until = champion.lineage.get("holdout_until")
     begin = max(start, parse_time(until)) if until else start
     kept = {(one.start, one.end) for one in session.ledger.days.foretold(champion.version, session.as_of)}
-    triggers = triggers_for(session.thresholds, session.params.triggers)
     done, length = 0, current.end - current.start
     while length and end - length >= begin:
         _go_on(lost)
@@ -259,7 +257,7 @@ def _estimate(session: Session, start: datetime, end: datetime, lost: threading.
         if window.rows and (window.start, window.end) not in kept:
             scored = score(session, window)
             foretold.keep(session, window, scored, expected(session, scored))
-            checking.mark(session, window, grade(checking.performance_drop(session, scored), triggers))
+            checking.mark(session, window, checking.performance_signal(session, scored))
             done += 1
         end -= length
     foretold.catch_up(session)

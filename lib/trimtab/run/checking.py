@@ -93,10 +93,10 @@ def signals(
         measured.append(losses.concept_drift(past.change, past.loss, alpha=settings.alpha))
     if estimates is not None:
         measured.append(estimated_drop(session, estimates))
-    measured += [performance_drop(session, scored)] if labelled else []
     measured += [*freshness(session, window), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
-    return [rules.grade(measurement, triggers) for measurement in measured]
+    found = [rules.grade(measurement, triggers) for measurement in measured]
+    return [*found, performance_signal(session, scored)] if labelled else found
 
 
 def since_last(session: Session, window: Window) -> Drift | None:
@@ -152,9 +152,29 @@ def estimated_drop(session: Session, estimates: Expected) -> Measurement:
     )
 
 
-def performance_drop(session: Session, scored: Scored) -> Measurement:
-    """Realised performance against the baseline; nan where either is not known, or rests on too few outcomes."""
-    name, metric = "performance_drop", primary_metric(session.params)
+def performance_signal(session: Session, scored: Scored) -> Signal:
+    """Realised performance against the baseline by the primary metric, and by those that rules name."""
+    triggers = rules.triggers_for(session.params.drift, session.params.triggers)
+    primary = primary_metric(session.params)
+    metrics = dict.fromkeys([primary, *(t.metric for t in triggers if t.metric is not None)])
+    alpha = session.thresholds.alpha / len(metrics)
+    drops = {metric: performance_drop(session, scored, metric, alpha=alpha) for metric in metrics}
+    return losses.graded_loss(drops, triggers, primary=primary)
+
+
+def performance_drop(
+    session: Session, scored: Scored, metric: str | None = None, *, alpha: float | None = None
+) -> Measurement:
+    """Realised performance against the baseline; nan where either is not known, or rests on too few outcomes.
+
+    Parameters
+    ----------
+    metric : str, optional
+        By default the one that speaks for the model.
+    alpha : float, optional
+        By default this kind of evidence's part of `drift.alpha`.
+    """
+    name, metric = "performance_drop", metric or primary_metric(session.params)
     if scored.performance is None:
         return Measurement(name, nan, scored.missing, evidence=nan)
     before, after = (p.values.get(Measure(metric)) if p else None for p in (scored.baseline, scored.performance))
@@ -167,7 +187,8 @@ def performance_drop(session: Session, scored: Scored) -> Measurement:
     if too_few:
         return Measurement(name, nan, too_few, evidence=nan)
     return losses.performance_drop(
-        metric, before, after, greater_is_better=METRICS[metric].greater_is_better, alpha=session.thresholds.alpha
+        metric, before, after, greater_is_better=METRICS[metric].greater_is_better,
+        alpha=session.thresholds.alpha if alpha is None else alpha,
     )
 
 
@@ -182,9 +203,11 @@ def _completeness(session: Session, window: Window) -> list[Measurement]:
 
 
 def loss_thresholds(session: Session) -> tuple[float, ...]:
-    """Shares of the baseline from which on a realised loss is graded, in ascending order."""
+    """Shares of the baseline from which on a realised loss of the primary metric is graded, in ascending order."""
     rule_book = rules.triggers_for(session.params.drift, session.params.triggers)
-    return tuple(sorted({t.at_least for t in rule_book if t.signal == "performance_drop" and t.at_least > 0}))
+    named = (None, primary_metric(session.params))
+    mine = (t for t in rule_book if t.signal == "performance_drop" and t.unit == "share" and t.metric in named)
+    return tuple(sorted({t.at_least for t in mine if t.at_least > 0}))
 
 
 def guard(session: Session, decision: Decision) -> Guard:

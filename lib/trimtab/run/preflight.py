@@ -49,7 +49,9 @@ def check(session: Session, request: Request) -> None:
     params = session.params
     lifecycle.check_criteria(params.promotion.criteria, params.task)
     lifecycle.check_metric("rollback.metric", params.rollback.metric, params.task)
-    signals.triggers_for(params.drift, params.triggers)
+    for trigger in signals.triggers_for(params.drift, params.triggers):
+        if trigger.metric is not None:
+            lifecycle.check_metric("triggers", trigger.metric, params.task)
     for name in NOTEBOOKS[request.pipeline]:
         notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
     _check_place(session.run_dir)
