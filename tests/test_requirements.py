@@ -307,6 +307,23 @@ def test_f01_each_version_has_one_snapshot_a_day_that_can_be_queried(params: Pat
     assert all(0 <= row[4] <= 1 and row[9] is not None for row in rows)
 
 
+def test_f01_snapshots_hold_each_class_and_each_segment(project: Callable[..., Path]) -> None:
+    table = binary_table(600)
+    table["site"] = np.where(np.arange(600) % 3 == 0, "north", "south")
+    session = tt.open(project(merged(BINARY, data={"segments": ["site"]}), table), as_of="2024-04-15")
+    contest = lifecycle.first_champion(session)
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    taken = [one for one in session.ledger.days.snapshots(session.champion.version) if one.labelled]
+    parts = [{name: group for name, group in one.groups.items() if name.startswith("site")} for one in taken]
+    assert {name for part in parts for name in part} == {"site = north", "site = south"}
+    assert all(sum(group["labelled"] for group in part.values()) == one.labelled
+               for part, one in zip(parts, taken, strict=True))
+    right = [sum(group["accuracy"] * group["labelled"] for group in part.values()) for part in parts]
+    assert right == pytest.approx([one.metrics["accuracy"] * one.labelled for one in taken])
+    assert all(one.groups["class True"]["recall"] == one.metrics["recall"] for one in taken
+               if "class True" in one.groups)
+
+
 def test_f02_prediction_intervals_are_in_the_snapshot(params: Path) -> None:
     session = tt.open(params, as_of="2024-04-15")
     past = checking.history(session, session.records.window("current", session.params.windows.current))

@@ -92,9 +92,9 @@ class DayBook(Rows):
         query = query.where(table.c.day >= first) if first else query
         query = query.where(table.c.day <= last) if last else query
         return [
-            Snapshot(row["day"], row["rows"], row["labelled"],
-                     {name: math.nan if value is None else value for name, value in row["metrics"].items()},
-                     {name: row[name] for name in tables.SNAPSHOT_INTERVALS if row[name] is not None})
+            Snapshot(row["day"], row["rows"], row["labelled"], _numbers(row["metrics"]),
+                     {name: row[name] for name in tables.SNAPSHOT_INTERVALS if row[name] is not None},
+                     {name: _numbers(one) for name, one in (row["groups"] or {}).items()})
             for row in self._rows(query)
         ]
 
@@ -107,7 +107,7 @@ class DayBook(Rows):
             self._mine | {"version": version, "day": one.day, "rows": one.rows, "labelled": one.labelled}
             | {name: plain(one.metrics.get(name)) for name in tables.SNAPSHOT_METRICS}
             | {name: plain(one.intervals.get(name)) for name in tables.SNAPSHOT_INTERVALS}
-            | {"metrics": plain(one.metrics), "recorded_at": clock}
+            | {"metrics": plain(one.metrics), "groups": plain(one.groups), "recorded_at": clock}
             for one in taken
         ]
         nothing = dict.fromkeys(tables.SNAPSHOT_DRIFT)
@@ -214,3 +214,8 @@ def _foretold(row: Mapping[str, Any], as_of: datetime) -> Foretold:
         row["metric"], row["window_start"], row["window_end"], **numbers, realised=realised, rows=row["rows"],
         labelled=row["labelled"] if row["as_of"] <= as_of else 0, doubtful=row["doubtful"],
     )
+
+
+def _numbers(kept: Mapping[str, float | None]) -> dict[str, float]:
+    """Kept values by name, nan where there was none."""
+    return {name: math.nan if value is None else value for name, value in kept.items()}

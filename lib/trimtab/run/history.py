@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from trimtab.run.scored import Scored, performance_from_json
 from trimtab.run.session import Model, Session
 from trimtab.settings import parse_time
 from trimtab.windows import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LOSSES = {"log_loss": "log loss", "mae": "mean absolute error", "errors": "share of errors"}
 
@@ -144,14 +147,16 @@ def missing(session: Session, model: Model, window: Window) -> dict[date, int]:
 
 
 def of_holdout(
-    outputs: Outputs, days: np.ndarray[Any, Any], intervals: Mapping[date, Mapping[str, float]]
+    session: Session, outputs: Outputs, records: pd.DataFrame, intervals: Mapping[date, Mapping[str, float]]
 ) -> list[Snapshot]:
     """Snapshots of a holdout, whose outcomes are all known.
 
     Its prediction intervals have a width, but no coverage: they were made to hold the promised share of these outcomes.
     """
+    days = session.days(records)
     found, counts = np.unique(days, return_counts=True)
-    return snapshots(outputs, days, dict(zip(found.tolist(), counts.tolist(), strict=True)), intervals)
+    rows = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    return snapshots(outputs, days, rows, intervals, _largest(session, records))
 
 
 def take(session: Session, model: Model, window: Window, todo: Mapping[date, int]) -> list[Snapshot]:
@@ -183,4 +188,11 @@ def _snapshots(session: Session, model: Model, said: Answered, rows: Mapping[dat
     holdout = session.ledger.days.holdout(model.version)
     came = outcomes(said.outputs, said.labelled, said.known)
     intervals = reach_by_day(session, holdout, said.records, said.outputs, came)
-    return snapshots(said.labelled, days[said.known], rows, intervals)
+    return snapshots(said.labelled, days[said.known], rows, intervals, _largest(session, said.take(said.known).records))
+
+
+def _largest(session: Session, records: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    """Masks of the largest segments, as many as drift is looked for in."""
+    masks = session.segments(records)
+    ordered = sorted(masks, key=lambda name: -int(masks[name].sum()))
+    return {name: masks[name] for name in ordered[: session.params.drift.max_segments]}

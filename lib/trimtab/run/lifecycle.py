@@ -333,7 +333,7 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
     kept = holdouts.keep(values_of(records, data.numeric, data.categorical, data.text), outputs)
     ledger.days.keep_holdout(model.version, kept)
     reach = reach_by_day(session, kept, records, outputs)
-    ledger.days.keep_snapshots(model.version, history.of_holdout(outputs, days, reach))
+    ledger.days.keep_snapshots(model.version, history.of_holdout(session, outputs, records, reach))
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
     change = None
     if verdict.outcome == "promote":

@@ -13,8 +13,9 @@ from datetime import date
 
 import numpy as np
 
-from trimtab.measure.models.metrics import METRICS, evaluate
+from trimtab.measure.models.metrics import METRICS, evaluate, per_class
 from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.measure.models.performance import PER_CLASS
 from trimtab.measure.over_time.daily import Daily
 
 CONFUSION = ("true_positives", "false_positives", "true_negatives", "false_negatives")
@@ -36,6 +37,9 @@ class Snapshot:
     intervals : mapping
         Mean width of the prediction intervals (of sets of classes: their mean size), share of narrow ones, share of
         known outcomes that they held; empty where the version has none.
+    groups : mapping
+        Metrics of each class ("class True": precision, recall, F1) and of each segment ("origin = JFK": all metrics,
+        and how many outcomes are `labelled`), as far as that day has any of its records with a known outcome.
     """
 
     day: date
@@ -43,6 +47,7 @@ class Snapshot:
     labelled: int
     metrics: Mapping[str, float]
     intervals: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def loss(self) -> float:
@@ -70,7 +75,7 @@ def loss_of(taken: Sequence[Snapshot]) -> str:
 
 def snapshots(
     outputs: Outputs | None, days: Array, rows: Mapping[date, int],
-    intervals: Mapping[date, Mapping[str, float]] | None = None,
+    intervals: Mapping[date, Mapping[str, float]] | None = None, segments: Mapping[str, Array] | None = None,
 ) -> list[Snapshot]:
     """Take the snapshots of some days.
 
@@ -84,6 +89,8 @@ def snapshots(
         Predictions by day, of all days of which a snapshot is wanted.
     intervals : mapping, optional
         Of these days, as `Ranges.by_day` tells them.
+    segments : mapping, optional
+        Masks of shape (n,) by name.
 
     Examples
     --------
@@ -92,21 +99,37 @@ def snapshots(
     >>> [one.loss for one in snapshots(outputs, days, {date(2024, 3, 1): 1, date(2024, 3, 2): 4})]
     [0.5, 0.0]
     """
-    known = intervals or {}
-    return [
-        _snapshot(outputs, np.asarray(days) == np.datetime64(day), day, rows[day], known.get(day, {}))
-        for day in sorted(rows)
-    ]
+    known, found = intervals or {}, []
+    for day in sorted(rows):
+        chosen = np.asarray(days) == np.datetime64(day)
+        reach = known.get(day, {})
+        if outputs is None or not chosen.any():
+            found.append(Snapshot(day, rows[day], 0, {}, reach))
+            continue
+        mine = outputs.take(chosen)
+        groups = _classes(mine) | _segments(outputs, {name: mask & chosen for name, mask in (segments or {}).items()})
+        found.append(Snapshot(day, rows[day], len(mine), _metrics(mine) | _confusion(mine), reach, groups))
+    return found
 
 
-def _snapshot(
-    outputs: Outputs | None, chosen: Array, day: date, rows: int, intervals: Mapping[str, float]
-) -> Snapshot:
-    if outputs is None or not chosen.any():
-        return Snapshot(day, rows, 0, {}, intervals)
-    mine = outputs.take(chosen)
-    found = {name: evaluate(name, mine) for name, metric in METRICS.items() if metric.applies(mine)}
-    return Snapshot(day, rows, len(mine), found | _confusion(mine), intervals)
+def _segments(outputs: Outputs, masks: Mapping[str, Array]) -> dict[str, dict[str, float]]:
+    """Metrics of each segment that has any record."""
+    parts = {name: outputs.take(mask) for name, mask in masks.items() if mask.any()}
+    return {name: _metrics(part) | {"labelled": float(len(part))} for name, part in parts.items()}
+
+
+def _metrics(outputs: Outputs) -> dict[str, float]:
+    return {name: evaluate(name, outputs) for name, metric in METRICS.items() if metric.applies(outputs)}
+
+
+def _classes(outputs: Outputs) -> dict[str, dict[str, float]]:
+    """Metrics of each class that occurs."""
+    if not outputs.labels:
+        return {}
+    values = {name: per_class(name, outputs) for name in PER_CLASS}
+    occurs = np.bincount(outputs.actual.astype(int), minlength=len(outputs.labels)) > 0
+    return {f"class {label}": {name: float(by[code]) for name, by in values.items()}
+            for code, label in enumerate(outputs.labels) if occurs[code]}
 
 
 def _confusion(outputs: Outputs) -> dict[str, float]:
