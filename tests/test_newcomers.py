@@ -13,11 +13,18 @@ import pandas as pd
 import pytest
 
 from trimtab.decide import columns
-from trimtab.measure.columns.bins import BUCKETS, MAX_LEVELS, bucket, freeze_categorical
+from trimtab.measure.columns.bins import (
+    BUCKETS,
+    MAX_LEVELS,
+    CategoricalBins,
+    bucket,
+    freeze_categorical,
+    freeze_numeric,
+)
 from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.drift import ColumnDrift, compare
 from trimtab.measure.columns.novelty import crowded_by_chance, newcomer_by_chance
-from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.profile import BESIDE, ColumnProfile, Profile
 from trimtab.measure.columns.profiling import Watched, profile_array
 from trimtab.measure.columns.variation import variation
 from trimtab.run import profiles
@@ -290,3 +297,20 @@ def test_operator_reads_of_one_level_where_it_is_one_and_of_levels_where_they_ar
     assert _said(*["new"] * 50) == (
         "kind has one level that the reference never had, which makes up about 1.0 % of the records.")
     assert _said(*(f"new {i}" for i in range(300))).startswith("kind has levels that the reference never had, ")
+
+
+def test_days_that_were_kept_before_unseen_levels_had_buckets_are_still_read() -> None:
+    bins = {"k": freeze_categorical(["a", "b"]), "x": freeze_numeric(np.arange(50.0)), "l": freeze_categorical(["c"])}
+    today = {
+        "k": profile_array(np.array(["a", "a", "b"]), bins["k"]), "x": profile_array(np.arange(3.0), bins["x"]),
+        "l": profile_array(np.array(["c", "c", "c"]), bins["l"]),
+    }
+    days = Days.of(bins, {date(2024, 3, 1): Profile(today, 3), date(2024, 3, 2): Profile(today, 3)})
+    kept, start = days.to_json(), 1
+    dropped: list[int] = []
+    for one in bins.values():
+        width = one.size + len(BESIDE) + (BUCKETS if isinstance(one, CategoricalBins) else 0)
+        dropped += range(start + one.size + len(BESIDE), start + width)
+        start += width
+    kept["counts"] = np.delete(np.array(kept["counts"]), dropped, axis=1).tolist()
+    assert Days.from_json(kept, bins).counts.tolist() == days.counts.tolist()

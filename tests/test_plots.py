@@ -73,7 +73,7 @@ def _drawn(figure: plots.Picture) -> Image.Image:
         warnings.simplefilter("error")
         data, told = figure._repr_png_()
     picture = Image.open(BytesIO(data))
-    assert picture.size == pytest.approx((2 * told["width"], 2 * told["height"]), abs=2)
+    assert picture.size == pytest.approx((1.5 * told["width"], 1.5 * told["height"]), abs=2)
     assert told["alt"] == figure.answer != ""
     assert len(data) < 150_000
     return picture

@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
 DARK, LIGHT, ALARM = "#1f3b57", "#b9c6d3", "#c8553d"
 _DOTS_PER_INCH = 100
+_SHARPER = 1.5    # pixels drawn for each that is shown, for print; twice as many take a third longer to draw
 
 
 class Picture(Figure):
     """A figure that shows itself in any notebook, whatever the backend; its title is its alternative text."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
-        """Twice the pixels that it is shown with, to be sharp in print, in few colours, to be small."""
+        """More pixels than it is shown with, to be sharp in print, in few colours, to be small."""
         buffer = io.BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)    # a letter that the font lacks is drawn as a box: no news
-            self.savefig(buffer, format="rgba", dpi=2 * _DOTS_PER_INCH)
-        pixels = tuple(int(side) for side in self.get_size_inches() * 2 * _DOTS_PER_INCH)
+            self.savefig(buffer, format="rgba", dpi=_SHARPER * _DOTS_PER_INCH)
+        pixels = tuple(int(side) for side in self.get_size_inches() * _SHARPER * _DOTS_PER_INCH)
         drawn = Image.frombuffer("RGBA", (pixels[0], pixels[1]), buffer.getvalue()).convert("RGB")
         picture = drawn.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         picture.save(buffer := io.BytesIO(), format="png")

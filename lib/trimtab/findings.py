@@ -145,7 +145,8 @@ def joint(together: Joint) -> Styler:
          "interval": span(apart.low, apart.high), "natural": f"up to {number(together.floor)}",
          "p": apart.p_value, "note": apart.note},
         {"asked": "do columns hang together as before?",
-         "measured": f"error {number(rebuilt.effect)} deviations larger", "interval": "–", "natural": "–",
+         "measured": "–" if math.isnan(rebuilt.effect) else f"error {number(rebuilt.effect)} deviations larger",
+         "interval": "–", "natural": "–",
          "p": rebuilt.p_value, "note": rebuilt.note},
     ]
     carried = "; ".join(f"{' with '.join(one.columns)} ({percent(one.share)})" for one in apart.carriers[:5])

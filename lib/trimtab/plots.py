@@ -86,7 +86,7 @@ def distributions(
 
 def most_moved(drift: Drift, reference: Profile, current: Profile, *, most: int = 4) -> Picture:
     """How did the most moved columns change?"""
-    names = [column.name for column in drift.columns[:most]]
+    names = [column.name for column in drift.columns if column.name in reference.columns][:most]
     title = f"The {len(names)} columns that moved most" + ("" if drift.drifted() else ", none of them far")
     return distributions(reference, current, drift, names, title=title)
 

@@ -168,9 +168,13 @@ class Days(Daily[BinTable]):
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any], bins: BinTable) -> Days:
-        """Read back what `to_json` wrote."""
-        counts = np.array(plain["counts"], dtype=np.int64).reshape(len(plain["dates"]), cells(bins))
-        return cls(dict(bins), np.array(plain["dates"], dtype="datetime64[D]"), counts)
+        """Read back what `to_json` wrote; rows of the first layout, too, which had no buckets."""
+        counts = np.array(plain["counts"], dtype=np.int64).reshape(len(plain["dates"]), -1)
+        without = cells(bins) - sum(_buckets(one) for one in bins.values())
+        if counts.size and counts.shape[1] == without != cells(bins):
+            counts = np.insert(counts, _ends(bins), 0, axis=1)
+        dates = np.array(plain["dates"], dtype="datetime64[D]")
+        return cls(dict(bins), dates, counts.reshape(len(dates), cells(bins)))
 
 
 def cells(bins: BinTable) -> int:
@@ -181,6 +185,15 @@ def cells(bins: BinTable) -> int:
 def _width(bins: Bins) -> int:
     """Cells of one column."""
     return bins.size + len(BESIDE) + _buckets(bins)
+
+
+def _ends(bins: BinTable) -> list[int]:
+    """Where in a row of the first layout each column ends, as often as it has buckets now."""
+    found, end = [], 1
+    for one in bins.values():
+        end += one.size + len(BESIDE)
+        found += [end] * _buckets(one)
+    return found
 
 
 def _buckets(bins: Bins) -> int:
