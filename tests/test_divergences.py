@@ -166,6 +166,32 @@ def test_wasserstein_of_bounded_values_is_close_to_scipys(shift: float, width: f
     assert found * bins.scale == pytest.approx(stats.wasserstein_distance(a, b), abs=0.01)
 
 
+@pytest.mark.parametrize(("draw", "off"), [
+    (lambda rng, n: rng.normal(size=n), 0.02),
+    (lambda rng, n: rng.gamma(2.0, size=n), 0.05),
+    (lambda rng, n: rng.integers(1, 6, n).astype(float), 1e-9),
+], ids=["normal", "gamma", "ratings"])
+def test_wasserstein_of_other_laws_is_scipys_but_for_the_outermost_bins(draw: Any, off: float) -> None:
+    """Of ratings, values of their own, exactly; the tolerances are what the outermost bins of 0.5 % each may hide."""
+    rng = RNG(11)
+    a, b = draw(rng, 20_000), draw(rng, 8_000)
+    b = np.where(rng.random(len(b)) < 0.3, np.sort(a)[-len(b):], b)    # a third moves up, within the range
+    bins = freeze_numeric(a)
+    found = divergences.wasserstein(profile_array(a, bins).counts, profile_array(b, bins).counts, bins)
+    assert found * bins.scale == pytest.approx(stats.wasserstein_distance(a, b), abs=off)
+
+
+def test_one_far_value_does_not_outweigh_all_others_and_both_ends_count_alike() -> None:
+    rng = RNG(3)
+    a, b = np.append(rng.normal(size=20_000), 1e6), rng.normal(0.05, size=20_000)
+    found = []
+    for sign in (1, -1):
+        bins = freeze_numeric(sign * a)
+        found.append(divergences.wasserstein(
+            profile_array(sign * a, bins).counts, profile_array(sign * b, bins).counts, bins) * bins.scale)
+    assert found == pytest.approx([0.05, 0.05], abs=0.02)
+
+
 def test_mass_beyond_the_reference_counts_as_if_at_its_end() -> None:
     a = np.linspace(0, 1, 1001)
     bins = freeze_numeric(a)

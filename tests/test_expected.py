@@ -159,4 +159,4 @@ def test_an_estimate_whose_assumptions_fail_raises_no_alarm_and_says_why() -> No
     estimate = Estimate(0.60, 0.57, 0.63, 0.95, "confidence", 0.80, doubt)
     found = estimated_drop("roc_auc", estimate, greater_is_better=True)
     assert not found.significant
-    assert found.message.endswith("Not relied on, because of overlap: half of the records lie outside")
+    assert found.message.endswith("Not relied on, because of overlap: half of the records lie outside.")

@@ -314,3 +314,17 @@ def test_days_that_were_kept_before_unseen_levels_had_buckets_are_still_read() -
         start += width
     kept["counts"] = np.delete(np.array(kept["counts"]), dropped, axis=1).tolist()
     assert Days.from_json(kept, bins).counts.tolist() == days.counts.tolist()
+
+
+@pytest.mark.parametrize("law", [np.full(15_000, 1 / 15_000), zipf(30_000, 1.3)], ids=["uniform", "Zipf"])
+def test_more_levels_than_are_kept_are_no_news_by_themselves(law: Floats) -> None:
+    """The kept levels were chosen for being frequent in the reference, and are rarer in any other sample."""
+    for seed in range(3):
+        rng = RNG([seed, 8])
+        before, now = rng.multinomial(300_000, law), rng.multinomial(100_000, law)
+        order = np.argsort(-before, kind="stable")[:MAX_LEVELS]
+        bins = {"k": freeze_categorical([str(code) for code in order])}
+        sides = [Profile({"k": ColumnProfile(bins["k"], tuple(side[order].tolist()),
+                                             unseen=int(side.sum() - side[order].sum()))}, int(side.sum()))
+                 for side in (before, now)]
+        assert not compare(*sides).drifted()

@@ -58,8 +58,8 @@ def _drift(psi: float) -> Any:
     [
         (0.5, 0.0, "By mae no loss can be shown."),
         (0.5, 0.5, "Both moved, which does not make the one the cause of the other."),
-        (0.0, 0.5, "or something has moved that is not watched, such as the words of note."),
-        (0.0, 0.0, "Neither gives a reason to act."),
+        (0.0, 0.5, "or something has moved that is not watched."),
+        (0.0, 0.0, "Neither the inputs nor mae give a reason to act."),
     ],
 )
 def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float, ending: str) -> None:

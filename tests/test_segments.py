@@ -40,13 +40,16 @@ def split(rng: np.random.Generator, places: list[float], moves: list[Move], n: i
 
 
 @pytest.mark.parametrize("places", [[0.0, 0.0, 0.0], [-1.0, 0.0, 1.0], [0.0, -1.0, 1.0]])
-@pytest.mark.parametrize(
-    "move", [lambda x: x + 1.0, lambda x: x - 0.5, lambda x: 1.3 * x, lambda x: x + 5.0],
-    ids=["up", "down", "wider", "out of range"],
-)
+@pytest.mark.parametrize("move", [lambda x: x + 1.0, lambda x: x - 0.5, lambda x: 1.3 * x], ids=["up", "down", "wider"])
 def test_one_movement_of_all_records_is_nobodys_own_wherever_they_lie(places: list[float], move: Move) -> None:
     found = beyond(*split(RNG(1), places, [move] * 3))
     assert all(found.get(name, 0.0) < LARGE[name] for name in ("psi", "wasserstein", "outliers"))
+
+
+def test_a_movement_of_all_records_out_of_the_range_is_nobodys_own() -> None:
+    """From one place; of parts that lay elsewhere counts do not tell how far beyond the range they are."""
+    found = beyond(*split(RNG(1), [0.0, 0.0, 0.0], [lambda x: x + 5.0] * 3))
+    assert all(found[name] < LARGE[name] for name in ("psi", "wasserstein", "outliers"))
 
 
 @pytest.mark.parametrize("others", [lambda x: x, lambda x: x - 1.0], ids=["still", "the other way"])

@@ -317,7 +317,7 @@ def test_most_serious_signal_comes_first_with_its_unit() -> None:
     shown = [_signal(*one) for one in graded]
     html = _shown(tables.signals(shown))
     assert html.index("PSI 9.39") < html.index("93.0%") < html.index("91 days")
-    assert "2 of 3 signals passed a threshold" in html
+    assert "2 of 3 signals count: beyond a threshold, and beyond chance" in html
 
 
 def test_missed_criterion_comes_first_and_the_caption_counts_it() -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from trimtab.measure.columns.drift import ColumnDrift, Drift
     from trimtab.measure.columns.segments import SegmentDrift
     from trimtab.measure.models.performance import Performance
+    from trimtab.measure.unlabelled.estimates import Agreement, Estimate
     from trimtab.run.expected import Expected
     from trimtab.run.history import History
     from trimtab.run.joint import Joint
@@ -71,12 +72,13 @@ _UNITS: Mapping[str, Format] = {
 def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str = "") -> Styler:
     """The columns ranked by drift, and what else a reader should know of them."""
     chosen = settings or DriftSettings()
+    result = result.ranked(**chosen.bounds)
     moved = {c.name for c in result.drifted(**chosen.bounds)}
     rows = [
         {
             "column": c.name, "drifted": "not tested" if result.too_few else "yes" if c.name in moved else "no",
             "how": ", ".join(map(str, c.moved(**chosen.bounds))),
-            "PSI": c.psi, "by chance": c.psi_by_chance, "JS": c.js, "KS": c.ks, "χ²": c.chi2,
+            "PSI": c.psi, "by chance": c.psi_by_chance, "natural": _natural(c), "JS": c.js, "KS": c.ks, "χ²": c.chi2,
             "p": c.p_value, "q": c.q_value,
             "missing": "" if c.missing_reference == c.missing_current == 0 else
             f"{percent(c.missing_reference)} → {percent(c.missing_current)}",
@@ -86,13 +88,19 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
     ]
     more = len(result.columns) - len(rows)
     caption = f"None of {len(result.columns)} columns could be tested: {result.too_few}" if result.too_few else (
-        f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:.2g} and far enough in some way "
-        f"({result.reference_rows:,} against {result.current_rows:,} records)"
+        f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:.2g}, far enough in some way, and "
+        f"beyond what is natural ({result.reference_rows:,} against {result.current_rows:,} records)"
     )
     caption += f"; {more} columns below these are not shown" if more > 0 else ""
     caption += f". {remarks}" if remarks else ""
-    formats = {**dict.fromkeys(("PSI", "by chance", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
-    return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=("how", "KS", "missing", "note"))
+    formats = {**dict.fromkeys(("PSI", "by chance", "natural", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
+    optional = ("how", "natural", "KS", "missing", "note")
+    return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=optional)
+
+
+def _natural(column: ColumnDrift) -> float:
+    """PSI beyond chance that stretches of the reference reach; nan where days are not known or are too few."""
+    return max(column["psi"].floor, column["words"].floor) or math.nan
 
 
 def words(result: Drift, settings: DriftSettings) -> Styler:
@@ -185,7 +193,7 @@ def segments(apart: SegmentDrift, settings: DriftSettings) -> Styler:
          "records": f"{one.reference_rows:,} → {one.current_rows:,}"}
         for one in moved[: settings.max_columns_reported]
     ]
-    told = f"{len(moved)} of {apart.looked_at} columns in {len(apart.segments)} segments drifted of their own"
+    told = f"{len(moved)} of {apart.looked_at} pairs of column and segment drifted of their own"
     more = f"; {len(moved) - len(rows)} below these are not shown" if len(moved) > len(rows) else ""
     skipped = [f"{len(one.values)} of {one.column}, {one.why} ({listed(one.values, 4)})" for one in apart.left_out]
     caption = f"{told}{more}. Values not looked at: {'; '.join(skipped) or 'none'}"
@@ -205,13 +213,19 @@ def expected(estimates: Expected) -> Styler:
     if estimates.missing:
         return sentence(estimates.missing)
     rows = [
-        {"metric": name, "estimate": one.value, "range": span(one.low, one.high), "on its own holdout": one.baseline,
-         "realised": estimates.agreement[name].sentence if name in estimates.agreement else "",
+        {"metric": name, "estimate": one.value, "range": span(one.low, one.high), "there": one.baseline,
+         "realised": _came(one, estimates.agreement.get(name)),
          "from": _METHODS[one.method], "note": one.reason}
         for name, one in estimates.first.items()
     ]
-    return table(rows, caption="Estimated without labels", optional=("realised", "note"),
-                 formats={"estimate": number, "on its own holdout": number})
+    told = "Estimated without labels from what is kept of its holdout; there: the value on those records"
+    return table(rows, caption=told, optional=("realised", "note"), formats={"estimate": number, "there": number})
+
+
+def _came(one: Estimate, agreement: Agreement | None) -> str:
+    if agreement is None:
+        return ""
+    return agreement.sentence + (" (doubtful: an assumption fails)" if one.doubtful else "")
 
 
 def assumptions(estimates: Expected) -> Styler:
@@ -221,7 +235,7 @@ def assumptions(estimates: Expected) -> Styler:
         return sentence(estimates.why_not(estimates.metric))
     holds = {True: "yes", False: "no", None: "cannot be known"}
     rows = [{"assumption": a.name, "holds": holds[a.holds], "evidence": a.evidence} for a in one.assumptions]
-    ways = ", ".join(f"{way} {number(e.value)}" for way, e in estimates.others.items())
+    ways = "; ".join(f"{way}: {number(e.value)}" for way, e in estimates.others.items())
     cause = f". What came of it: {_CAUSES[estimates.cause.verdict]}" if estimates.cause else ""
     return table(rows, caption=f"What the estimate of {estimates.metric} rests on (by way: {ways}){cause}",
                  marks={"holds": {"no": "warn"}})
@@ -317,7 +331,7 @@ def signals(found: Sequence[Signal]) -> Styler:
         for s in sorted(found, key=lambda s: -rank(s.severity))
     ]
     passed, untested = sum(s.severity != "none" for s in found), sum(s.untested for s in found)
-    told = f"{passed} of {len(found)} signals passed a threshold"
+    told = f"{passed} of {len(found)} signals count: beyond a threshold, and beyond chance"
     told += f"; {untested} could not be tested" if untested else ""
     return table(
         rows or [{"": "nothing was measured"}], caption=told,

@@ -53,6 +53,7 @@ _MOST_CRITERIA = 15
 def drift_overview(drift: Drift, settings: DriftSettings | None = None) -> Picture:
     """Which columns moved, and how far? PSI beyond chance per column on a logarithmic axis, thresholds drawn."""
     chosen = settings or DriftSettings()
+    drift = drift.ranked(**chosen.bounds)
     shown = drift.columns[: chosen.max_columns_reported]
     figure, axes = one_pair_of_axes(9, 1.3 + 0.27 * max(len(shown), 1))
     _draw_drift(axes, shown, _moved(drift, chosen), chosen)
@@ -84,10 +85,13 @@ def distributions(
     return figure
 
 
-def most_moved(drift: Drift, reference: Profile, current: Profile, *, most: int = 4) -> Picture:
+def most_moved(
+    drift: Drift, reference: Profile, current: Profile, settings: DriftSettings | None = None, *, most: int = 4
+) -> Picture:
     """How did the most moved columns change?"""
+    drift = drift.ranked(**(settings or DriftSettings()).bounds)
     names = [column.name for column in drift.columns if column.name in reference.columns][:most]
-    title = f"The {len(names)} columns that moved most" + ("" if drift.drifted() else ", none of them far")
+    title = f"The {len(names)} columns that moved most"
     return distributions(reference, current, drift, names, title=title)
 
 
@@ -133,6 +137,8 @@ def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
     moved = [short(c.name) for c in scored.drift.drifted(**chosen.bounds)]
     most = max((c.excess for c in scored.drift.columns if not math.isnan(c.excess)), default=0.0)
     answer = f"What the model says has moved: {', '.join(moved)}" if moved else (
+        f"What the model says has moved no more than chance and natural variation explain (PSI {most:.2f})"
+        if most >= chosen.psi_warn else
         f"What the model says has moved less than counts (PSI {most:.2f}, counted from {chosen.psi_warn:g})")
     answer = f"What the model says could not be tested: {scored.drift.too_few}" if scored.drift.too_few else answer
     names = list(scored.reference.columns)
@@ -244,18 +250,21 @@ def _draw_drift(axes: Axes, columns: Sequence[ColumnDrift], moved: Mapping[str, 
         axes.plot([smallest, size], [row, row], color=LIGHT, linewidth=1, zorder=1)
         axes.plot(size, row, "o", color=ALARM if drifted else "white", markeredgecolor=ALARM if drifted else DARK,
                   markersize=7, zorder=3, clip_on=False)
+        if column["psi"].floor > smallest:
+            axes.plot(column["psi"].floor, row, "|", color=DARK, markersize=9, zorder=2)
         if drifted:
             axes.annotate(moved[column.name].removeprefix("PSI "), (size, row), xytext=(7, 0),
                           textcoords="offset points", fontsize=8, va="center")
     axes.set_xscale("log")
-    axes.set_xlim(smallest, max([2 * settings.psi_alert, *(2 * np.nan_to_num(c.excess) for c in columns)]))
+    sizes = [float(size) for c in columns for size in (np.nan_to_num(c.excess), c["psi"].floor)]
+    axes.set_xlim(smallest, 2 * max([settings.psi_alert, *sizes]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{'≤ ' if math.isclose(at, smallest) else ''}{at:g}"))
     axes.set_yticks(range(len(columns)), [short(c.name) for c in reversed(columns)])
     axes.set_ylim(-0.6, max(len(columns), 1) + 0.1)
     for value, name, side in ((settings.psi_warn, "warn", "right"), (settings.psi_alert, "alert", "left")):
         axes.axvline(value, color=DARK, linestyle="--" if name == "warn" else "-", linewidth=1, zorder=2)
         axes.text(value, len(columns) - 0.35, f" {name} {value:g} ", color=DARK, fontsize=8, ha=side, va="bottom")
-    axes.set_xlabel("PSI beyond chance, log scale (filled: drifted)")
+    axes.set_xlabel("PSI beyond chance, log scale (filled: drifted; upright: what is natural)")
 
 
 def _dot(axes: Axes, height: float, interval: Any, color: str) -> None:
@@ -325,7 +334,7 @@ def _shares(axes: Axes, reference: ColumnProfile, current: ColumnProfile) -> Non
     before, after = (p.coarse() / max(p.rows, 1) for p in (reference, current))
     labels = _bin_labels(reference)
     keep = np.flatnonzero(before + after > 0)
-    if len(keep) > _MOST_LEVELS + 1:
+    if not isinstance(reference.bins, NumericBins) and len(keep) > _MOST_LEVELS + 1:
         keep = np.sort(keep[np.argsort(-(before + after)[keep], kind="stable")][:_MOST_LEVELS])
     positions = np.arange(len(keep))
     axes.bar(positions - 0.2, before[keep], 0.4, color=LIGHT, label="reference")

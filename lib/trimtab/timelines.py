@@ -32,11 +32,16 @@ if TYPE_CHECKING:
     from trimtab.run.history import History
 
 
-def over_time(past: History, metric: str) -> Picture:
+def over_time(past: History, metric: str, *, alpha: float = 0.05) -> Picture:
     """How has the champion done since it was made? The metric day by day, and over seven days.
 
     The bar is its value on the holdout with the interval; shaded is the current window, dotted a day on which the loss
     went to another level.
+
+    Parameters
+    ----------
+    alpha : float
+        From which p-value on the title speaks of a change.
     """
     known = [one for one in past.taken if not math.isnan(one.metrics.get(metric, math.nan))]
     if len(known) < 2:
@@ -60,7 +65,7 @@ def over_time(past: History, metric: str) -> Picture:
     axes.set_xlabel("day (shaded: the current window; dotted: the loss went to another level)")
     axes.set_ylabel(short(metric) + less_is_better([metric]))
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="best")
-    entitle(axes, _history_answer(past))
+    entitle(axes, f"{short(metric)} day by day. {_history_answer(past, alpha)}")
     return figure
 
 
@@ -117,9 +122,9 @@ def signals_over_time(checks: Sequence[Mapping[str, Any]], most: int = 8) -> Pic
         _draw_signal(axes, seen[name])
         entitle(axes, name.replace("_", " "), size=10)
         tidy(axes)
-    figure.axes[-1].set_xlabel("time that the check stood at (UTC); dashed: the threshold")
+    figure.supxlabel("time that the check stood at (UTC); dashed: the threshold", fontsize=9)
     count = len({row["as_of"] for row in checks})
-    figure.suptitle(f"Signals of {count} checks (filled: above a threshold)", x=0.01, ha="left", fontsize=12)
+    figure.suptitle(f"Signals of {count} checks (filled: it counted)", x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -174,11 +179,11 @@ def _foretold_answer(told: Foretelling, metric: str) -> str:
             f"“nothing has changed” {record.unchanged:.2g}")
 
 
-def _history_answer(past: History) -> str:
+def _history_answer(past: History, alpha: float) -> str:
     rise, p_value = past.change.relative.value, past.change.p_value
     if math.isnan(p_value):
         return f"Whether the {past.loss} has changed cannot be told yet"
-    if p_value > 0.05:
+    if p_value > alpha:
         return f"The {past.loss} is not told apart from that of the window before"
     return f"The {past.loss} {'rose' if rise > 0 else 'fell'} by {abs(rise):.0%} from the window before"
 

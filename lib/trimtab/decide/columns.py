@@ -65,7 +65,7 @@ def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
         told = f"Whether the shares of the classes differ could not be tested: {drift.too_few}."
         return Measurement("class_balance", math.nan, told, evidence=math.nan)
     shift = column["psi"]
-    significant = shift.q_value <= settings.alpha
+    significant = _certain(shift, settings)
     size = f"PSI {column.excess:.2f}"
     size += "" if significant and column.excess >= settings.psi_warn else ", less than counts"
     new = f"; {column.unseen:.1%} are of a class that the holdout did not have" if column.unseen else ""
@@ -150,8 +150,9 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     significant = [c for c in tested if _certain(c["psi"], settings)]
     worst = max(significant or tested, key=lambda c: c.excess)
     message = f"{len(moved)} of {len(drift.columns)} {words} drifted"
-    smallest = f"; the largest shift is {worst.name} (PSI {worst.excess:.2f})"
-    message += f": {_listed(moved, settings)}." if moved else f"{smallest}."
+    largest = f"the largest that chance and natural variation do not explain is {worst.name}" if significant else \
+        f"chance and natural variation explain the largest shift, {worst.name}"
+    message += f": {_listed(moved, settings)}." if moved else f"; {largest} (PSI {worst.excess:.2f})."
     concerned = moved or ((worst,) if significant else ())
     return Measurement(
         name, worst.excess, message, significant=bool(significant), p_value=worst["psi"].q_value,
@@ -167,7 +168,8 @@ def _aspect(name: str, drift: Drift, settings: DriftSettings, *, signal: str | N
     worst = max(significant or tested, key=lambda c: c[name].size)
     large = [c for c in significant if c[name].size >= settings.large[name]]
     others = f"; {len(large) - 1} more have, but less far" if len(large) > 1 else ""
-    message = f"{worst.name} {words.format(worst[name].amount)}{others}."
+    chance = "" if significant else ", which chance or natural variation explains"
+    message = f"{worst.name} {words.format(worst[name].amount)}{others}{chance}."
     return Measurement(
         signal or usual, worst[name].size, message, significant=bool(significant), p_value=worst[name].q_value,
         columns=tuple(c.name for c in sorted(large, key=lambda c: -c[name].size)) or (worst.name,) * bool(significant),

@@ -47,4 +47,5 @@ def _told(found: SegmentDrift, moved: Sequence[SegmentColumn], settings: DriftSe
         return f"No column moved {where} beyond what the other records did."
     shown = ", ".join(f"{one} ({one.moved(**settings.bounds)[0]})" for one in moved[:most])
     more = f" and {len(moved) - most} more" if len(moved) > most else ""
-    return f"{len(moved)} of {found.looked_at} columns {where} moved beyond what the other records did: {shown}{more}."
+    told = f"{len(moved)} of {found.looked_at} pairs of column and segment moved beyond what the other records did"
+    return f"{told}: {shown}{more}."

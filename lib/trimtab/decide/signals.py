@@ -92,6 +92,9 @@ HIGH_LOSS = 0.10
 HIGH_RISE = 0.30
 HIGH_AREA = 0.80
 
+FEWEST_DUE = 30
+"""Labels due below which it is not asked how many are missing."""
+
 SIGNALS = {
     "feature_drift": "largest PSI beyond chance of an input column",
     "prediction_drift": "largest PSI beyond chance of the champion's scores and predictions",
@@ -116,8 +119,8 @@ SIGNALS = {
     "rate_drop": "largest fall of a rate, in shares",
     "confidence_shift": "largest shift of a confidence's mean, in standard deviations of the reference",
     "growth": "how many more records come in per day than in the reference, as a share of those",
-    "new_records": "records since the champion was made",
-    "model_age": "days since the champion was made",
+    "new_records": "records newer than those the champion was made from, its holdout included",
+    "model_age": "days since the newest of those",
 }
 
 
@@ -168,7 +171,7 @@ def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:
         ("confidence_shift", 0.20, "medium"),
         ("unusable_outputs", 0.001, "low"),
         ("unusable_outputs", 0.05, "medium"),
-        ("label_completeness", 0.50, "medium"),
+        ("label_completeness", math.nextafter(0.5, 1), "medium"),
         ("growth", 0.50, "low"),
         ("new_records", 1000, "low"),
         ("model_age", 30, "low"),
@@ -285,9 +288,11 @@ def model_age(days: float) -> Measurement:
 
 
 def label_completeness(due: int, known: int) -> Measurement:
-    """The share of labels that are due but missing."""
-    if not due:
-        return Measurement("label_completeness", math.nan, "No label of the current window is due yet.")
+    """The share of labels that are due but missing; nan where fewer are due than can be told anything from."""
+    if due < FEWEST_DUE:
+        some = f"Only {due} labels" if due else "No label"
+        told = f"{some} of the current window {'are' if due > 1 else 'is'} due yet."
+        return Measurement("label_completeness", math.nan, told)
     missing = 1 - known / due
     return Measurement(
         "label_completeness", missing, f"{missing:.1%} of the {due:,} labels that are due are not known yet."

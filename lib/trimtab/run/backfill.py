@@ -101,6 +101,7 @@ def _leased(session: Session, start: str | None, end: str | None, *, progress: b
         session.ledger.acquire(session.run_id)
         with heartbeat(session.ledger, session.run_id, lost):
             champions.recover(session.ledger, session.registry)
+            session.check()
             return backfill(session, begin, until, lost=lost, progress=progress)
     finally:
         with undisturbed(), contextlib.suppress(TrimtabError):

@@ -141,6 +141,8 @@ def check(
     backend = ibis.duckdb.connect()
     before, after = (_window(backend, name, data) for name, data in (("reference", reference), ("current", current)))
     different = sorted(set(before.table.columns) ^ set(after.table.columns))
+    text = (text,) if isinstance(text, str) else text
+    segments = (segments,) if isinstance(segments, str) else segments
     if different:
         named = ", ".join(map(repr, different))
         raise DataError(f"the two tables differ in their columns: only one of them has {named}")
@@ -225,8 +227,12 @@ def _window(backend: Any, name: str, data: Any) -> Window:
     rows = _as_arrow(name, data)
     if not rows.num_rows:
         raise DataError(f"the {name} table is empty")
-    table = ibis.memtable(rows)
-    infinite = _infinite(backend, table)
+    try:
+        table = ibis.memtable(rows)
+        infinite = _infinite(backend, table)
+    except Exception as error:
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DataError(f"the {name} table holds a column of a type that cannot be compared: {told}") from error
     if infinite:
         raise DataError(f"column {infinite[0]!r} of the {name} table holds infinite values")
     whole = datetime.min, datetime.now(UTC).replace(tzinfo=None)

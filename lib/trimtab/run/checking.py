@@ -39,7 +39,7 @@ from trimtab.windows import Window
 __all__ = [    # a notebook finds all of a check here
     "Expected", "History", "Joint", "Scored", "causes", "decision_facts", "expected", "foretold", "guard", "history",
     "joint", "last_decision", "loss_thresholds", "overall", "past_signals", "performance_drop", "primary_metric",
-    "record", "score", "segments", "signals", "words",
+    "record", "score", "segments", "signals", "since_last", "words",
 ]
 
 

@@ -100,7 +100,7 @@ def _none_known(first: Mapping[str, Estimate], found: Mapping[str, Mapping[str, 
 
 def _cause(estimate: Estimate | None, realised: Interval | None) -> Attribution | None:
     """The realised change beside the one that inputs explain; the estimate's range covers what comes by chance."""
-    if estimate is None or realised is None or estimate.confidence != realised.confidence:
+    if estimate is None or realised is None or estimate.confidence != realised.confidence or estimate.doubtful:
         return None
     before = estimate.baseline
     change = realised.value - before

@@ -32,6 +32,7 @@ from trimtab.windows import Window
 if TYPE_CHECKING:
     import pandas as pd
 
+_NEWS = 0.9    # of a day's outcomes; where more are known already, an earlier day is not taken again for the rest
 _LOSSES = {"log_loss": "log loss", "mae": "mean absolute error", "errors": "share of errors"}
 
 
@@ -93,9 +94,10 @@ def history(session: Session, window: Window, scored: Scored | None = None) -> H
     begin = parse_time(lineage["holdout_from"]) if lineage else datetime.min
     unlabelled = session.params.data.label is None
     length = window.end - window.start
+    recent = max(window.start - length, begin)
     if not unlabelled:
-        fill(session, max(window.start - length, begin), window.end, scored)
-    taken = session.ledger.days.snapshots(version, begin.date(), whole_days(window)[1])
+        fill(session, recent, window.end, scored)
+    taken = known_by_then(session, recent if begin == datetime.min else begin, window.end)
     first_now = window.start.date()
     before = [one for one in taken if (window.start - length).date() <= one.day < first_now]
     now = [one for one in taken if one.day >= first_now]
@@ -139,11 +141,35 @@ def fill(session: Session, start: datetime, end: datetime, scored: Scored | None
 
 
 def missing(session: Session, model: Model, window: Window) -> dict[date, int]:
-    """Records of the whole days of a window of which a version has no snapshot, or one with other outcomes known."""
+    """Records of the whole days of a window of which a version has no snapshot, or one with fewer outcomes known.
+
+    One with more than can be seen was taken later than the session stands, and is kept as it is.
+    """
     first, last = whole_days(window)
     seen = session.records.labelled_by_day(window)
     kept = {one.day: (one.rows, one.labelled) for one in session.ledger.days.snapshots(model.version)}
-    return {day: counts[0] for day, counts in seen.items() if first <= day <= last and kept.get(day) != counts}
+    return {day: counts[0] for day, counts in seen.items() if first <= day <= last
+            and kept.get(day, (0, -1)) != counts and kept.get(day, (0, -1))[1] <= counts[1]}
+
+
+def known_by_then(session: Session, start: datetime, end: datetime) -> list[Snapshot]:
+    """The champion's snapshots of a stretch as they could be at the time at which the session stands.
+
+    Days with a snapshot are taken again where more outcomes are known by now, which is kept; and where a later run knew
+    more than can be seen yet, which is not.
+    """
+    champion, book = session.champion, session.ledger.days
+    window = session.records.between("days", start, end)
+    taken = {one.day: one for one in book.snapshots(champion.version, start.date(), whole_days(window)[1])}
+    if session.params.data.label is None:
+        return list(taken.values())
+    seen = session.records.labelled_by_day(window)
+    news = {day: seen[day][0] for day, one in taken.items() if day in seen and one.labelled < _NEWS * seen[day][1]}
+    ahead = {day: seen[day][0] for day, one in taken.items() if day in seen and one.labelled > seen[day][1]}
+    now = take(session, champion, window, news) if news else []
+    book.keep_snapshots(champion.version, now)
+    then = take(session, champion, window, ahead) if ahead else []
+    return list((taken | {one.day: one for one in (*now, *then)}).values())
 
 
 def of_holdout(

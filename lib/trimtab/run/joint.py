@@ -56,16 +56,22 @@ def joint(session: Session, window: Window) -> Joint:
     window : Window
         The current one.
     """
-    reference, days = _reference(session)
+    key = _key(session)
+    reference, days = _reference(session, key)
     current, _ = _sample(session, window)
     length = max(round((window.end - window.start).total_seconds() / 86400), 1)
-    floor = _natural(session, reference, days, length)
+    floor = _natural(session, digest([key, "natural area", length]), reference, days, length)
     return Joint(tell_apart(reference, current), reconstruct(reference, current), floor)
 
 
-def _natural(session: Session, reference: Sample, days: Array, length: int) -> float:
+def _key(session: Session) -> str:
+    """Under which what was drawn from the reference is kept."""
+    window = session.reference_window()
+    return digest([session.profiles.key(session.bins), window.start, window.end, window.rows])
+
+
+def _natural(session: Session, key: str, reference: Sample, days: Array, length: int) -> float:
     """How well stretches of the reference can be told from the rest of it; measured once for each length, and kept."""
-    key = digest([session.profiles.key(session.bins), "natural area", length])
     kept = session.ledger.profile(key)
     if kept is not None:
         return float(kept["area"])
@@ -74,9 +80,8 @@ def _natural(session: Session, reference: Sample, days: Array, length: int) -> f
     return area
 
 
-def _reference(session: Session) -> tuple[Sample, Array]:
+def _reference(session: Session, key: str) -> tuple[Sample, Array]:
     """The records that stand for the reference; drawn once and kept."""
-    key = session.profiles.key(session.bins)
     kept = session.ledger.days.sample(key)
     if kept is not None:
         return kept

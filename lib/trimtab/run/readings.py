@@ -44,16 +44,10 @@ def of_drift(session: Session, drift: Drift, scored: Scored, causes: Causes | No
         follows = "Both moved, which does not make the one the cause of the other."
     elif lost:
         follows = "The watched inputs look as before: either the outcome follows from them in another way now " \
-            f"(concept drift), or something has moved that is not watched{_unwatched(session)}."
+            "(concept drift), or something has moved that is not watched."
     else:
-        follows = "Neither gives a reason to act."
+        follows = f"Neither the inputs nor {primary_metric(session.params)} give a reason to act."
     return f"{inputs}. {loss.message} {follows}"
-
-
-def _unwatched(session: Session) -> str:
-    """Of texts only the length is watched."""
-    text = session.params.data.text
-    return f", such as the words of {listed(text)}" if text else ""
 
 
 def of_contest(contest: Contest) -> str:

@@ -228,9 +228,23 @@ class Session:
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def profile(self, window: Window) -> Profile:
         """Profile a window by bins frozen on the reference; days are counted once and kept."""
-        if window.name == "reference":
-            return self.profiles.reference(window)
-        return self.profiles.of(window, self.bins)
+        if window.name != "reference":
+            return self.profiles.of(window, self.bins)
+        base = self._frozen_on(window)
+        return self.profiles.reference(window) if base is None else self.profiles.of(window, base.bins)
+
+    def _frozen_on(self, window: Window) -> Profile | None:
+        """What the champion was made from, where the reference is another window; None where that is not known.
+
+        Bins of its own for each window of a sliding reference would make every day one that nobody has counted yet.
+        """
+        if self.params.windows.reference == "training" or self.serving is None:
+            return None
+        lineage = self.champion.lineage
+        if not lineage or self.as_of < parse_time(lineage["as_of"]):
+            return None
+        made_from = WindowSpec(from_=parse_time(lineage["trained_from"]), to=parse_time(lineage["holdout_until"]))
+        return self.profiles.reference(self.records.window(window.name, made_from))
 
     @property
     def bins(self) -> BinTable:
@@ -336,7 +350,10 @@ class Session:
         return self.records.frame(window, tuple(columns))
 
     def signals(self, drift: Drift) -> list[Signal]:
-        """All signals of a check whose inputs drifted like this; scores the current window for it."""
+        """The signals of inputs, outputs and outcomes, for inputs that drifted like this; scores the current window.
+
+        Notebook 02 adds what needs more than that: all columns together, segments, errors over time and estimates.
+        """
         from trimtab.run import checking
 
         current = self.records.window("current", self.params.windows.current)

@@ -242,6 +242,8 @@ def _share_changed(
     if before[0] + now[0] in (0, before[1] + now[1]):
         return Aspect(name, math.nan, math.nan)
     change = now[0] / now[1] - before[0] / before[1]
+    if not both_ways and change <= 0:
+        return _aspect(name, 0.0, 1.0, variation)
     p_value = variation.of_share(divergences.share_difference(*_thinned(before, now, variation.thinned(name))))
     return _aspect(name, abs(change) if both_ways else max(change, 0.0), p_value, variation)
 
@@ -249,12 +251,21 @@ def _share_changed(
 def _unseen(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
     """Against the share that chance gives; or against the reference's own, where its levels are not all kept."""
     if reference.unseen:
-        before, now = (reference.unseen, reference.present), (current.unseen, current.present)
+        before, now = (reference.present - _kept(reference), reference.present), (current.unseen, current.present)
         return _share_changed("unseen", before, now, variation, both_ways=False)
     _, by = variation.thinned("unseen")
     some, m = round(current.unseen / by), round(current.present / by)
     expected, p_value = novelty.unseen_by_chance(reference.counts, some, m)
     return _aspect("unseen", max(current.unseen / current.present - expected, 0.0), p_value, variation)
+
+
+def _kept(reference: ColumnProfile) -> int:
+    """Records of the reference whose levels are kept; of the most that are kept, without the rarest of these.
+
+    They were chosen for being frequent there, and would be somewhat rarer in any other sample.
+    """
+    counts = np.asarray(reference.counts)
+    return int(counts[counts > counts.min() + 1].sum() if len(counts) == MAX_LEVELS else counts.sum())
 
 
 def _newcomer(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:

@@ -293,8 +293,11 @@ def share_difference(reference: tuple[int, int], current: tuple[int, int]) -> fl
 def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike, bins: NumericBins) -> float:
     """Wasserstein-1 distance of two binned samples in robust standard deviations of the reference.
 
-    The area between the two cumulative shares from the reference's minimum to its maximum: mass that lies beyond
-    counts as if it lay at the end, so this is a lower bound for a window that leaves the reference's range.
+    The area between the two cumulative shares from the first edge to the last, each taken to rise evenly within a bin.
+    What lies in the two outermost bins counts as if it lay at their inner edge, so that one far value does not outweigh
+    all others: how far a tail reaches is for outliers and the range to tell. Where records lie within a bin is not
+    known, so between values that are far apart, such as counts, the distance is off by up to that for the share of
+    records that lies between.
 
     Returns
     -------
@@ -312,12 +315,31 @@ def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike, bins: NumericB
     a, b = _pair(reference, current)
     if not (a.sum() and b.sum()) or not bins.scale > 0:
         return math.nan
-    gap = np.abs(np.cumsum(a) / a.sum() - np.cumsum(b) / b.sum())[:-1]
-    ends = np.append(np.asarray(bins.edges), bins.maximum)[1:]
-    apart = gap > 0
-    with np.errstate(over="ignore"):    # a reference that fills the range of floats around a tiny spread
-        width = np.clip(ends - np.asarray(bins.edges), 0, None)
-        return float((gap[apart] * width[apart]).sum() / bins.scale)
+    return float(distance_between((np.cumsum(a) / a.sum() - np.cumsum(b) / b.sum())[:-1], bins))
+
+
+def distance_between(gaps: npt.NDArray[np.float64], bins: NumericBins) -> npt.NDArray[np.float64]:
+    """Wasserstein distance, in robust standard deviations, from the gaps between cumulative shares at each edge.
+
+    Parameters
+    ----------
+    gaps : array, shape (..., edges)
+        With their signs.
+
+    Returns
+    -------
+    array, shape (...)
+        As `wasserstein`, for bins with a scale above 0.
+    """
+    left, right = gaps[..., :-1], gaps[..., 1:]
+    both = np.abs(left) + np.abs(right)
+    # The area under a straight line from one gap to the next; where it crosses zero, that of two triangles.
+    crossed = (left**2 + right**2) / np.where(both > 0, both, 1.0)
+    mean = np.where(left * right < 0, crossed, both) / 2
+    with np.errstate(over="ignore", invalid="ignore"):    # a reference that fills the range of floats
+        areas = np.where(mean > 0, mean * np.clip(np.diff(np.asarray(bins.edges)), 0, None), 0.0)
+        found: npt.NDArray[np.float64] = areas.sum(axis=-1) / bins.scale
+    return found
 
 
 def false_discovery(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:

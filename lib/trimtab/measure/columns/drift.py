@@ -23,6 +23,7 @@ from trimtab.measure.columns.aspects import (
 )
 from trimtab.measure.columns.bins import CategoricalBins, NumericBins
 from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.variation import FEWEST_DAYS
 from trimtab.measure.columns.variation import variation as measure_variation
 
 if TYPE_CHECKING:
@@ -156,6 +157,10 @@ class Drift:
         rows = f"{self.current_rows:,} records against {self.reference_rows:,}"
         return f"<Drift of {len(self.columns)} columns, {rows}{worst}>"
 
+    def ranked(self, *, alpha: float = 0.05, large: Mapping[str, float] = LARGE) -> Drift:
+        """The same with its columns in the order that follows from these bounds; see `ranked`."""
+        return replace(self, columns=tuple(ranked(self.columns, alpha=alpha, large=large)))
+
     def drifted(self, *, alpha: float = 0.05, large: Mapping[str, float] = LARGE) -> tuple[ColumnDrift, ...]:
         """Columns that moved in some aspect by more than chance and natural variation explain, and far enough to count.
 
@@ -235,6 +240,9 @@ def compare(
         for name in reference.columns
     ]
     every = [*columns, *beside]
+    if reference.days is not None and len(reference.days) < FEWEST_DAYS:
+        told = f"natural variation not known: the reference has only {len(reference.days)} whole days"
+        columns = [replace(c, note=f"{c.note}; {told}" if c.note else told) for c in columns]
     seen = [replace(c, aspects=tuple(one for one in c.aspects if one.name in looking_at)) for c in every]
     return Drift(tuple(ranked(adjusted(seen))), reference.rows, current.rows)
 
@@ -258,11 +266,13 @@ def adjusted(columns: Sequence[ColumnDrift], others: int = 0) -> list[ColumnDrif
     return [_adjust(column) for column in columns]
 
 
-def ranked(columns: Iterable[ColumnDrift]) -> list[ColumnDrift]:
-    """The most moved first: by how many times the size is what counts, in the aspect where that is most."""
+def ranked(
+    columns: Iterable[ColumnDrift], *, alpha: float = 0.05, large: Mapping[str, float] = LARGE
+) -> list[ColumnDrift]:
+    """Those that drifted first, by how many times their size is what counts; then the others, by PSI beyond chance."""
 
     def _order(column: ColumnDrift) -> tuple[bool, float, float]:
-        far = max((one.size / LARGE[one.name] for one in column.moved()), default=-1.0)
+        far = max((one.size / large[one.name] for one in column.moved(alpha=alpha, large=large)), default=-1.0)
         size = far if far > 0 else float(np.nan_to_num(column.excess, nan=-1))
         return far < 0, -size, float(np.nan_to_num(column.q_value, nan=2))
 

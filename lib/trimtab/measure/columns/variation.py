@@ -213,8 +213,5 @@ def _psi(inside: Floats, outside: Floats) -> Floats:
 def _wasserstein(inside: Floats, outside: Floats, bins: NumericBins) -> Floats:
     if not bins.scale > 0:
         return np.zeros(len(inside))
-    gaps = np.abs(np.subtract(*(np.cumsum(s, axis=1) / np.maximum(s.sum(axis=1, keepdims=True), 1)
-                                for s in (inside, outside))))[:, :-1]
-    width = np.clip(np.append(np.asarray(bins.edges), bins.maximum)[1:] - np.asarray(bins.edges), 0, None)
-    moved: Floats = gaps @ width / bins.scale
-    return moved
+    shares = [np.cumsum(s, axis=1) / np.maximum(s.sum(axis=1, keepdims=True), 1) for s in (inside, outside)]
+    return divergences.distance_between((shares[0] - shares[1])[:, :-1], bins)

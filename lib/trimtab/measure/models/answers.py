@@ -19,6 +19,7 @@ from trimtab.measure.models.scoring import label_array
 if TYPE_CHECKING:
     import pandas as pd
 
+_TOO_LARGE = 1e150    # its square would still be a number, that of many more would not
 SUM_SLACK = 1e-2    # probabilities that were rounded to two places are probabilities still
 _RANGE_SLACK = 1e-6    # those of single precision may be rounded to just above 1
 _EXACT = 1e-6
@@ -198,7 +199,7 @@ def _one_each(given: Any, rows: int) -> Array:
 def _numbers(said: Array, got: Array, who: str) -> Answers:
     """Predictions of a regression: those that are finite numbers."""
     values = said.astype(np.float64) if said.dtype.kind in "fiub" else np.array([_number(value) for value in said])
-    wrong = got & ~np.isfinite(values)
+    wrong = got & ~(np.abs(values) < _TOO_LARGE)    # or no number at all
     notes = (f"{who} gave {_of(wrong)} what is no finite number, such as {_shown(said[wrong][0])}.",) \
         if wrong.any() else ()
     return Answers(values, None, got & ~wrong, wrong, notes)
