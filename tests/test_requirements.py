@@ -373,7 +373,7 @@ def test_f04_predictions_are_compared_by_kolmogorov_smirnov_from_thirty_records_
     assert np.isnan(scarce.drift["score"].q_value)
 
 
-@pytest.mark.parametrize(("known", "severity"), [(1000, "none"), (501, "none"), (499, "medium"), (0, "medium")])
+@pytest.mark.parametrize(("known", "severity"), [(1000, "none"), (500, "none"), (499, "medium"), (0, "medium")])
 def test_f14_fewer_than_half_of_the_outcomes_raise_a_signal(known: int, severity: str) -> None:
     signal = grade(label_completeness(1000, known), default_triggers(DriftSettings()))
     assert signal.severity == severity

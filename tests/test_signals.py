@@ -219,8 +219,15 @@ def test_a_loss_of_nothing_or_from_nothing_cannot_be_computed(pair: tuple[float,
 def test_labels_that_are_not_due_are_not_missing() -> None:
     assert math.isnan(signals.label_completeness(0, 0).value)
     assert signals.label_completeness(100, 50).value == 0.5
-    assert grade(signals.label_completeness(100, 50), DEFAULTS).severity == "medium"
-    assert grade(signals.label_completeness(100, 51), DEFAULTS).severity == "none"
+    assert grade(signals.label_completeness(100, 49), DEFAULTS).severity == "medium"
+    assert grade(signals.label_completeness(100, 50), DEFAULTS).severity == "none", "half are no fewer than half"
+
+
+@pytest.mark.parametrize("due", [1, 29])
+def test_few_labels_that_are_due_tell_nothing(due: int) -> None:
+    found = grade(signals.label_completeness(due, 0), DEFAULTS)
+    assert math.isnan(found.value)
+    assert found.severity == "none"
 
 
 # -- deciding ----------------------------------------------------------------------------------------------------------
@@ -258,6 +265,12 @@ def test_confidence_is_one_half_where_nothing_could_be_seen() -> None:
 def test_a_rule_that_needs_no_evidence_asks_with_certainty() -> None:
     quiet = replace(signal("none", p=0.5), evidence=-math.log(9))
     assert decide([quiet, signal("high")], params()).confidence == 1.0
+
+
+@pytest.mark.parametrize("evidence", [None, -30.0], ids=["without evidence", "less than is high by default"])
+def test_a_rule_that_asks_on_a_certain_signal_is_confident(evidence: float | None) -> None:
+    asking = Signal("performance_drop", 0.04, 0.03, 9e-9, "high", (), ".", evidence)
+    assert decide([asking], params()).confidence > 0.99
 
 
 def test_no_signals_decide_nothing_with_no_confidence() -> None:

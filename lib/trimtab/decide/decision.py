@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from trimtab.decide.causes import Causes
 from trimtab.decide.severity import rank, worst
 from trimtab.decide.signals import Signal
-from trimtab.measure.evidence import probability
+from trimtab.measure.evidence import of_p_value, probability
 from trimtab.settings import Params, Severity
 
 NOTHING_TESTED = "Nothing could be tested, so it is not known whether anything has changed."
@@ -28,8 +28,9 @@ class Decision:
     confidence : float
         In [0, 1]: the probability that the answer is right, if a change that would be graded high, in one of the
         respects that were looked at, had been as likely as none. About one half means that the window is too small
-        to tell; less than that, that the evidence leans the other way without being strong enough. 1 where a rule
-        asks for retraining that needs no evidence, such as the champion's age.
+        to tell; less than that, that the evidence leans the other way without being strong enough. Where a rule asks
+        for retraining on less than that, the probability of any change, as far as its p-value allows; 1 where a rule
+        needs no evidence, such as one on the champion's age.
     reasons : tuple of str
         One sentence per signal that is graded above none, most serious first; then one per signal that could not be
         tested, which is no sign that nothing has changed.
@@ -76,13 +77,22 @@ def decide(signals: Sequence[Signal], params: Params, *, causes: Causes | None =
     raised = sorted((s for s in signals if s.severity != "none"), key=lambda s: -rank(s.severity))
     asking = [s for s in raised if rank(s.severity) >= needed]
     changed = probability([s.evidence for s in signals if s.evidence is not None])
-    by_rule = any(s.evidence is None and math.isnan(s.p_value) for s in asking)
-    confidence = 1.0 if needs_retrain and by_rule else changed if needs_retrain else 1 - changed
+    confidence = max([changed, *(_by_rule(s) for s in asking)]) if needs_retrain else 1 - changed
     concerned = dict.fromkeys(column for s in raised for column in s.columns)
     return Decision(
         needs_retrain, severity, round(confidence, 4), _reasons(signals, raised), _ranked(concerned, causes),
         tuple(s.name for s in signals if s.untested),
     )
+
+
+def _by_rule(asking: Signal) -> float:
+    """How sure it is that there is what a rule of its own asks about; 0 where the evidence already speaks of that.
+
+    A rule may ask for less than what is graded high by default, or look at something that has no evidence.
+    """
+    if asking.evidence is None and math.isnan(asking.p_value):
+        return 1.0
+    return 0.0 if asking.evidence is not None and asking.evidence >= 0 else of_p_value(asking.p_value)
 
 
 def _reasons(signals: Sequence[Signal], raised: Sequence[Signal]) -> tuple[str, ...]:

@@ -138,3 +138,26 @@ def _mean(logarithms: Sequence[float]) -> float:
         return math.nan
     largest = max(logarithms)
     return float(largest + math.log(np.mean(np.exp(np.array(logarithms) - largest))))
+
+
+def of_p_value(p_value: float) -> float:
+    """The largest probability that a p-value allows for a change, at even odds before: it could be less, not more.
+
+    Returns
+    -------
+    float
+        From 0.5 on, for p-values of 1/e and above and for nan, to 1.
+
+    Notes
+    -----
+    No alternative makes a p-value more than 1 / (−e p ln p) times as likely as no change does (T. Sellke, M. Bayarri
+    and J. Berger, 2001, Calibration of p values for testing precise null hypotheses).
+
+    Examples
+    --------
+    >>> round(of_p_value(0.05), 2), round(of_p_value(0.005), 2), of_p_value(0.5)
+    (0.71, 0.93, 0.5)
+    """
+    if math.isnan(p_value) or p_value >= 1 / math.e:
+        return 0.5
+    return 1.0 if p_value <= 0 else 1 / (1 - math.e * p_value * math.log(p_value))

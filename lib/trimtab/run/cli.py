@@ -103,7 +103,7 @@ def backfill(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a params key: drift.psi_alert=0.2")] = None,
     as_json: Json = False,
 ) -> None:
-    """Fill in daily counts and performance snapshots over history, as if every day had been watched."""
+    """Fill in daily counts, performance snapshots and estimates over history, as if every day had been watched."""
     from trimtab.run import backfill as filling
     from trimtab.run.preflight import Request
 
