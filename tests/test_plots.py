@@ -146,7 +146,7 @@ def test_every_figure_can_be_drawn_and_says_its_answer(name: str) -> None:
     _drawn(figure)
     for axes in figure.axes:
         if axes.axison and axes.get_lines():
-            assert axes.get_xlabel() or figure.axes[-1].get_xlabel()
+            assert axes.get_xlabel() or figure.axes[-1].get_xlabel() or figure.get_supxlabel()
 
 
 def test_overview_names_the_worst_column_and_draws_both_thresholds() -> None:
@@ -199,8 +199,8 @@ def test_matter_puts_drift_and_performance_into_one_sentence() -> None:
 
 
 @pytest.mark.parametrize(("rise", "answer"), [
-    (0.0, "The log loss is not told apart from that of the window before"),
-    (0.2, "The log loss rose by 39% from the window before"),
+    (0.0, "roc_auc day by day. The log loss is not told apart from that of the window before"),
+    (0.2, "roc_auc day by day. The log loss rose by 39% from the window before"),
 ])
 def test_performance_over_time_says_whether_the_loss_has_changed(rise: float, answer: str) -> None:
     figure = plots.over_time(a_history(rise=rise, located=bool(rise)), "roc_auc")
@@ -218,7 +218,7 @@ def test_estimates_are_titled_with_how_far_they_were_off() -> None:
 
 def test_signals_over_time_show_each_with_its_threshold() -> None:
     figure = plots.signals_over_time(_checks(1, 2, 3))
-    assert figure.answer == "Signals of 3 checks (filled: above a threshold)"
+    assert figure.answer == "Signals of 3 checks (filled: it counted)"
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["feature drift", "outliers"]
     assert all(any(line.get_linestyle() == "--" for line in axes.get_lines()) for axes in figure.axes)
 
