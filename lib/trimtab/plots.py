@@ -168,7 +168,7 @@ def matter(
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     tidy(left)
     tidy(right)
-    _draw_drift(left, drift.columns[:6], _moved(drift, chosen), chosen)
+    _draw_drift(left, drift.ranked(**chosen.bounds).columns[:6], _moved(drift, chosen), chosen)
     entitle(left, "inputs", size=10)
     now, before = (p.values.get(Measure(metric)) if p else None for p in (scored.performance, scored.baseline))
     entitle(right, short(metric) + less_is_better([metric]), size=10)
