@@ -243,8 +243,8 @@ def test_first_retraining_makes_one_model_and_is_not_blocked(project: Project) -
     assert other.result["guard"] == {"allowed": True, "blocked_by": []}
 
 
-def test_training_beyond_its_time_ends_the_run_with_code_5(project: Project) -> None:
-    slow = {"class": "test_training.Misbehaving", "params": {"pid_file": "pids"}}
+def test_training_beyond_its_time_ends_the_run_with_code_5(project: Project, tmp_path: Path) -> None:
+    slow = {"class": "test_training.Misbehaving", "params": {"pid_file": str(tmp_path / "pids")}}
     path = project(merged(NUMERIC, estimator=slow, guardrails={"max_runtime": "2s"}), binary_table(400))
     outcome = _run("baseline", path)
     assert (outcome.exit_code, outcome.result["status"]) == (5, "timed_out")
