@@ -60,6 +60,20 @@ def test_days_are_scored_once_and_again_when_outcomes_arrive(
     assert scored_days[1] == 6    # three new days, and the three whose outcomes have come since
 
 
+def test_a_replay_sees_no_outcome_that_came_later_and_takes_none_away(project: Callable[..., Path]) -> None:
+    """Three windows of five days before the newest, with outcomes that take twenty days to come."""
+    late = merged(BINARY, data={"label_delay": "20d"}, windows={"current": {"last": "5d"}})
+    newest = with_champion(project(late, binary_table()), "2024-04-10")
+    history.fill(newest, datetime(2024, 3, 1), datetime(2024, 4, 10))
+    kept = newest.ledger.days.snapshots(newest.champion.version)
+    assert max(one.day for one in kept if one.labelled) == date(2024, 3, 20)
+    earlier = tt.open(newest.loaded.path, as_of="2024-04-01", run_id="earlier")
+    past = tt.checking.history(earlier, earlier.windows()[1])
+    assert max(one.day for one in past.taken if one.labelled) == date(2024, 3, 11)
+    again = earlier.ledger.days.snapshots(earlier.champion.version)
+    assert {one.day: one.labelled for one in again} == {one.day: one.labelled for one in kept}
+
+
 def test_a_holdout_is_the_beginning_of_the_history(project: Callable[..., Path]) -> None:
     session = with_champion(project(BINARY, binary_table()), "2024-04-01")
     past = tt.checking.history(session, session.records.window("current", session.params.windows.current))

@@ -447,6 +447,11 @@ def test_infinity_of_the_future_is_nobodys_business_yet() -> None:
     assert check(records).rows == 2
 
 
+def test_infinite_values_in_a_log_are_left_to_whoever_reads_it() -> None:
+    logged = _table(4).assign(said=True, score=[0.2, np.inf, 0.4, -np.inf])
+    assert check(_records(logged, prediction="said", score="score")).rows == 4
+
+
 def test_ids_must_be_unique_among_the_visible() -> None:
     table = _table(4).assign(id=[1, 2, 3, 1])
     assert "'id' is not unique: 1 occurs 2 times" in _refusal(lambda: check(_records(table, id="id")))

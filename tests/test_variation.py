@@ -156,3 +156,13 @@ def test_empty_and_constant_columns_vary_by_nothing() -> None:
     for found in variation(days, rows=10, days=1).values():
         assert set(found.design.values()) == {(1.0, 1.0)}
         assert set(found.floor.values()) == {0.0}
+
+
+@pytest.mark.parametrize(("days", "told"), [(6, True), (7, False)])
+def test_a_reference_of_few_days_says_that_natural_variation_is_not_known(days: int, told: bool) -> None:
+    bins = {"k": freeze_categorical(["a", "b"])}
+    one = Profile({"k": ColumnProfile(bins["k"], (60, 40))}, 100)
+    known = Days.of(bins, {date(2024, 3, 1 + day): one for day in range(days)})
+    window = replace(known.total(), days=known)
+    note = compare(window, window)["k"].note
+    assert ("natural variation not known: the reference has only 6 whole days" in note) == told

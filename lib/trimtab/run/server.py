@@ -101,7 +101,7 @@ def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str,
     defaults = {
         "OMP_NUM_THREADS": threads,
         # A check solves many small systems. A second thread gains nothing there, and on cores that another process also
-        # wants the two wait for each other: 20 times longer.
+        # wants the two wait for each other, many times longer than they compute.
         "OPENBLAS_NUM_THREADS": "1",
         # OpenMP's default spins so long that boosting on cores that another process also wants took 100 times longer;
         # never spinning (OMP_WAIT_POLICY=passive) made it 10 times slower on idle cores.

@@ -53,8 +53,8 @@ def calibration_error(outputs: Outputs) -> Statistic:
     """Mean absolute gap between probability and frequency over ten bins of equal width (Naeini et al., 2015).
 
     Binary: probability of the positive class. Multiclass: highest probability, against whether that class came. Bins
-    include their lower end, the last one 1 too. The estimate is biased upwards by chance, by about sqrt(bins / n), so
-    compare models on the same records only.
+    include their lower end, the last one 1 too. The estimate is biased upwards by chance, the
+    more the fewer records there are, so compare models on the same records only.
     """
     from scipy import sparse
 
