@@ -239,10 +239,10 @@ def compare(
         compare_column(name, reference.columns[name], current.columns[name], (variation or {}).get(name, INDEPENDENT))
         for name in reference.columns
     ]
-    every = [*columns, *beside]
     if reference.days is not None and len(reference.days) < FEWEST_DAYS:
         told = f"natural variation not known: the reference has only {len(reference.days)} whole days"
         columns = [replace(c, note=f"{c.note}; {told}" if c.note else told) for c in columns]
+    every = [*columns, *beside]
     seen = [replace(c, aspects=tuple(one for one in c.aspects if one.name in looking_at)) for c in every]
     return Drift(tuple(ranked(adjusted(seen))), reference.rows, current.rows)
 
