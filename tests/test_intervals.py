@@ -22,6 +22,8 @@ from trimtab.measure.models.intervals import (
     paired_differences,
 )
 from trimtab.measure.models.metrics import Outputs, applicable, evaluate, metric, per_class
+from trimtab.measure.models.outputs import Array
+from trimtab.measure.models.weights import Weights
 
 RNG = np.random.default_rng
 
@@ -283,11 +285,16 @@ def test_intervals_of_differences_cover_the_truth_about_as_often_as_they_say(n: 
 
 
 def test_whole_groups_are_drawn_where_records_belong_together() -> None:
-    days = np.repeat(np.arange(12), 5)
-    for block in bootstrap_weights(60, 20, seed=0, groups=days):
-        by_day = block.reshape(len(block), 12, 5)
-        assert (by_day == by_day[:, :, :1]).all()
-        assert (by_day[:, :, 0].sum(axis=1) == 12).all()
+    drawn: list[Array] = []
+
+    def _seen(weights: Weights) -> Array:
+        drawn.append(np.asarray(weights))
+        return np.zeros(len(weights))
+
+    bootstrap(_seen, 60, replicates=50, groups=np.repeat(np.arange(12), 5))
+    by_day = np.concatenate(drawn[2:]).reshape(50, 12, 5)    # after the values themselves, of records and of groups
+    assert (by_day == by_day[:, :, :1]).all()
+    assert (by_day[:, :, 0].sum(axis=1) == 12).all()
 
 
 def test_days_that_share_their_luck_make_intervals_wider() -> None:

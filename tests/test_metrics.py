@@ -20,6 +20,7 @@ from trimtab.measure.models import metrics as catalogue
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS, Outputs, applicable, evaluate, metric, per_class
 from trimtab.measure.models.performance import measure_performance
+from trimtab.measure.models.weights import GroupWeights
 
 CLOSE = 1e-9
 RNG = np.random.default_rng
@@ -212,6 +213,37 @@ def test_a_block_of_replicates_equals_one_at_a_time_and_the_order_of_records_is_
         assert_allclose(block, again, atol=CLOSE, err_msg=name)
         assert (block >= METRICS[name].low - CLOSE).all(), name
         assert (block <= METRICS[name].high + CLOSE).all(), name
+
+
+@pytest.mark.parametrize("task", MAKERS)
+def test_weights_of_groups_give_what_weights_of_their_records_give(task: str) -> None:
+    rng = RNG(12)
+    outputs = MAKERS[task](400, 3)
+    counts = np.vstack([np.eye(20, dtype=np.uint8), rng.poisson(1.0, (30, 20)).astype(np.uint8), np.zeros((1, 20))])
+    together = GroupWeights(counts, rng.integers(0, 20, 400))
+    for name in applicable(outputs):
+        bound = metric(name).bind(outputs)
+        assert_allclose(bound(together), bound(np.asarray(together)), atol=CLOSE, err_msg=name)
+        if metric(name).prepare_per_class:
+            each = metric(name).bind_per_class(outputs)
+            assert_allclose(each(together), each(np.asarray(together)), atol=CLOSE, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "pr_auc", "precision_at_recall_80"])
+@pytest.mark.parametrize("shared", [0.0, 0.5])
+def test_few_levels_of_scores_vary_like_all_of_them(name: str, shared: float) -> None:
+    """What merging does to the spread of resamples is little beside it, also where many records share one level."""
+    rng = RNG(13)
+    outputs = classified(20_000, 2, 3, positive=1)
+    assert outputs.scores is not None
+    scores = np.where(rng.random(20_000) < shared, 0.5, outputs.scores[:, 1])
+    one = Outputs(outputs.labels, outputs.actual, outputs.predicted, np.column_stack([1 - scores, scores]), 1)
+    days, counts = rng.integers(0, 30, 20_000), np.vstack([np.ones(30), rng.poisson(1.0, (200, 30))])
+    bound = metric(name).bind(one)
+    exact, merged = (bound(GroupWeights(counts, days, levels)) for levels in (None, 1_000))
+    moved = (merged[1:] - merged[0]) - (exact[1:] - exact[0])
+    assert moved.std() < 0.15 * exact[1:].std()    # in squares, a hundredth of the standard error
+    assert abs(moved.mean()) < 0.02 * exact[1:].std()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64, np.bool_])

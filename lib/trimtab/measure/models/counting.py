@@ -1,7 +1,7 @@
 """Metrics that only count records by actual and predicted class: accuracy, precision, recall, F1.
 
-Each is prepared once for a model's outputs and then applied to weights of shape (replicates, n). One sparse matrix
-product per block of replicates gives, for every class, the weight that is hit, actual and predicted.
+Each is prepared once for a model's outputs and then applied to weights of shape (replicates, n). One matrix product per
+block of replicates gives, for every class, the weight that is hit, actual and predicted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.measure.models.outputs import Array, Outputs, Statistic, mean_where, ratio, totals, weighted_sums
+from trimtab.measure.models.outputs import Outputs, mean_where, ratio
+from trimtab.measure.models.weights import Statistic, Weights, sums_by_code, totals, weighted_sums
 
 Floats = NDArray[np.float64]
 
@@ -28,21 +29,21 @@ class _Tallies:
     total: Floats
 
 
-_tallies_of: WeakKeyDictionary[Outputs, Callable[[Array], _Tallies]] = WeakKeyDictionary()
+_tallies_of: WeakKeyDictionary[Outputs, Callable[[Weights], _Tallies]] = WeakKeyDictionary()
 
 
-def _tally(outputs: Outputs) -> Callable[[Array], _Tallies]:
+def _tally(outputs: Outputs) -> Callable[[Weights], _Tallies]:
     """The counting that all metrics of the same outputs share: a block of weights is counted once for all of them."""
     if outputs not in _tallies_of:
         _tallies_of[outputs] = _remembering(_count(outputs))
     return _tallies_of[outputs]
 
 
-def _remembering(count: Callable[[Array], _Tallies]) -> Callable[[Array], _Tallies]:
+def _remembering(count: Callable[[Weights], _Tallies]) -> Callable[[Weights], _Tallies]:
     """Count a block of weights once, for as long as the very same array is asked about."""
-    last: list[tuple[ref[Array], _Tallies]] = []
+    last: list[tuple[ref[Weights], _Tallies]] = []
 
-    def _apply(weights: Array) -> _Tallies:
+    def _apply(weights: Weights) -> _Tallies:
         if not last or last[0][0]() is not weights:
             last[:] = [(ref(weights), count(weights))]
         return last[0][1]
@@ -50,18 +51,15 @@ def _remembering(count: Callable[[Array], _Tallies]) -> Callable[[Array], _Talli
     return _apply
 
 
-def _count(outputs: Outputs) -> Callable[[Array], _Tallies]:
-    from scipy import sparse
-
+def _count(outputs: Outputs) -> Callable[[Weights], _Tallies]:
     classes, n = len(outputs.labels), len(outputs)
     hit = np.flatnonzero(outputs.actual == outputs.predicted)
     everyone = np.arange(n)
-    rows = np.concatenate([outputs.actual[hit], classes + outputs.actual, 2 * classes + outputs.predicted])
-    columns = np.concatenate([hit, everyone, everyone])
-    membership = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(3 * classes, n))
+    codes = np.concatenate([outputs.actual[hit], classes + outputs.actual, 2 * classes + outputs.predicted])
+    sums_of = sums_by_code(codes, np.concatenate([hit, everyone, everyone]), 3 * classes, n)
 
-    def _apply(weights: Array) -> _Tallies:
-        sums = np.asarray(membership @ weights.T.astype(np.float64, order="C")).T
+    def _apply(weights: Weights) -> _Tallies:
+        sums = sums_of(weights)
         hits, actual, predicted = (sums[:, i * classes : (i + 1) * classes] for i in range(3))
         return _Tallies(hits, actual, predicted, totals(weights)[:, None])
 
@@ -93,7 +91,7 @@ def _summary(formula: Callable[[_Tallies], Floats], outputs: Outputs) -> Statist
     """The positive class's value in a binary task, else the mean over classes that occur among the outcomes."""
     tally, positive = _tally(outputs), outputs.positive
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
         tallies = tally(weights)
         values = formula(tallies)
         if positive is not None:
@@ -114,7 +112,7 @@ def balanced_accuracy(outputs: Outputs) -> Statistic:
     """Mean recall over the classes that occur among the outcomes; nan without weight."""
     tally = _tally(outputs)
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
         tallies = tally(weights)
         return mean_where(_class_recall(tallies), tallies.actual > 0)
 

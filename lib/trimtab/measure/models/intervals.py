@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.measure.models.metrics import metric
-from trimtab.measure.models.outputs import Array, Outputs, Statistic, ratio
+from trimtab.measure.models.outputs import Array, Outputs, ratio
+from trimtab.measure.models.weights import GroupWeights, Statistic, Weights, taken
 
 __all__ = [
     "Interval",
@@ -37,6 +38,7 @@ Floats = NDArray[np.float64]
 _COUNTS_AT_ONCE = 2**21  # small enough for a block to stay in cache while several metrics read it
 _UNDEFINED_ALLOWED = 0.05  # share of replicates
 FEWEST_GROUPS = 10
+_LEVELS = 1_000    # of scores that are told apart where groups are drawn; the value itself looks at all
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,7 @@ class PairedDifference:
     relative: Interval
 
 
-def bootstrap_weights(
-    n: int, replicates: int, seed: int, groups: Array | None = None
-) -> Iterator[NDArray[np.uint8]]:
+def bootstrap_weights(n: int, replicates: int, seed: int) -> Iterator[NDArray[np.uint8]]:
     """Yield how often each of n records is drawn when n are drawn with replacement, in blocks of replicates.
 
     Parameters
@@ -91,14 +91,11 @@ def bootstrap_weights(
         Number of rows over all blocks.
     seed
         The same seed gives the same draws, whatever the size of the blocks.
-    groups
-        Shape (n,): which records are drawn together, as numbers from 0 on; None draws each by itself.
 
     Yields
     ------
     ndarray
-        Shape (rows, n), each row with sum n where records are drawn by themselves. A block has at most 2 million
-        counts, or one row.
+        Shape (rows, n), each row with sum n. A block has at most 2 million counts, or one row.
 
     Examples
     --------
@@ -107,19 +104,28 @@ def bootstrap_weights(
     """
     rng = np.random.default_rng(seed)
     rows = max(1, _COUNTS_AT_ONCE // max(n, 1))
-    units = n if groups is None else int(groups.max(initial=-1)) + 1
     dtype = np.int32 if n < 2**31 else np.int64
     for start in range(0, replicates, rows):
         # One byte is enough: a count above 255 has a chance of less than 1 / 255!.
-        block = np.zeros((min(rows, replicates - start), units), dtype=np.uint8)
-        if units:
+        block = np.zeros((min(rows, replicates - start), n), dtype=np.uint8)
+        if n:
             for row in block:
-                row[:] = np.bincount(rng.integers(0, units, size=units, dtype=dtype), minlength=units)
-        yield block if groups is None else block[:, groups]
+                row[:] = np.bincount(rng.integers(0, n, size=n, dtype=dtype), minlength=n)
+        yield block
+
+
+def _drawn_in_groups(
+    statistics: Callable[[Weights], Array], value: Floats, replicates: int, seed: int, groups: Array
+) -> Iterator[Floats]:
+    """Replicates where groups from 0 on are drawn, without what merging levels of scores does to all of them."""
+    units = int(groups.max()) + 1
+    merged = _as_columns(statistics(GroupWeights(np.ones((1, units), dtype=np.uint8), groups, _LEVELS)))[0]
+    for counts in bootstrap_weights(units, replicates, seed):
+        yield _as_columns(statistics(GroupWeights(counts, groups, _LEVELS))) + (value - merged)
 
 
 def bootstrap(
-    statistics: Callable[[Array], Array],
+    statistics: Callable[[Weights], Array],
     n: int,
     *,
     replicates: int = 500,
@@ -133,7 +139,7 @@ def bootstrap(
     Parameters
     ----------
     statistics
-        Takes weights (rows, n), returns (rows,) or (rows, m).
+        Takes weights (rows, n), returns (rows,) or (rows, m). Where groups are drawn, weights are `GroupWeights`.
     n
         Number of records.
     replicates
@@ -174,8 +180,12 @@ def bootstrap(
     _check(replicates, confidence)
     value = _as_columns(statistics(np.ones((1, n), dtype=np.uint8)))[0]
     together = _codes(groups, n)
-    blocks = [_as_columns(statistics(weights)) for weights in bootstrap_weights(n, replicates, seed, together)]
-    drawn = np.concatenate(blocks)
+    blocks: Iterator[Floats]
+    if together is None:
+        blocks = (_as_columns(statistics(weights)) for weights in bootstrap_weights(n, replicates, seed))
+    else:
+        blocks = _drawn_in_groups(statistics, value, replicates, seed, together)
+    drawn = np.concatenate(list(blocks))
     most = n if together is None else int(together.max(initial=-1)) + 1
     rests_on = [min(size, most) for size in ([n] * len(value) if sizes is None else sizes)]
     return tuple(
@@ -246,10 +256,10 @@ def _bind(
         measures += here
         sizes += [_rests_on(one, subsets[0]) for one in here]
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
         columns: list[list[Floats]] = [[] for _ in models]
         for index, bound in parts:
-            own = weights if index is None else np.take(weights, index, axis=1)
+            own = weights if index is None else taken(weights, index)
             for model, statistics in enumerate(bound):
                 columns[model] += [_as_columns(statistic(own)) for statistic in statistics]
         return np.concatenate([column for model in columns for column in model], axis=1)
@@ -372,7 +382,7 @@ def paired_differences(
     if not measures:
         return {}
 
-    def _compare(weights: Array) -> Floats:
+    def _compare(weights: Weights) -> Floats:
         old, new = np.split(statistic(weights), 2, axis=1)
         return np.concatenate([old, new, new - old, ratio(new - old, np.abs(old))], axis=1)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.measure.models.outputs import Array, Outputs, Statistic, ratio, totals, weighted_sums
+from trimtab.measure.models.outputs import Array, Outputs, ratio
+from trimtab.measure.models.weights import Statistic, Weights, sums_by_code, totals, weighted_sums
 
 Floats = NDArray[np.float64]
 
@@ -56,20 +57,16 @@ def calibration_error(outputs: Outputs) -> Statistic:
     include their lower end, the last one 1 too. The estimate is biased upwards by chance, the
     more the fewer records there are, so compare models on the same records only.
     """
-    from scipy import sparse
-
     scores = _scores(outputs).astype(np.float64)
     if outputs.positive is None:
         said, came = scores.max(axis=1), scores.argmax(axis=1) == outputs.actual
     else:
         said, came = scores[:, outputs.positive], outputs.actual == outputs.positive
     bins = np.clip(np.floor(said * CALIBRATION_BINS), 0, CALIBRATION_BINS - 1).astype(np.intp)
-    shape = (CALIBRATION_BINS, len(outputs))
-    gaps = sparse.csr_array((said - came, (bins, np.arange(len(outputs)))), shape=shape)
+    gaps = sums_by_code(bins, np.arange(len(outputs)), CALIBRATION_BINS, len(outputs), said - came)
 
-    def _apply(weights: Array) -> Floats:
-        per_bin = np.asarray(gaps @ weights.T.astype(np.float64, order="C"))
-        return ratio(np.abs(per_bin).sum(axis=0), totals(weights))
+    def _apply(weights: Weights) -> Floats:
+        return ratio(np.abs(gaps(weights)).sum(axis=1), totals(weights))
 
     return _apply
 
@@ -93,7 +90,7 @@ def r2(outputs: Outputs) -> Statistic:
     centred = actual - actual.mean() if varies else np.zeros(len(actual))
     columns = np.column_stack([(outputs.predicted - actual) ** 2, centred, centred**2])
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
         errors, first, second = weighted_sums(weights, columns).T
         spread = second - np.nan_to_num(ratio(first**2, totals(weights)))
         return 1 - ratio(errors, np.where(spread > _NO_SPREAD * second, spread, 0.0))

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.measure.models import counting, losses, ranking
-from trimtab.measure.models.outputs import Array, Outputs, Statistic, Task
+from trimtab.measure.models.outputs import Array, Outputs, Task
+from trimtab.measure.models.weights import GroupWeights, Statistic, Weights
 
 __all__ = ["METRICS", "Metric", "Outputs", "applicable", "evaluate", "metric", "per_class"]
 
@@ -92,14 +93,15 @@ class Metric:
 
 def _in_blocks(statistic: Statistic, n: int) -> Statistic:
     """Check the weights, and bound memory by taking few replicates at a time."""
-    rows = max(1, _ELEMENTS_AT_ONCE // max(n, 1))
 
-    def _apply(weights: Array) -> NDArray[np.float64]:
-        if weights.ndim != 2 or weights.shape[1] != n:
+    def _apply(weights: Weights) -> NDArray[np.float64]:
+        if len(weights.shape) != 2 or weights.shape[1] != n:
             raise ValueError(f"weights must have shape (replicates, {n}), not {weights.shape}")
+        counts, levels = (weights.counts, weights.most_levels) if isinstance(weights, GroupWeights) else (weights, None)
         # Written so that NaN fails it too; unsigned counts need no look.
-        if weights.dtype.kind not in "ub" and weights.size and not weights.min() >= 0:
+        if counts.dtype.kind not in "ub" and counts.size and not counts.min() >= 0:
             raise ValueError("weights must not be negative or nan")
+        rows = max(1, _ELEMENTS_AT_ONCE // max(min(n, levels or n), 1))
         if len(weights) <= rows:
             return statistic(weights)
         return np.concatenate([statistic(weights[start : start + rows]) for start in range(0, len(weights), rows)])

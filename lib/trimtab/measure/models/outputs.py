@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,9 +10,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Task = Literal["binary", "multiclass", "regression"]
-
-# Inside this package a statistic takes weights (replicates, n) and returns (replicates,) or (replicates, classes).
-Statistic = Callable[[Array], NDArray[np.float64]]
 
 _PROBABILITY_SLACK = 1e-6  # float32 probabilities may round to just above 1
 
@@ -128,15 +124,3 @@ def mean_where(values: Array, chosen: Array) -> NDArray[np.float64]:
     [2.0]
     """
     return ratio(np.where(chosen, values, 0.0).sum(axis=-1), chosen.sum(axis=-1))
-
-
-def weighted_sums(weights: Array, columns: Array) -> NDArray[np.float64]:
-    """Sums over records of weights (replicates, n) times columns (n,) or (n, m): a matrix product in float64."""
-    sums: NDArray[np.float64] = weights.astype(np.float64, copy=False) @ columns.astype(np.float64, copy=False)
-    return sums
-
-
-def totals(weights: Array) -> NDArray[np.float64]:
-    """Sum of the weights of each replicate, shape (replicates,)."""
-    sums: NDArray[np.float64] = weights.sum(axis=1, dtype=np.float64)
-    return sums

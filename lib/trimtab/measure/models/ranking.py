@@ -11,10 +11,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.measure.models.outputs import Array, Outputs, Statistic, mean_where, ratio
+from trimtab.measure.models.outputs import Array, Outputs, mean_where, ratio
+from trimtab.measure.models.weights import GroupWeights, Statistic, Weights
 
 Floats = NDArray[np.float64]
-Curve = Callable[[Array], tuple[Array, Array, Array]]
+Curve = Callable[[Weights], tuple[Array, Array, Array]]
 Ranking = Callable[[Array, Array], Statistic]
 
 REQUIRED_RECALL = 0.80
@@ -46,7 +47,9 @@ def binary_roc_auc(positive: Array, scores: Array) -> Statistic:
     not_above = np.searchsorted(scores[negatives], scores[positives], side="right")
     tied = not np.array_equal(below, not_above)
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
+        if isinstance(weights, GroupWeights):
+            return _group_area(weights, positive, scores)
         own = np.take(weights, positives, axis=1).astype(np.float64)
         passed = _cumulate(np.take(weights, negatives, axis=1))
         outranked = np.take(passed, below, axis=1).astype(np.float64)
@@ -58,6 +61,34 @@ def binary_roc_auc(positive: Array, scores: Array) -> Statistic:
         return ratio(ratio(wins, own.sum(axis=1)), passed[:, -1].astype(np.float64))
 
     return _apply
+
+
+def _by_level(weights: GroupWeights, positive: Array, scores: Array) -> tuple[Floats, Floats]:
+    """Positives and negatives of each group by level of score, lowest first: each of shape (groups, levels)."""
+    found, codes, records = np.unique(scores, return_inverse=True, return_counts=True)
+    levels = len(found)
+    if weights.most_levels is not None and levels > weights.most_levels:
+        levels = weights.most_levels
+        lower = np.cumsum(records) - records    # by records, so that a level which many share has no neighbours
+        codes = (lower * levels // len(scores))[codes]
+    both = weights.tally(2 * codes + positive, 2 * levels)
+    return both[:, 1::2], both[:, 0::2]
+
+
+def _group_area(weights: GroupWeights, positive: Array, scores: Array) -> Floats:
+    """ROC AUC: pairs of records are won between pairs of groups, whatever these then count."""
+    positives, negatives = _by_level(weights, positive, scores)
+    outranked = np.cumsum(negatives, axis=1) - negatives / 2
+    wins = np.einsum("rg,rg->r", weights.spread(positives @ outranked.T), weights.counts.astype(np.float64))
+    return ratio(ratio(wins, weights.spread(positives.sum(axis=1))), weights.spread(negatives.sum(axis=1)))
+
+
+def _group_curve(weights: GroupWeights, positive: Array, scores: Array) -> tuple[Array, Array, Array]:
+    """What `_curve` tells, of groups."""
+    positives, negatives = (side[:, ::-1] for side in _by_level(weights, positive, scores))
+    with_hits = positives.any(axis=0)
+    found, missed = (weights.spread(np.cumsum(side, axis=1)[:, with_hits]) for side in (positives, negatives))
+    return found, found + missed, weights.spread(negatives.sum(axis=1))
 
 
 def _curve(positive: Array, scores: Array) -> Curve:
@@ -72,7 +103,9 @@ def _curve(positive: Array, scores: Array) -> Curve:
     all_ends = np.searchsorted(descending, levels, side="right")
     hit_ends = np.searchsorted(-scores[hits], levels, side="right")
 
-    def _apply(weights: Array) -> tuple[Array, Array, Array]:
+    def _apply(weights: Weights) -> tuple[Array, Array, Array]:
+        if isinstance(weights, GroupWeights):
+            return _group_curve(weights, positive, scores)
         found = np.take(_cumulate(np.take(weights, hits, axis=1)), hit_ends, axis=1)
         seen = _cumulate(np.take(weights, order, axis=1))
         negatives = seen[:, -1] - (found[:, -1] if found.shape[1] else 0)
@@ -89,7 +122,7 @@ def binary_pr_auc(positive: Array, scores: Array) -> Statistic:
     curve = _curve(positive, scores)
     any_positive = bool(positive.any())
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
         if not any_positive:
             return np.full(len(weights), np.nan)
         found, seen, negatives = curve(weights)
@@ -106,7 +139,7 @@ def precision_at_recall(positive: Array, scores: Array) -> Statistic:
     curve = _curve(positive, scores)
     any_positive = bool(positive.any())
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
         if not any_positive:
             return np.full(len(weights), np.nan)
         found, seen, negatives = curve(weights)
@@ -124,7 +157,7 @@ def _summary(ranking: Ranking, outputs: Outputs) -> Statistic:
     codes = range(len(outputs.labels)) if outputs.positive is None else [outputs.positive]
     parts = [ranking(outputs.actual == code, outputs.scores[:, code]) for code in codes]
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
         if not len(outputs) or len(parts) == 0:
             return np.full(len(weights), np.nan)
         values = np.stack([part(weights) for part in parts], axis=1)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import metric
-from trimtab.measure.models.outputs import Array, Outputs, Statistic
+from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.measure.models.weights import Statistic, Weights
 
 __all__ = ["Agreement", "Assumption", "Estimate", "compare_with_realised", "preferred"]
 
@@ -193,7 +194,7 @@ def bind(names: Sequence[str], per_class: Sequence[str], outputs: Outputs) -> St
     whole = [metric(name).bind(outputs) for name in dict.fromkeys(names)]
     each = [metric(name).bind_per_class(outputs) for name in dict.fromkeys(per_class)]
 
-    def _apply(weights: Array) -> Floats:
+    def _apply(weights: Weights) -> Floats:
         columns = [one(weights)[:, None] for one in whole] + [one(weights) for one in each]
         return np.concatenate([np.zeros((len(weights), 0)), *columns], axis=1)
 
