@@ -240,7 +240,7 @@ def test_few_levels_of_scores_vary_like_all_of_them(name: str, shared: float) ->
     one = Outputs(outputs.labels, outputs.actual, outputs.predicted, np.column_stack([1 - scores, scores]), 1)
     days, counts = rng.integers(0, 30, 20_000), np.vstack([np.ones(30), rng.poisson(1.0, (200, 30))])
     bound = metric(name).bind(one)
-    exact, merged = (bound(GroupWeights(counts, days, levels)) for levels in (None, 1_000))
+    exact, merged = (bound(GroupWeights(counts, days, levels)) for levels in (None, 1_500))
     moved = (merged[1:] - merged[0]) - (exact[1:] - exact[0])
     assert moved.std() < 0.15 * exact[1:].std()    # in squares, a hundredth of the standard error
     assert abs(moved.mean()) < 0.02 * exact[1:].std()

@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 _COUNTS_AT_ONCE = 2**21  # small enough for a block to stay in cache while several metrics read it
 _UNDEFINED_ALLOWED = 0.05  # share of replicates
 FEWEST_GROUPS = 10
-_LEVELS = 1_000    # of scores that are told apart where groups are drawn; the value itself looks at all
+_LEVELS = 1_500    # of scores that are told apart where groups are drawn; the value itself looks at all
 
 
 @dataclass(frozen=True)
