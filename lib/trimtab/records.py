@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import ibis
 import ibis.expr.types as ir
 
 from trimtab import sources, tally
+from trimtab.counts import Count, DayCounts
 from trimtab.errors import DataError
 from trimtab.measure.columns import profiling
 from trimtab.measure.columns.bins import BinTable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _PRIME = 2_147_483_647
+_MIDNIGHT = time()
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Records:
         self._table = sources.checked(data, table, source, self.arrow)
         self.as_of = self._resolve(as_of)
         self.visible = sources.viewed(backend, self._visible())
-        self._counted: dict[tuple[datetime, datetime, bool], tuple[int, int]] = {}
+        self._counts = DayCounts(self._count)
 
     @classmethod
     def open(cls, data: Data, as_of: datetime | str, folders: Sequence[Path]) -> Records:
@@ -135,20 +137,29 @@ class Records:
 
     def between(self, name: str, start: datetime, end: datetime, *, labelled: bool = False) -> Window:
         """The visible records with start ≤ time < end, or those of them that have a label."""
-        time = self.visible[self.data.time]
-        table = self.visible.filter(time >= ibis.literal(start), time < ibis.literal(end))
-        if labelled:
-            table = table.filter(table[self.label].notnull())
-        key = start, end, labelled
-        if key not in self._counted:
-            self._counted[key] = self._count(table)
-        return Window(name, start, end, *self._counted[key], table)
+        counted = self._counts.between(*self._within(start, end))
+        table = self._cut(start, end)
+        if not labelled:
+            return Window(name, start, end, *counted, table)
+        told = table.filter(table[self.label].notnull())
+        return Window(name, start, end, counted.labelled, counted.labelled, told, outcomes_only=True)
 
-    def _count(self, table: ir.Table) -> tuple[int, int]:
-        """How many records there are, and how many of them have a label."""
+    def _cut(self, start: datetime, end: datetime) -> ir.Table:
+        time = self.visible[self.data.time]
+        return self.visible.filter(time >= ibis.literal(start), time < ibis.literal(end))
+
+    def _count(self, start: datetime, end: datetime) -> dict[date, Count]:
+        """Ask how many records the days between two times have, and how many of them a label."""
+        table = self._cut(start, end)
+        day = table[self.data.time].cast("timestamp").date()
         known = table[self.data.label].notnull().sum() if self.data.label else ibis.literal(0)
-        counts = self.row(table.aggregate(rows=table.count(), labelled=known.cast("int64")))
-        return counts["rows"], counts["labelled"] or 0
+        counted = table.group_by(day=day).aggregate(n=table.count(), known=known.cast("int64"))
+        return {row["day"]: Count(row["n"], row["known"] or 0) for row in self.arrow(counted).to_pylist()}
+
+    def _within(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+        """Two times, not before the first day that has a record nor after the last."""
+        first, last = (datetime.combine(moment, _MIDNIGHT) for moment in self.span)
+        return max(start, first), min(end, last + timedelta(days=1))
 
     def training(self, spec: WindowSpec, holdout: float) -> tuple[Window, Window]:
         """Split the labelled training window by time: the oldest records to learn from, the newest `holdout` share.
@@ -196,13 +207,13 @@ class Records:
 
     def _middle(self, window: Window, share: float) -> datetime:
         """The time of the record before which that share of a window lies; never the window's first time."""
-        time = self.data.time
-        times = window.table.select(t=window.table[time])
+        times = window.table.select(t=window.table[self.data.time])
         before = min(round(window.rows * share), window.rows - 1)
         at: datetime = self.row(times.order_by("t").limit(1, offset=before))["t"]
-        first: datetime = self.row(times.aggregate(t=times.t.min()))["t"]
-        later = times.filter(times.t > ibis.literal(first))
-        return at if at > first else self.row(later.aggregate(t=later.t.min()))["t"] or at
+        if self._counts.between(*self._within(window.start, at)).labelled:
+            return at
+        later = times.filter(times.t > ibis.literal(at))
+        return self.row(later.aggregate(t=later.t.min()))["t"] or at
 
     def fingerprint(self, window: Window) -> Fingerprint:
         """Identity of the window's content. Equal content gives an equal hash in any order of rows."""
@@ -250,17 +261,13 @@ class Records:
         return replace(window, table=table, rows=self.row(table.aggregate(n=table.count()))["n"])
 
     def rows_by_day(self, window: Window) -> dict[date, int]:
-        """How many records each day of the window has; days without any are left out."""
-        day = window.table[self.data.time].cast("timestamp").date()
-        counted = self.arrow(window.table.group_by(day=day).aggregate(n=window.table.count()))
-        return dict(sorted(zip(counted["day"].to_pylist(), counted["n"].to_pylist(), strict=True)))
+        """How many records each day of a window has that `between` gave; days without any are left out."""
+        counted = self.labelled_by_day(window)
+        return {day: known if window.outcomes_only else rows for day, (rows, known) in counted.items()}
 
-    def labelled_by_day(self, window: Window) -> dict[date, tuple[int, int]]:
-        """How many records each day of the window has, and how many of them a known label; without empty days."""
-        day = window.table[self.data.time].cast("timestamp").date()
-        known = window.table[self.label].notnull().sum() if self.data.label else ibis.literal(0)
-        counted = window.table.group_by(day=day).aggregate(n=window.table.count(), known=known.cast("int64"))
-        return {row["day"]: (row["n"], row["known"] or 0) for row in self.arrow(counted.order_by("day")).to_pylist()}
+    def labelled_by_day(self, window: Window) -> dict[date, Count]:
+        """How many records each day between a window's ends has, and how many a known label; without empty days."""
+        return self._counts.by_day(*self._within(window.start, window.end))
 
     def classes(self, window: Window) -> dict[str, int]:
         """How often each label occurs in a window, most frequent first; unknown labels are left out."""

@@ -26,6 +26,8 @@ class Window:
         The records, by the names of their columns; nothing is read until asked for.
     rows, labelled : int
         How many records there are, and how many have a label that could be seen.
+    outcomes_only : bool
+        Whether records without such a label are left out.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Window:
     rows: int
     labelled: int
     table: ir.Table = field(repr=False, compare=False)
+    outcomes_only: bool = field(default=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.name} window, {self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}"

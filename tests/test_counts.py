@@ -1,0 +1,56 @@
+"""Counts of days: asked for once, right for any two times."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trimtab.counts import Count, DayCounts
+
+START = datetime(2024, 2, 27, 6)
+RECORDS = [(START + timedelta(hours=5 * i), i % 3 == 0) for i in range(60)]    # twelve and a half days; a few labelled
+
+
+def counted(start: datetime, end: datetime) -> dict[date, Count]:
+    """By a plain program."""
+    found: dict[date, Count] = {}
+    for moment, labelled in RECORDS:
+        if start <= moment < end:
+            before = found.get(moment.date(), Count(0, 0))
+            found[moment.date()] = Count(before.rows + 1, before.labelled + labelled)
+    return found
+
+
+TIMES = st.integers(-30, 340).map(lambda hours: START + timedelta(hours=hours))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(TIMES, TIMES), min_size=1, max_size=6))
+def test_any_questions_in_any_order_are_answered_as_by_a_plain_program(asked: list[tuple[datetime, datetime]]) -> None:
+    counts = DayCounts(counted)
+    for start, end in asked:
+        expected = counted(start, end)
+        assert counts.by_day(start, end) == expected
+        total = counts.between(start, end)
+        assert total == (sum(n for n, _ in expected.values()), sum(known for _, known in expected.values()))
+
+
+def test_what_is_known_is_not_asked_again() -> None:
+    asked: list[tuple[datetime, datetime]] = []
+
+    def _ask(start: datetime, end: datetime) -> dict[date, Count]:
+        asked.append((start, end))
+        return counted(start, end)
+
+    counts = DayCounts(_ask)
+    first, middle, last = (datetime(2024, 3, day) for day in (1, 3, 6))
+    counts.between(first, last)
+    counts.by_day(first, middle)
+    counts.between(middle, last)
+    assert asked == [(first, last)]
+    noon = datetime(2024, 3, 4, 12)
+    counts.between(first, noon)
+    counts.between(noon, last)    # the rest of a day follows from the whole of it
+    assert asked[1:] == [(datetime(2024, 3, 4), noon)]
