@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import Outputs, evaluate
+from trimtab.measure.unlabelled import confidence_estimates
 from trimtab.measure.unlabelled.confidence_estimates import confidence_based
 from trimtab.measure.unlabelled.estimates import Estimate, compare_with_realised, preferred
 from trimtab.measure.unlabelled.loss_estimates import direct_loss, error_sizes
@@ -139,6 +140,18 @@ def test_three_classes_are_estimated_too() -> None:
     found = confidence_based(outputs.take(np.arange(1000)), current, ["accuracy", "f1", "roc_auc", "log_loss", "brier"])
     for measure, one in found.items():
         assert one.low < evaluate(measure.metric, current) < one.high
+
+
+def test_records_gathered_into_neighbours_give_the_ranges_of_single_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends of a range from 1,000 draws are known to a twelfth of its half-width; two of them differ by twice that."""
+    _, many = classified(6_000, RNG(5), shift=SHIFT)
+    together = confidence_based(HOLDOUT, many, ALL, replicates=1_000)
+    monkeypatch.setattr(confidence_estimates, "_GROUPS", len(many))
+    alone = confidence_based(HOLDOUT, many, ALL, replicates=1_000)
+    for measure, one in alone.items():
+        other, half = together[measure], (one.high - one.low) / 2
+        assert other.value == one.value, measure
+        assert max(abs(other.low - one.low), abs(other.high - one.high)) < half / 5, measure
 
 
 def test_more_confidence_and_fewer_records_make_a_range_wider() -> None:

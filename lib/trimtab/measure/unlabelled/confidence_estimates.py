@@ -9,21 +9,29 @@ scores then mean another thing among other records.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.measure.models.weights import Statistic
 from trimtab.measure.unlabelled import calibration, estimates, honesty
 from trimtab.measure.unlabelled.calibration import Calibration
 from trimtab.measure.unlabelled.estimates import CONFIDENCE, Assumption, Estimate
-from trimtab.measure.unlabelled.possible_outcomes import drawn_outcomes, every_outcome
+from trimtab.measure.unlabelled.possible_outcomes import (
+    drawn_counts,
+    drawn_outcomes,
+    every_outcome,
+    gathered,
+)
 
 __all__ = ["confidence_based"]
 
 _ALPHA = 0.01    # below this p-value probabilities are said not to be calibrated
 _NOT_ESTIMATED = ("calibration_error",)
+_GROUPS = 1_000    # of records that probabilities hardly tell apart
 
 
 def confidence_based(
@@ -102,18 +110,41 @@ def confidence_based(
         unknown = [estimates.unknown(one, confidence, CONFIDENCE, reason) for one in baseline]
         return dict(zip(measures, unknown, strict=True))
     fitted = calibration.fit(scores[0], holdout.actual, weights=weights)
-    statistic = estimates.bind(names, per_class, every_outcome(current))
-    value = statistic(fitted.apply(scores[1]).T.reshape(1, -1))[0].tolist()
-    possible = drawn_outcomes(fitted.draws(scores[1], replicates, seed), seed + 1)
-    drawn = np.concatenate([statistic(block) for block in possible])
+    bind = partial(estimates.bind, names, per_class)
+    statistic = bind(every_outcome(current))
+    value = statistic(fitted.apply(scores[1]).T.reshape(1, -1))[0]
+    if len(holdout.labels) == 2:
+        drawn = _drawn_together(current, fitted, bind, value, replicates, seed)
+    else:
+        possible = drawn_outcomes(fitted.draws(scores[1], replicates, seed), seed + 1)
+        drawn = np.concatenate([statistic(block) for block in possible])
     beyond = _outside(*scores) if outside is None else outside
     told = _assumptions(holdout, len(current), fitted, weights, beyond)
     return {
         one: estimates.settle(
-            value[i], drawn[:, i], confidence=confidence, method=CONFIDENCE, baseline=baseline[i], assumptions=told
+            float(value[i]), drawn[:, i], confidence=confidence, method=CONFIDENCE, baseline=baseline[i],
+            assumptions=told,
         )
         for i, one in enumerate(measures)
     }
+
+
+def _drawn_together(
+    current: Outputs, fitted: Calibration, bind: Callable[[Outputs], Statistic], value: Array, replicates: int,
+    seed: int,
+) -> Array:
+    """Metrics of drawn outcomes of two classes, of which only the number among neighbours matters.
+
+    What gathering neighbours does to a metric it does to all draws alike, and is taken off.
+    """
+    few = gathered(current, _GROUPS)
+    assert few.outputs.scores is not None, "gathered records have scores"
+    statistic, probabilities = bind(every_outcome(few.outputs)), few.outputs.scores
+    expected = few.sizes * fitted.apply(probabilities).T
+    possible = drawn_counts(fitted.draws(probabilities, replicates, seed), few.sizes, seed + 1)
+    taken_off = statistic(expected.reshape(1, -1))[0] - value
+    drawn: Array = np.concatenate([statistic(block) - taken_off for block in possible])
+    return drawn
 
 
 def _require(holdout: Outputs, current: Outputs, names: Sequence[str]) -> tuple[Array, Array]:

@@ -7,13 +7,14 @@ expected value; weighted by drawn outcomes, it gives values that may come about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.measure.models.outputs import Array, Outputs
 
-__all__ = ["drawn_outcomes", "every_outcome"]
+__all__ = ["Gathered", "drawn_counts", "drawn_outcomes", "every_outcome", "gathered"]
 
 
 def every_outcome(outputs: Outputs) -> Outputs:
@@ -71,3 +72,82 @@ def drawn_outcomes(probabilities: Iterable[Array], seed: int) -> Iterator[NDArra
             unsettled &= ~result[:, code].view(bool)
         result[:, classes - 1] = unsettled
         yield result.reshape(rows, classes * n)
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Records of two classes, gathered into groups that a model says nearly the same of.
+
+    Attributes
+    ----------
+    outputs : Outputs
+        One record for each group, with the mean of its probabilities.
+    sizes : array of int, shape (groups,)
+        How many records it stands for.
+    """
+
+    outputs: Outputs
+    sizes: NDArray[np.int64]
+
+
+def gathered(outputs: Outputs, most: int) -> Gathered:
+    """Gather records into about `most` groups of one predicted class and neighbouring probabilities.
+
+    Parameters
+    ----------
+    outputs
+        n records of a binary task with scores; `actual` is not looked at. Up to `most` records stay by themselves.
+
+    Raises
+    ------
+    ValueError
+        When there are not two classes, or no scores.
+
+    Examples
+    --------
+    >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.8, 0.2], [0.3, 0.7]])
+    >>> both = gathered(Outputs(("no", "yes"), np.zeros(4, dtype=int), scores.argmax(axis=1), scores, positive=1), 2)
+    >>> both.sizes.tolist(), both.outputs.scores[:, 1].round(2).tolist()
+    ([2, 2], [0.15, 0.75])
+    """
+    if len(outputs.labels) != 2 or outputs.scores is None:
+        raise ValueError("only records of two classes that have probabilities are gathered")
+    n = len(outputs)
+    rank = np.empty(n, dtype=np.intp)
+    rank[np.argsort(outputs.scores[:, 1], kind="stable")] = np.arange(n)
+    near = rank if n <= most else rank * most // n
+    codes, place, sizes = np.unique(2 * near + outputs.predicted, return_inverse=True, return_counts=True)
+    second = np.bincount(place, weights=outputs.scores[:, 1]) / sizes
+    predicted = codes % 2
+    scores = np.column_stack([1 - second, second])
+    return Gathered(Outputs(outputs.labels, predicted, predicted, scores, outputs.positive), sizes.astype(np.int64))
+
+
+def drawn_counts(
+    probabilities: Iterable[Array], sizes: Array, seed: int
+) -> Iterator[NDArray[np.int64]]:
+    """Draw how many records of each group are of each of two classes; weights for `every_outcome` of the groups.
+
+    Parameters
+    ----------
+    probabilities
+        Blocks of shape (rows, 2, groups).
+    sizes
+        Shape (groups,).
+    seed
+        Of the draws.
+
+    Yields
+    ------
+    ndarray
+        Shape (rows, 2 * groups) for each block.
+
+    Examples
+    --------
+    >>> [counts.tolist() for counts in drawn_counts([np.array([[[0.0, 1.0], [1.0, 0.0]]])], np.array([3, 5]), seed=0)]
+    [[[0, 5, 3, 0]]]
+    """
+    rng = np.random.default_rng(seed)
+    for block in probabilities:
+        second = rng.binomial(sizes, np.clip(block[:, 1], 0.0, 1.0))
+        yield np.concatenate([sizes - second, second], axis=1)
