@@ -19,6 +19,7 @@ from trimtab.measure.columns.bins import NumericBins
 SMOOTHING = 0.5
 SMALLEST_EXPECTED = 10.0    # the usual five is for p-values about 0.05; a check of many columns looks farther out
 EXACT_BELOW = 20.0
+_ENOUGH_FOR_LIMIT = 1_000.0    # records
 
 Counts = npt.NDArray[np.float64]
 
@@ -119,20 +120,34 @@ def kolmogorov_smirnov(reference: npt.ArrayLike, current: npt.ArrayLike) -> tupl
     p_value : float
         Two-sided; conservative for binned and tied values.
 
+    Notes
+    -----
+    Where both sides together are worth 1,000 records or more, p is that of the limiting distribution at
+    ``sqrt(n) D + 1 / (6 sqrt(n))`` (Vrbik, 2018, Small-sample corrections to Kolmogorov-Smirnov test statistic): within
+    1 % of the exact one, which takes hundreds of times as long, where that is above 0.0001, and larger below.
+
     Examples
     --------
     >>> statistic, _ = kolmogorov_smirnov([5, 5, 0], [0, 5, 5])
     >>> statistic
     0.5
     """
-    from scipy import stats
-
     a, b = _pair(reference, current)
     n, m = a.sum(), b.sum()
     if not (n and m):
         return math.nan, math.nan
     statistic = float(np.abs(np.cumsum(a) / n - np.cumsum(b) / m).max())
-    return statistic, float(stats.kstwo.sf(statistic, max(round(n * m / (n + m)), 1)))
+    return statistic, _ks_p_value(statistic, n * m / (n + m))
+
+
+def _ks_p_value(statistic: float, records: float) -> float:
+    """Of one sample of so many records."""
+    from scipy import special, stats
+
+    if records < _ENOUGH_FOR_LIMIT:
+        return float(stats.kstwo.sf(statistic, max(round(records), 1)))
+    root = math.sqrt(records)
+    return float(special.kolmogorov(statistic * root + 1 / (6 * root)))
 
 
 def chi_square(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, float]:
