@@ -7,11 +7,12 @@ import zlib
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from trimtab.measure.columns.bins import BinTable, CategoricalBins, freeze_categorical, freeze_numeric
 from trimtab.measure.columns.profiling import profile_array
-from trimtab.measure.together.samples import MISSING, Sample, encode
+from trimtab.measure.together.samples import MISSING, Sample, distinct, encode
 
 RNG = np.random.default_rng
 
@@ -229,3 +230,11 @@ def test_whole_bytes_of_a_sample_that_makes_no_sense_are_refused() -> None:
         stored = b"TTS1" + zlib.crc32(packed).to_bytes(4, "big") + packed
         with pytest.raises(ValueError, match="damaged"):
             Sample.from_bytes(stored)
+
+
+def test_equal_values_of_other_types_are_other_texts_and_any_kind_of_nothing_is_missing() -> None:
+    mixed = np.array([1, True, 1.0, "1", None, float("nan"), pd.NA, 1], dtype=object)
+    place, found = distinct(mixed)
+    assert [str(found[i]) if i >= 0 else None for i in place] == ["1", "True", "1.0", "1", None, None, None, "1"]
+    codes = encode({"mixed": mixed}, {"mixed": freeze_categorical(["True", "1"])}).codes[:, 0]
+    assert codes.tolist() == [1, 0, 2, 1, -1, -1, -1, 1]

@@ -13,6 +13,8 @@ from trimtab.errors import StepError
 from trimtab.measure.models import answers, scoring
 from trimtab.measure.models.answers import Answers
 from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.measure.together.samples import Sample
+from trimtab.run.reach import features_of
 from trimtab.run.session import Model, Session
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Answered:
         What could not be used, each in a sentence.
     no_scores : str
         Why there are no probabilities, in a sentence; empty where there are.
+    coded : Sample or None
+        `records` by the bins of the version's holdout; None where no holdout of it is kept.
     """
 
     outputs: Outputs | None
@@ -57,6 +61,7 @@ class Answered:
     faulty: float = 0.0
     notes: tuple[str, ...] = ()
     no_scores: str = ""
+    coded: Sample | None = field(default=None, repr=False)
 
     def take(self, chosen: Array) -> Answered:
         """What was said of some of the records.
@@ -70,7 +75,7 @@ class Answered:
             self, outputs=self.outputs.take(chosen) if self.outputs else None,
             labelled=self.labelled.take(chosen[self.known]) if self.labelled else None,
             records=self.records[chosen], known=self.known[chosen], outcomes=self.outcomes[chosen[self.dated]],
-            dated=self.dated[chosen],
+            dated=self.dated[chosen], coded=self.coded.take(chosen) if self.coded else None,
         )
 
 
@@ -102,7 +107,9 @@ def answered(session: Session, frame: pd.DataFrame, model: Model | None = None) 
     known[dated] = ~new | (len(own) != 2)
     held = outcomes[known[dated]]
     labelled = _labelled(every, known, held)
-    return Answered(every, labelled, frame, known, outcomes, dated, source, faulty, notes, said.no_scores)
+    holdout = session.holdout(model.version)
+    coded = holdout.encode(features_of(session.params.data, frame)) if holdout else None
+    return Answered(every, labelled, frame, known, outcomes, dated, source, faulty, notes, said.no_scores, coded)
 
 
 def _labelled(every: Outputs, known: Array, outcomes: Array) -> Outputs | None:

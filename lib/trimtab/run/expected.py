@@ -12,7 +12,7 @@ from trimtab.measure.models.performance import OVERALL
 from trimtab.measure.over_time.attribution import Attribution, attribute
 from trimtab.measure.together.domain import density_ratio
 from trimtab.measure.unlabelled.estimates import Agreement, Estimate, compare_with_realised, preferred
-from trimtab.measure.unlabelled.holdouts import as_numbers, values_of
+from trimtab.measure.unlabelled.holdouts import as_numbers
 from trimtab.measure.unlabelled.ways import all_ways
 from trimtab.run.scored import Scored, primary_metric
 from trimtab.run.session import Session
@@ -61,19 +61,18 @@ class Expected:
 def expected(session: Session, scored: Scored) -> Expected:
     """Estimate what the champion's metrics are in the current window, from its holdout and what it says now."""
     metric = primary_metric(session.params)
-    holdout = session.ledger.days.holdout(session.champion.version)
+    holdout = session.holdout(session.champion.version)
     if holdout is None:
         why = f"No holdout of version {session.champion.version} is kept"
         return Expected({}, {}, {}, metric, missing=f"{why}, so there is nothing to estimate its performance from.")
-    if scored.outputs is None or scored.records is None:
+    if scored.outputs is None or scored.said is None or scored.said.coded is None:
         why = "None of the model's outputs can be used" if scored.notes else \
             "No record is newer than what the champion was made from"
         return Expected({}, {}, {}, metric, missing=f"{why}, so there is nothing to estimate its performance from.")
     if holdout.outputs.labels != scored.outputs.labels:
         why = "There are classes now that the holdout did not have"
         return Expected({}, {}, {}, metric, missing=f"{why}, so performance cannot be estimated from it.")
-    data = session.params.data
-    now = holdout.encode(values_of(scored.records, data.numeric, data.categorical, data.text))
+    now = scored.said.coded
     weights = density_ratio(holdout.sample, now.thinned(len(holdout.sample), seed=0))
     names = [n for n in dict.fromkeys([*OVERALL[holdout.outputs.task], metric])
              if METRICS[n].applies(holdout.outputs) and n not in _NOT_ESTIMATED]

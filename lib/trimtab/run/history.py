@@ -211,9 +211,10 @@ def _snapshots(session: Session, model: Model, said: Answered, rows: Mapping[dat
     days = session.days(said.records)
     if said.outputs is None:
         return snapshots(None, days[:0], rows)
-    holdout = session.ledger.days.holdout(model.version)
-    came = outcomes(said.outputs, said.labelled, said.known)
-    intervals = reach_by_day(session, holdout, said.records, said.outputs, came)
+    holdout, intervals = session.holdout(model.version), {}
+    if holdout is not None and said.coded is not None:
+        came = outcomes(said.outputs, said.labelled, said.known)
+        intervals = dict(reach_by_day(holdout, said.coded, said.outputs, days, came))
     return snapshots(said.labelled, days[said.known], rows, intervals, _largest(session, said.take(said.known).records))
 
 

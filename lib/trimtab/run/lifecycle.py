@@ -22,13 +22,12 @@ from trimtab.measure.models.metrics import METRICS, evaluate
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import Evaluation, evaluate_pair
 from trimtab.measure.unlabelled import holdouts
-from trimtab.measure.unlabelled.holdouts import values_of
 from trimtab.plain import plain
 from trimtab.run import answered, history
 from trimtab.run.causes import importance_of, importance_to_json
 from trimtab.run.classes import rates_to_json
 from trimtab.run.manifest import code_version
-from trimtab.run.reach import reach_by_day
+from trimtab.run.reach import features_of, reach_by_day
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
 from trimtab.run.scored import baseline_to_json, primary_metric
 from trimtab.run.session import Model, Session
@@ -329,10 +328,10 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
     baseline = baseline_to_json(contest.evaluation.challenger, outputs, days)
     baseline["importance"] = importance_to_json(importance_of(session, model, records, outputs))
     ledger.record_baseline(model.version, baseline | {"classes": rates_to_json(session, records, outputs)})
-    data = session.params.data
-    kept = holdouts.keep(values_of(records, data.numeric, data.categorical, data.text), outputs)
+    features = features_of(session.params.data, records)
+    kept = holdouts.keep(features, outputs)
     ledger.days.keep_holdout(model.version, kept)
-    reach = reach_by_day(session, kept, records, outputs)
+    reach = reach_by_day(kept, kept.encode(features), outputs, days)
     ledger.days.keep_snapshots(model.version, history.of_holdout(session, outputs, records, reach))
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
     change = None

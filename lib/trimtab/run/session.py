@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from trimtab.decide.signals import Signal
     from trimtab.measure.columns.drift import Drift
+    from trimtab.measure.unlabelled.holdouts import Holdout
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,6 +288,11 @@ class Session:
         folder = Path(known["source"]) if known and Path(known["source"]).is_dir() else self._fetched(version)
         sha256 = known["sha256"] if known else None
         return Model(version, modelfile.load(folder, sha256=sha256, package=lineage.get("package")), lineage)
+
+    @cache  # noqa: B019 -- a session lives as long as its notebook
+    def holdout(self, version: int) -> Holdout | None:
+        """Records that a version was evaluated on; None where none are kept."""
+        return self.ledger.days.holdout(version)
 
     def _fetched(self, version: int) -> Path:
         try:

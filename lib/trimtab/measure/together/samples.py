@@ -185,16 +185,32 @@ def _numeric_codes(values: npt.ArrayLike, edges: tuple[float, ...]) -> npt.NDArr
 
 def _level_codes(values: npt.ArrayLike, levels: tuple[str, ...]) -> npt.NDArray[np.intp]:
     known: dict[Any, int] = {level: index for index, level in enumerate(levels)}
-    unseen = len(levels)
+    place, found = distinct(values)
+    coded = [known.get(one if isinstance(one, str) else str(one), len(levels)) for one in found]
+    return np.array([*coded, MISSING], dtype=np.intp)[place]
+
+
+def distinct(values: npt.ArrayLike) -> tuple[npt.NDArray[np.intp], list[Any]]:
+    """Which of the distinct values each one is, -1 where it is missing (None or NaN), and these values.
+
+    Examples
+    --------
+    >>> place, found = distinct(["b", None, "a", "b"])
+    >>> place.tolist(), found
+    ([0, -1, 1, 0], ['b', 'a'])
+    """
+    import pandas as pd
+
     # An object array keeps None and NaN apart from the texts "None" and "nan".
-    listed = np.asarray(values, dtype=object).tolist()
-    known[None] = MISSING
-    codes = np.fromiter((known.get(value, unseen) for value in listed), dtype=np.intp, count=len(listed))
-    for position in np.flatnonzero(codes == unseen).tolist():
-        value = listed[position]
-        if not isinstance(value, str):
-            codes[position] = MISSING if value != value else known.get(str(value), unseen)
-    return codes
+    listed = np.asarray(values, dtype=object)
+    place, found = pd.factorize(listed)
+    if all(isinstance(one, str) for one in found):
+        return place, list(found)
+    numbers: dict[Any, int] = {}    # 1, 1.0 and True are equal, but not as texts
+    for position in np.flatnonzero(place != -1).tolist():
+        one = listed[position]
+        place[position] = numbers.setdefault((type(one), one), len(numbers))
+    return place, [value for _, value in numbers]
 
 
 def _smallest_type(sizes: tuple[int, ...]) -> type[np.int16] | type[np.int32]:

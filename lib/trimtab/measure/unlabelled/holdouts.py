@@ -18,7 +18,7 @@ import numpy.typing as npt
 from trimtab.measure.columns import bins as binning
 from trimtab.measure.columns.bins import Bins, freeze_categorical, freeze_numeric
 from trimtab.measure.models.outputs import Array, Outputs
-from trimtab.measure.together.samples import MISSING, Sample, encode
+from trimtab.measure.together.samples import MISSING, Sample, distinct, encode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,9 +123,11 @@ def values_of(
 ) -> dict[str, Array]:
     """Features of a data frame as `keep` and `Holdout.encode` take them; of text its length."""
     found: dict[str, Array] = {name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in numeric}
-    found |= {
-        name: np.array([None if missing else str(value) for value, missing in zip(
-            frame[name], frame[name].isna(), strict=True)], dtype=object)
-        for name in categorical
-    }
+    found |= {name: _texts(frame[name].to_numpy(dtype=object)) for name in categorical}
     return found | {name: frame[name].str.len().to_numpy(dtype=np.float64, na_value=np.nan) for name in text}
+
+
+def _texts(values: Array) -> Array:
+    """Values as text, None where they are missing."""
+    place, found = distinct(values)
+    return np.array([*map(str, found), None], dtype=object)[place]
