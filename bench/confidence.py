@@ -97,7 +97,7 @@ def checks_of(number: int, checks: int) -> list[Told]:
         params = champion(Path(folder), TREE, pd.concat(parts), _day(2 * DAYS))
         for k, (name, _, n) in enumerate(plan):
             session = tt.open(params, as_of=_day(2 * DAYS * (k + 2)))
-            decision, _ = check(session)
+            decision = check(session).decision
             session.close()
             told.append(Told(name, n, decision.needs_retrain, decision.confidence))
     return told

@@ -18,10 +18,14 @@ from typing import Any
 
 import numpy as np
 from peers import environment
-from replays import KINDS, ROOT, SEED, STORIES, Story, Watched, harmed
+from replays import EVERYTHING, ROOT, SEED, STORIES, UNLABELLED, Story, Watched, harmed
+from show import bar, table
+
+from trimtab.decide.signals import FAMILIES, HIGH_LOSS
+from trimtab.plain import plain
 
 Check = dict[str, Any]
-LOSSES = (0.05, 0.10)
+LOSSES = (0.05, HIGH_LOSS)
 QUIET = 2    # months that records are changed in
 METRICS = ("roc_auc", "accuracy", "log_loss", "mae", "rmse")
 AS_IT_WAS = "as it was"
@@ -35,7 +39,7 @@ def measure() -> dict[str, Any]:
     dict
         ``checks``: one for each month as it was and for each change that was made to its records, with what Trimtab
         and the peers said, what came and what was estimated. ``seconds``: by story, and of the peers. ``versions`` of
-        the peers; empty where they were not asked.
+        the peers; empty where they were not asked. ``bars``: see `_bars`.
     """
     wanted = os.environ.get("STORIES", " ".join(story.name for story in STORIES)).split()
     checks: list[Check] = []
@@ -48,11 +52,11 @@ def measure() -> dict[str, Any]:
             seconds[story.name] = time.perf_counter() - start
             peers = _ask_peers(Path(place) / "peers")
         for one, said in zip(found, peers.get("files", {}).values(), strict=bool(peers)):
-            one["peers"] = said
+            one["peers"] = plain(said)
         seconds |= {f"{name} on {story.name}": spent for name, spent in peers.get("seconds", {}).items()}
         versions |= peers.get("versions", {})
         checks += found
-    return {"checks": checks, "seconds": seconds, "versions": versions}
+    return {"checks": checks, "seconds": seconds, "versions": versions, "bars": _bars(checks)}
 
 
 def _checks(story: Story, place: Path) -> list[Check]:
@@ -63,16 +67,16 @@ def _checks(story: Story, place: Path) -> list[Check]:
     watched.write_reference(folder)
     found: list[Check] = []
 
-    def _look(month: str, done: str, table: Path | None = None) -> None:
-        told, records = watched.check(month, table)
+    def _look(month: str, done: str, changed: Path | None = None) -> None:
+        told, records = watched.check(month, changed)
         records.to_parquet(folder / f"{len(found):03d}.parquet")
         found.append({"story": story.name, "month": month, "done": done} | told)
 
     for month in story.months:
         _look(month, AS_IT_WAS)
     for month in [one["month"] for one in found if not harmed(one, LOSSES[1])][:QUIET]:
-        for done, table in watched.injected(month):
-            _look(month, done, table)
+        for done, changed in watched.injected(month):
+            _look(month, done, changed)
     watched.write_about(folder, [f"{i:03d}.parquet" for i in range(len(found))])
     return found
 
@@ -107,18 +111,23 @@ def _peer_estimate(name: str) -> Detector:
     return lambda one: bool(one["peers"]["estimates"][name][one["metric"]])
 
 
+OURS = "Trimtab, without labels"
 DETECTORS: dict[str, Detector] = {
-    "Trimtab, without labels": _kinds("without labels"),
-    "Trimtab, without labels, as the params file asks": lambda one: one["asked by own triggers"]["without labels"],
+    OURS: _kinds(UNLABELLED),
+    "Trimtab, without labels, as the params file asks": lambda one: one["asked by own triggers"][UNLABELLED],
     "… inputs alone": _kinds("inputs"),
     "… outputs alone": _kinds("outputs"),
-    "… all columns together alone": _kinds("joint"),
+    "… all columns together alone": _kinds("joint distribution"),
     "… estimated drop, graded low or more": lambda one: one["severities"].get("estimated_drop", "none") != "none",
-    "Trimtab, with labels": _kinds("everything"),
-    "Trimtab, with labels, as the params file asks": lambda one: one["asked by own triggers"]["everything"],
-    "… with labels, inputs and joint not above medium": _kinds(*(k for k in KINDS if k not in ("inputs", "joint"))),
-    "… realised loss and change of the error alone": _kinds("realised", "concept"),
-    "… change of the error alone": _kinds("concept"),
+    "Trimtab, with labels": _kinds(EVERYTHING),
+    "Trimtab, with labels, as the params file asks": lambda one: one["asked by own triggers"][EVERYTHING],
+    "… with labels, inputs and all columns together not above medium": _kinds(
+        *(kind for kind in FAMILIES if kind not in ("inputs", "joint distribution"))
+    ),
+    "… labels, realised loss and change of the error alone": _kinds(
+        "labels", "realised performance", "classes", "errors over time"
+    ),
+    "… change of the error alone": _kinds("errors over time"),
 }
 PEERS: dict[str, Detector] = {
     "Evidently, dataset drift (half of the columns)": _peer("evidently", "dataset drift"),
@@ -128,7 +137,8 @@ PEERS: dict[str, Detector] = {
     "NannyML, CBPE or DLE, any chunk": _peer_estimate("any"),
     "NannyML, CBPE or DLE, half of the chunks": _peer_estimate("half"),
 }
-CONTROLS: dict[str, Detector] = {"always": lambda _: True}
+ALWAYS = "always"
+CONTROLS: dict[str, Detector] = {ALWAYS: lambda _: True}
 
 
 def tallied(checks: Sequence[Check], detector: Detector, least: float) -> tuple[int, int, int, int]:
@@ -136,6 +146,12 @@ def tallied(checks: Sequence[Check], detector: Detector, least: float) -> tuple[
     alarms, losses = [detector(one) for one in checks], [harmed(one, least) for one in checks]
     both = sum(a and b for a, b in zip(alarms, losses, strict=True))
     return sum(alarms), sum(losses), both, len(checks)
+
+
+def f1(checks: Sequence[Check], detector: Detector, least: float) -> float:
+    """Harmonic mean of precision and recall; nan where there are neither alarms nor losses."""
+    alarms, losses, both, _ = tallied(checks, detector, least)
+    return 2 * both / (alarms + losses) if alarms + losses else math.nan
 
 
 def _of(part: int, whole: int) -> str:
@@ -158,16 +174,20 @@ def _alarm_rows(groups: dict[str, list[Check]], least: float, detectors: dict[st
 Guess = Callable[[Check, str], float]
 
 
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 def _of_peer(one: Check, metric: str) -> float:
-    return float(one.get("peers", {}).get("estimates", {}).get("values", {}).get(metric, math.nan))
+    return _number(one.get("peers", {}).get("estimates", {}).get("values", {}).get(metric))
 
 
 def _unchanged(one: Check, metric: str) -> float:
-    return float(one["baseline"].get(metric, math.nan))
+    return _number(one["baseline"].get(metric))
 
 
 def _estimate(one: Check, metric: str) -> float:
-    return float(one["estimates"].get(metric, {}).get("value", math.nan))
+    return _number(one["estimates"].get(metric, {}).get("value"))
 
 
 def _relied_on(one: Check, metric: str) -> float:
@@ -175,10 +195,9 @@ def _relied_on(one: Check, metric: str) -> float:
     return _unchanged(one, metric) if one["estimates"].get(metric, {}).get("doubtful") else _estimate(one, metric)
 
 
-UNCHANGED, EVERY, RELIED = "nothing changed", "Trimtab, every estimate", "Trimtab, where relied on"
-GUESSES: dict[str, Guess] = {
-    UNCHANGED: _unchanged, "NannyML": _of_peer, EVERY: _estimate, RELIED: _relied_on,
-}
+UNCHANGED, NANNYML = "nothing changed", "NannyML"
+EVERY, RELIED = "Trimtab, every estimate", "Trimtab, where relied on"
+GUESSES: dict[str, Guess] = {UNCHANGED: _unchanged, NANNYML: _of_peer, EVERY: _estimate, RELIED: _relied_on}
 
 
 def mean_errors(checks: Iterable[Check], metric: str) -> tuple[dict[str, float], int]:
@@ -187,7 +206,7 @@ def mean_errors(checks: Iterable[Check], metric: str) -> tuple[dict[str, float],
     A guess that is known of no check at all is left out.
     """
     errors = [
-        {name: abs(guess(one, metric) - one["realised"].get(metric, math.nan)) for name, guess in GUESSES.items()}
+        {name: abs(guess(one, metric) - _number(one["realised"].get(metric))) for name, guess in GUESSES.items()}
         for one in checks
     ]
     told = [name for name in GUESSES if any(math.isfinite(one[name]) for one in errors)]
@@ -209,21 +228,66 @@ def _estimate_rows(checks: list[Check], done: Callable[[str], bool]) -> list[lis
     return rows
 
 
+def _nearest(errors: dict[str, float]) -> str:
+    """Of the guesses that are not Trimtab's the one with the smaller error."""
+    return min((name for name in (UNCHANGED, NANNYML) if name in errors), key=lambda name: errors[name])
+
+
 def _verdict(errors: dict[str, float], mine: str) -> str:
     """How one of Trimtab's guesses compares with the nearest of the others."""
-    others = {name: errors[name] for name in (UNCHANGED, "NannyML") if name in errors}
-    best = min(others, key=lambda name: others[name])
-    ratio = errors[mine] / others[best] - 1
+    best = _nearest(errors)
+    ratio = errors[mine] / errors[best] - 1
     if abs(ratio) < 0.005:
         return f"as {best}"
     return f"{abs(ratio):.0%} {'more' if ratio > 0 else 'less'} than {best}"
 
 
+# -- the bars ---------------------------------------------------------------------------------------------------------
+
+def _bars(checks: list[Check]) -> list[dict[str, str]]:
+    """Over all checks, records changed or not: alarms beside the peers', and each estimate's error beside the others'.
+
+    The metrics are those that speak for the models, and accuracy.
+    """
+    found = []
+    for story in dict.fromkeys(one["story"] for one in checks):
+        mine = [one for one in checks if one["story"] == story]
+        errors = {metric: mean_errors(mine, metric) for metric in (mine[0]["metric"], "accuracy")}
+        found += [_estimate_bar(story, metric, *told) for metric, told in errors.items() if EVERY in told[0]]
+    return found + ([_alarm_bar(checks)] if all("peers" in one for one in checks) else [])
+
+
+def _estimate_bar(story: str, metric: str, errors: dict[str, float], count: int) -> dict[str, str]:
+    others = "; ".join(f"{name} {errors[name]:.3g}" for name in (UNCHANGED, NANNYML) if name in errors)
+    return bar(
+        f"error of the estimate without labels: {story}, {metric}, {count} checks",
+        "less than by NannyML, and than by that nothing changed",
+        f"{errors[EVERY]:.3g} ({_verdict(errors, EVERY)}), where relied on {errors[RELIED]:.3g}; {others}",
+        met=NANNYML in errors and errors[EVERY] < errors[_nearest(errors)],
+    )
+
+
+def _alarm_bar(checks: list[Check]) -> dict[str, str]:
+    """By F1, for precision can be had at the price of recall, and recall by raising an alarm every time."""
+    best = max(PEERS, key=lambda name: f1(checks, PEERS[name], HIGH_LOSS))
+    ours, theirs, always = (
+        f1(checks, detector, HIGH_LOSS) for detector in (DETECTORS[OURS], PEERS[best], CONTROLS[ALWAYS])
+    )
+    return bar(
+        f"alarms without labels against losses of {HIGH_LOSS:.0%} or more, {len(checks)} checks",
+        "F1 not below that of any rule of the peers, and above that of raising one every time",
+        f"{_precision_and_recall(checks, DETECTORS[OURS])}; the best peer ({best}): "
+        f"{_precision_and_recall(checks, PEERS[best])}; always: {_precision_and_recall(checks, CONTROLS[ALWAYS])}",
+        met=ours >= theirs and ours > always,
+    )
+
+
+def _precision_and_recall(checks: list[Check], detector: Detector) -> str:
+    alarms, losses, both, _ = tallied(checks, detector, HIGH_LOSS)
+    return f"F1 {f1(checks, detector, HIGH_LOSS):.2f} ({_of(both, alarms)} alarms right, {_of(both, losses)} found)"
+
+
 # -- the section ------------------------------------------------------------------------------------------------------
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
-
 
 _HEAD = ["story", "metric", "checks", "relied on", *GUESSES, "every estimate has an error of", "where relied on"]
 
@@ -258,9 +322,12 @@ of 10 %, records are then changed (seed {SEED}): outcomes exchanged in 10 to 30 
 asks for retraining (severity high). What "with labels" says contains the loss itself, so its recall is no achievement;
 its precision is.
 
+The bars take all checks together, records changed or not: for an estimate those of a story, for alarms those of every
+story, whose precision and recall are compared by their harmonic mean (F1).
+
 Peers: {named}. Time: {seconds}.
 
-{_table(["story", "metric", "checks of", "checks", "losses ≥ 5 %", "≥ 10 %"], _what_came(checks))}
+{table(["story", "metric", "checks of", "checks", "losses ≥ 5 %", "≥ 10 %"], _what_came(checks))}
 """]
     for least, groups in zip(LOSSES, (_groups(real) | _pooled(real, changed), _pooled(real, changed)), strict=True):
         head = ["alarm", *[f"{name}: {what}" for name in groups for what in ("right", "found")]]
@@ -268,21 +335,21 @@ Peers: {named}. Time: {seconds}.
 
 "Right" is precision: of the alarms, so many were losses. "Found" is recall: of the losses, so many had an alarm.
 
-{_table(head, _alarm_rows(groups, least, detectors))}
+{table(head, _alarm_rows(groups, least, detectors))}
 """)
     parts.append("""### Estimates without labels against what came
 
 Mean absolute error of each metric's estimate. An estimate is relied on when none of its assumptions is known to fail:
 only then can it raise a signal, and elsewhere there is nothing to go by but that nothing changed. Months as they were:
 """)
-    parts.append(_table(_HEAD, _estimate_rows(real, lambda _: True)))
+    parts.append(table(_HEAD, _estimate_rows(real, lambda _: True)))
     if changed:
         parts.append("""
 Records left out by class (of numbers, by half), or a column shuffled, which estimates may notice; outcomes exchanged,
 which they cannot:
 """)
-        parts.append(_table(_HEAD, _estimate_rows(changed, lambda done: not done.startswith("label"))) + "\n")
-        parts.append(_table(_HEAD, _estimate_rows(changed, lambda done: done.startswith("label"))))
+        parts.append(table(_HEAD, _estimate_rows(changed, lambda done: not done.startswith("label"))) + "\n")
+        parts.append(table(_HEAD, _estimate_rows(changed, lambda done: done.startswith("label"))))
     return "\n".join(parts) + "\n"
 
 

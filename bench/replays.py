@@ -8,7 +8,6 @@ leaves anything behind for the next.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,27 +16,31 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import whole
 
 import trimtab as tt
 from trimtab.decide import signals as rules
-from trimtab.decide.signals import Measurement, Signal
+from trimtab.decide.signals import FAMILIES, Measurement, Signal
 from trimtab.measure.models.metrics import METRICS, evaluate
 from trimtab.measure.models.outputs import Outputs
+from trimtab.plain import plain
 from trimtab.run import answered
 from trimtab.run.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 11
 
-KINDS = {
-    "inputs": ("feature_drift", "feature_shift", "missing_values", "unseen_levels", "outliers", "out_of_range"),
-    "outputs": ("prediction_drift", "prediction_shift"),
-    "joint": ("joint_drift",),
-    "estimated": ("estimated_drop",),
-    "realised": ("performance_drop", "class_balance"),
-    "concept": ("concept_drift",),
+EVERYTHING, UNLABELLED = "all signals", "without labels"
+WITHOUT_LABELS = (
+    "inputs", "outputs", "estimated performance", "joint distribution", "rates and confidences", "segments"
+)
+LEFT_OUT = {    # of the kinds of evidence, for it is none; what all signals together ask for has it
+    "unusable_outputs": "answers that cannot be used are counted, whatever came of the others",
+    "label_completeness": "outcomes that are missing say nothing about those that came",
+    "growth": "more of the same is the same",
+    "new_records": "there are more of them in every month",
+    "model_age": "a champion that is never retrained grows older",
 }
-WITHOUT_LABELS = ("inputs", "outputs", "joint", "estimated")
 
 
 @dataclass(frozen=True)
@@ -114,16 +117,8 @@ class Watched:
         """
         overrides: dict[str, Any] = {"triggers": []} | ({"data.table": str(table)} if table else {})
         session = self._open(month, overrides, dry_run=True)
-        reference, window = session.windows()
-        drift = tt.compare(session.profile(reference), session.profile(window))
-        together = tt.checking.joint(session, window)
-        scored = tt.checking.score(session, window)
-        estimates = tt.checking.expected(session, scored)
-        past = tt.checking.history(session, window)
-        found = tt.checking.signals(
-            session, drift, scored, window, together=together, past=past, estimates=estimates
-        )
-        told = _told(session, found, scored, estimates, self.own_triggers)
+        checked = whole.check(session)
+        told, scored = _told(session, checked, self.own_triggers), checked.scored
         shutil.rmtree(session.scratch, ignore_errors=True)
         session.close()
         assert scored.records is not None
@@ -180,42 +175,40 @@ class Watched:
             path.unlink()
 
 
-def _told(
-    session: Session, found: list[Signal], scored: tt.checking.Scored, estimates: tt.checking.Expected,
-    own: tuple[Any, ...],
-) -> dict[str, Any]:
+def _told(session: Session, checked: whole.Checked, own: tuple[Any, ...]) -> dict[str, Any]:
     """What is known of a check: severities by kind, whether retraining is asked for, what came, what was estimated."""
-    before = scored.baseline.overall() if scored.baseline else {}
+    found, scored, estimates = checked.signals, checked.scored, checked.estimates
     drop = next(one for one in found if one.name == "performance_drop")
-    regraded = [_regraded(one, own) for one in found]
-    return {
+    told: dict[str, Any] = plain({
         "rows": scored.rows,
         "severities": {one.name: one.severity for one in found},
         "asked": _asked(session, found),
-        "asked by own triggers": _asked(session, regraded),
-        "causes": {one.name: list(one.columns[:3]) for one in found if one.severity not in ("none", "low")},
+        "asked by own triggers": _asked(session, [_regraded(one, own) for one in found]),
+        "causes": list(checked.decision.root_causes[:3]),
         "metric": tt.checking.primary_metric(session.params),
-        "baseline": before,
+        "baseline": scored.baseline.overall() if scored.baseline else {},
         "realised": tt.checking.overall(scored),
         "drop": drop.value,
-        "beyond chance": bool(drop.p_value <= 0.05),
+        "beyond chance": drop.p_value <= 0.05,
         "estimates": {
             name: {"value": one.value, "low": one.low, "high": one.high, "doubtful": [a.name for a in one.doubtful]}
             for name, one in estimates.first.items()
         },
         "ways": {way: one.value for way, one in estimates.others.items()},
-    }
+    })
+    return told
 
 
 def _asked(session: Session, found: list[Signal]) -> dict[str, bool]:
-    """Whether retraining is asked for by everything, without labels, and by each kind of signal alone."""
-    kinds = {
-        "everything": tuple(KINDS), "without labels": WITHOUT_LABELS, **{kind: (kind,) for kind in KINDS}
+    """Whether retraining is asked for by all signals, by those that need no labels, and by each kind of evidence."""
+    chosen: dict[str, set[str]] = {
+        EVERYTHING: {one.name for one in found},
+        UNLABELLED: {name for kind in WITHOUT_LABELS for name in FAMILIES[kind]},
+        **{kind: set(names) for kind, names in FAMILIES.items()},
     }
     return {
-        name: tt.decide([one for one in found if any(one.name in KINDS[kind] for kind in chosen)],
-                        session.params).needs_retrain
-        for name, chosen in kinds.items()
+        kind: tt.decide([one for one in found if one.name in names], session.params).needs_retrain
+        for kind, names in chosen.items()
     }
 
 
@@ -315,4 +308,5 @@ def _shuffled(rng: np.random.Generator, table: pd.DataFrame, now: pd.Index, colu
 
 def harmed(told: dict[str, Any], least: float) -> bool:
     """Whether the primary metric fell by such a share of its baseline or more, beyond chance."""
-    return math.isfinite(told["drop"]) and told["drop"] >= least and told["beyond chance"]
+    drop = told["drop"]
+    return drop is not None and drop >= least and told["beyond chance"]

@@ -13,7 +13,10 @@ import yaml
 
 import trimtab as tt
 from trimtab.decide.decision import Decision
+from trimtab.decide.signals import Signal
 from trimtab.run import lifecycle
+from trimtab.run.expected import Expected
+from trimtab.run.scored import Scored
 from trimtab.run.session import Session
 
 T = TypeVar("T")
@@ -36,7 +39,18 @@ class Clock:
         return found
 
 
-def check(session: Session) -> tuple[Decision, Clock]:
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What a check found, and how long each of its calls took."""
+
+    scored: Scored
+    estimates: Expected
+    signals: list[Signal]
+    decision: Decision
+    clock: Clock
+
+
+def check(session: Session) -> Checked:
     """All that notebook 02 calls but tables and figures, timed."""
     one = Clock()
     reference, current = one.timed("windows", session.windows)
@@ -58,7 +72,7 @@ def check(session: Session) -> tuple[Decision, Clock]:
     decision = one.timed("decide", tt.decide, signals, session.params, causes=causes)
     guard = one.timed("guard", tt.checking.guard, session, decision)
     one.timed("record", tt.checking.record, session, signals, decision, guard, current)
-    return decision, one
+    return Checked(scored, estimates, signals, decision, one)
 
 
 def champion(home: Path, tree: dict[str, Any], table: pd.DataFrame, as_of: str) -> Path:

@@ -12,16 +12,20 @@ from types import SimpleNamespace
 import alarms
 import confidence
 import draws
+import harm
 import nbformat
 import null
 import numpy as np
 import power
 import pytest
+import replays
 import run as bench
 import show
 import whole
 
+from trimtab.decide.signals import FAMILIES, SIGNALS, Signal, default_triggers
 from trimtab.measure.columns.drift import compare
+from trimtab.settings import DriftSettings, Params
 
 NULLS = next(shift for shift in draws.SHIFTS if shift.change == "null" and shift.kind == "normal")
 
@@ -44,6 +48,38 @@ def test_the_timed_check_makes_the_calls_of_the_notebook() -> None:
     made = Path(whole.__file__).read_text()
     called = [set(re.findall(r"tt\.checking\.(\w+)", text)) for text in (cells, made)]
     assert called[0] - shown == called[1]
+
+
+def test_a_replay_makes_no_check_of_its_own() -> None:
+    made = Path(replays.__file__).read_text()
+    assert made.count("whole.check(") == 1
+    assert set(re.findall(r"tt\.checking\.(\w+)", made)) == {"primary_metric", "overall"}    # of what was checked
+
+
+def test_every_signal_that_a_replay_can_see_is_evidence_of_one_kind_or_left_out_with_a_reason() -> None:
+    named = [name for names in FAMILIES.values() for name in names] + list(replays.LEFT_OUT)
+    assert sorted(named) == sorted(SIGNALS)
+    assert {trigger.signal for trigger in default_triggers(DriftSettings())} <= set(named)
+    assert set(replays.WITHOUT_LABELS) < set(FAMILIES)
+    assert all(replays.LEFT_OUT.values())
+
+
+PARAMS = Params.model_validate({
+    "model": "m", "task": "regression", "data": {"table": "t", "time": "at", "numeric": ["x"]},
+    "estimator": {"class": "sklearn.linear_model.Ridge"},
+})
+
+
+@pytest.mark.parametrize(("name", "asking"), [
+    ("word_drift", {"all signals", "without labels", "inputs"}),
+    ("class_drop", {"all signals", "classes"}),
+    ("model_age", {"all signals"}),
+])
+def test_a_replay_says_which_kind_of_evidence_asks_for_retraining(name: str, asking: set[str]) -> None:
+    alarm = Signal(name, 1.0, 0.5, 0.001, "high", (), "It moved.")
+    quiet = Signal("joint_drift", 0.5, 0.55, 0.8, "none", (), "Nothing moved.")
+    asked = replays._asked(SimpleNamespace(params=PARAMS), [alarm, quiet])    # type: ignore[arg-type]
+    assert {kind for kind, retrain in asked.items() if retrain} == asking
 
 
 def test_a_part_that_does_not_exist_is_refused() -> None:
@@ -167,3 +203,63 @@ def test_a_group_without_checks_says_nothing_against_calibration() -> None:
 def test_confidence_in_not_retraining_is_what_is_left_of_the_probability() -> None:
     assert confidence.Told("", 100, retrain=False, confidence=0.8).probability == pytest.approx(0.2)
     assert confidence.Told("", 100, retrain=True, confidence=0.8).probability == pytest.approx(0.8)
+
+
+def _month(**said: object) -> harm.Check:
+    """A check that found a loss of a fifth, beside which no peer said anything."""
+    quiet = {"any": {"mae": False}, "half": {"mae": False}, "values": {"mae": 1.0}}
+    return {
+        "story": "s", "done": harm.AS_IT_WAS, "metric": "mae", "drop": 0.2, "beyond chance": True,
+        "asked": {replays.UNLABELLED: True}, "baseline": {"mae": 1.0}, "realised": {"mae": 1.2},
+        "estimates": {"mae": {"value": 1.1, "doubtful": []}},
+        "peers": {"evidently": {"dataset drift": False, "some column": False},
+                  "univariate": {"any": False, "half": False}, "estimates": quiet},
+    } | said
+
+
+QUIET_MONTH = {"drop": 0.0, "asked": {replays.UNLABELLED: False}}
+
+
+def _verdicts(checks: list[harm.Check]) -> dict[str, str]:
+    return {one["bar"].split(":")[0].split(" against")[0]: one["verdict"] for one in harm._bars(checks)}
+
+
+def test_harm_is_foretold_where_alarms_beat_the_peers_and_estimates_come_nearer() -> None:
+    assert _verdicts([_month(), _month(**QUIET_MONTH)]) == {
+        "error of the estimate without labels": "met", "alarms without labels": "met",
+    }
+
+
+@pytest.mark.parametrize(("rival", "errors"), [
+    ({"baseline": {"mae": 1.15}}, "100% more than nothing changed"),
+    ({"estimates": {"mae": {"value": 1.0, "doubtful": []}}}, "as nothing changed"),
+    ({"estimates": {"mae": {"value": 1.1, "doubtful": ["overlap"]}}, "baseline": {"mae": 1.15}}, "relied on 0.05"),
+])
+def test_an_estimate_that_is_no_nearer_than_its_rivals_misses_its_bar(rival: dict[str, object], errors: str) -> None:
+    found = harm._bars([_month(**rival)])[0]
+    assert found["verdict"] == "missed"
+    assert errors in found["measured"]
+
+
+def test_an_alarm_every_time_misses_the_bar_however_many_losses_it_finds() -> None:
+    checks = [_month(), _month(drop=0.0)]
+    assert _verdicts(checks)["alarms without labels"] == "missed"
+    assert harm.f1(checks, lambda _: True, 0.1) == pytest.approx(2 / 3)
+
+
+def test_alarms_that_a_peer_s_rule_beats_miss_the_bar() -> None:
+    told = _month()["peers"] | {"univariate": {"any": True, "half": False}}
+    as_good = harm._bars([_month(peers=told), _month(**QUIET_MONTH)])[-1]
+    beaten = harm._bars([_month(peers=told, asked={replays.UNLABELLED: False}), _month(**QUIET_MONTH)])[-1]
+    assert (as_good["verdict"], beaten["verdict"]) == ("met", "missed")
+    assert "NannyML, univariate, any chunk" in beaten["measured"]
+
+
+def test_without_losses_and_alarms_there_is_no_f1() -> None:
+    assert math.isnan(harm.f1([_month(drop=None)], lambda _: False, 0.1))
+
+
+def test_what_was_not_measured_of_a_month_counts_for_no_guess() -> None:
+    errors, count = harm.mean_errors([_month(), _month(realised={"mae": None})], "mae")
+    assert count == 1
+    assert errors == pytest.approx({harm.UNCHANGED: 0.2, harm.NANNYML: 0.2, harm.EVERY: 0.1, harm.RELIED: 0.1})

@@ -7,7 +7,7 @@ A `Measurement` is a number with what is known of its certainty; `grade` holds i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -83,10 +83,21 @@ class Signal:
         return math.isnan(self.value) and self.evidence is not None
 
 
-FAMILIES = ("inputs", "outputs", "labels", "realised performance", "estimated performance", "joint distribution",
-            "errors over time", "rates and confidences", "classes", "segments")
-"""Kinds of evidence that a check looks at. Each has an equal share of `drift.alpha`, so that all together raise a false
-alarm no oftener than that."""
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "inputs": ("feature_drift", "feature_shift", "missing_values", "unseen_levels", "outliers", "out_of_range",
+               "word_drift", "word_shift", "unseen_words"),
+    "outputs": ("prediction_drift", "prediction_shift"),
+    "labels": ("class_balance",),
+    "realised performance": ("performance_drop",),
+    "estimated performance": ("estimated_drop",),
+    "joint distribution": ("joint_drift",),
+    "errors over time": ("concept_drift",),
+    "rates and confidences": ("rate_drop", "confidence_shift"),
+    "classes": ("class_drop",),
+    "segments": ("segment_drift",),
+}
+"""Kinds of evidence that a check looks at, with the signals that tell of each. Each kind has an equal share of
+`drift.alpha`, so that all together raise a false alarm no oftener than that."""
 
 HIGH_LOSS = 0.10
 HIGH_RISE = 0.30
