@@ -14,6 +14,7 @@ import alarms
 import correlation
 import draws
 import numpy as np
+import vocabulary
 from alarms import ALPHAS, percent
 from draws import Shift
 from peers.environment import Asked
@@ -31,7 +32,7 @@ TUNING_DRAWS = 200_000
 BESIDE_PEERS = ("mean +0.3 σ", "mean +1.0 σ", "scale × 1.5", "new level, 1 %, beside 50", "nulls 0 → 5 %")
 PEERS = ("Evidently", "NannyML, ten chunks", "NannyML, one chunk")
 PEERS_WINDOW, OF_PEERS = 1_000, 15
-OTHER_ARMS = (correlation,)    # kinds of change that single columns do not show; each has `measure` and `show`
+OTHER_ARMS = (correlation, vocabulary)    # of changes that these columns do not show; each has `measure` and `show`
 
 Seen = dict[tuple[str, int, int], dict[str, bool]]
 
@@ -211,7 +212,7 @@ def show(found: dict[str, Any]) -> str:
             draws by the reference's tenths or levels, with missing values; ∞ where something comes that was never
         there."""), table(["shift", "true PSI", "moved", *(f"{m:,}" for m in CURRENTS)], rows),
         _peers(found),
-        *(arm.show(found["other"][arm.__name__]) for arm in OTHER_ARMS),
+        *(arm.show(found["other"][arm.__name__]) for arm in OTHER_ARMS if arm.__name__ in found["other"]),
     ])
 
 

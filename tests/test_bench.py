@@ -21,10 +21,12 @@ import pytest
 import replays
 import run as bench
 import show
+import vocabulary
 import whole
 
 from trimtab.decide.signals import FAMILIES, SIGNALS, Signal, default_triggers
 from trimtab.measure.columns.drift import compare
+from trimtab.measure.words.tokens import tokenise
 from trimtab.settings import DriftSettings, Params
 
 NULLS = next(shift for shift in draws.SHIFTS if shift.change == "null" and shift.kind == "normal")
@@ -263,3 +265,46 @@ def test_what_was_not_measured_of_a_month_counts_for_no_guess() -> None:
     errors, count = harm.mean_errors([_month(), _month(realised={"mae": None})], "mae")
     assert count == 1
     assert errors == pytest.approx({harm.UNCHANGED: 0.2, harm.NANNYML: 0.2, harm.EVERY: 0.1, harm.RELIED: 0.1})
+
+
+def test_words_that_are_drawn_are_as_many_tokens() -> None:
+    words, shares = vocabulary.vocabulary()
+    assert words.shape == (vocabulary.TOPICS, vocabulary.WORDS)
+    assert {len(set(topic)) for topic in words.tolist()} == {vocabulary.WORDS}
+    assert all(tokenise(word) == [word] for word in words[0])
+    assert shares[-1] == pytest.approx(1)
+
+
+def test_texts_change_as_they_are_asked_to() -> None:
+    n = 4_000
+    even = np.full((n, vocabulary.TOPICS), 1 / vocabulary.TOPICS)
+    known = set(vocabulary.vocabulary()[0][0].tolist())
+    shares = {}
+    for change in vocabulary.CHANGES:
+        made = vocabulary.texts(np.random.default_rng(0), even, change)
+        shares[change.name] = [
+            np.mean(["novelty" in text.split() for text in made]),
+            np.mean([not known & set(text.split()) for text in made]),
+            np.mean([vocabulary.vocabulary()[0][0][0] in text.split() for text in made]),
+        ]
+    nothing, new_word, strange, topic = shares.values()
+    assert nothing[:2] == [0, 0]
+    # Four standard errors of a share of a tenth in 4,000 texts are 0.019.
+    assert new_word[0] == pytest.approx(0.05, abs=0.019)
+    assert strange[1] == pytest.approx(0.10, abs=0.019)
+    assert topic[2] > nothing[2] + 0.05
+
+
+def test_new_words_are_named_as_changed_and_texts_like_those_before_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "CURRENTS", (500,))
+    seen = vocabulary.found(0)
+    levels = {name: [by_level["two tables"] for by_level in by_size] for name, by_size in seen.items()}
+    assert levels["a tenth of the texts in words never seen"] == [True]
+    assert [name for name, raised in levels.items() if "nothing" in name and any(raised)] == []
+    assert len(levels) == len(vocabulary.CHANGES) + len(vocabulary.DIFFERING) + len(vocabulary.QUIET)
+
+
+@pytest.mark.parametrize(("worst", "verdict"), [(0.05, "met"), (0.0667, "missed")])
+def test_false_alarms_of_texts_of_one_size_are_enough_to_miss_the_bar(worst: float, verdict: str) -> None:
+    rates = {f"{one.name}; {vocabulary.ALONE}": {"two tables": [0.0, worst, 0.0]} for one in vocabulary.QUIET}
+    assert {one["verdict"] for one in vocabulary._bars({"repetitions": 60, "rates": rates})} == {verdict}
