@@ -212,14 +212,16 @@ def _month(**said: object) -> harm.Check:
     quiet = {"any": {"mae": False}, "half": {"mae": False}, "values": {"mae": 1.0}}
     return {
         "story": "s", "done": harm.AS_IT_WAS, "metric": "mae", "drop": 0.2, "beyond chance": True,
-        "asked": {replays.UNLABELLED: True}, "baseline": {"mae": 1.0}, "realised": {"mae": 1.2},
+        "asked": {replays.UNLABELLED: True, replays.EVERYTHING: True},
+        "baseline": {"mae": 1.0}, "realised": {"mae": 1.2},
         "estimates": {"mae": {"value": 1.1, "doubtful": []}},
         "peers": {"evidently": {"dataset drift": False, "some column": False},
                   "univariate": {"any": False, "half": False}, "estimates": quiet},
     } | said
 
 
-QUIET_MONTH = {"drop": 0.0, "asked": {replays.UNLABELLED: False}}
+SILENT = {replays.UNLABELLED: False, replays.EVERYTHING: True}
+QUIET_MONTH = {"drop": 0.0, "asked": SILENT}
 
 
 def _verdicts(checks: list[harm.Check]) -> dict[str, str]:
@@ -252,7 +254,7 @@ def test_an_alarm_every_time_misses_the_bar_however_many_losses_it_finds() -> No
 def test_alarms_that_a_peer_s_rule_beats_miss_the_bar() -> None:
     told = _month()["peers"] | {"univariate": {"any": True, "half": False}}
     as_good = harm._bars([_month(peers=told), _month(**QUIET_MONTH)])[-1]
-    beaten = harm._bars([_month(peers=told, asked={replays.UNLABELLED: False}), _month(**QUIET_MONTH)])[-1]
+    beaten = harm._bars([_month(peers=told, asked=SILENT), _month(**QUIET_MONTH)])[-1]
     assert (as_good["verdict"], beaten["verdict"]) == ("met", "missed")
     assert "NannyML, univariate, any chunk" in beaten["measured"]
 
