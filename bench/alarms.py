@@ -18,8 +18,8 @@ from draws import Table
 from trimtab.decide.signals import FAMILIES
 from trimtab.measure.columns.bins import BUCKETS, Bins, bucket, freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import Drift
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.settings import DriftSettings
 
 # Two tables are compared at the whole level; in a check of a model the inputs have their part of it.

@@ -23,8 +23,8 @@ from trimtab.decide.decision import decide
 from trimtab.decide.signals import Signal
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.models import scoring
 from trimtab.measure.models.importance import Importance
 from trimtab.run import lifecycle

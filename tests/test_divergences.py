@@ -12,7 +12,7 @@ from scipy.spatial import distance
 
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.bins import freeze_numeric
-from trimtab.measure.columns.profiling import profile_array
+from trimtab.measure.columns.in_memory import profile_array
 
 RNG = np.random.default_rng
 

@@ -12,8 +12,8 @@ from scipy import stats
 from trimtab.measure.columns.aspects import LARGE, SMALLEST_SAMPLE, Variation
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.measure.columns.profiling import profile_array
 
 RNG = np.random.default_rng
 BINS = freeze_numeric(stats.norm.ppf((np.arange(2000) + 0.5) / 2000))

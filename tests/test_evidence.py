@@ -12,8 +12,8 @@ from scipy import stats
 
 from trimtab.measure.columns.bins import freeze_numeric
 from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.evidence import of_difference, of_drift, probability
 
 RNG = np.random.default_rng

@@ -25,9 +25,9 @@ from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.columns.bins import NumericBins, freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import Drift, TermShift, compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.means import Moved
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.columns.segments import Segment, SegmentColumn, SegmentDrift
 from trimtab.measure.models.class_rates import Rate, RateChange
 from trimtab.measure.models.intervals import Interval, Measure

@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from trimtab.measure.columns.bins import BinTable, freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.together import discriminant
 from trimtab.measure.together.domain import Separation, density_ratio, tell_apart
 from trimtab.measure.together.features import features

@@ -12,9 +12,9 @@ from trimtab.decide.columns import confidence_shift, rate_drop
 from trimtab.decide.signals import default_triggers, grade
 from trimtab.measure.columns.aspects import Variation
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.means import mean, rate
 from trimtab.measure.columns.profile import ColumnProfile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.settings import DriftSettings
 
 RNG = np.random.default_rng

@@ -23,9 +23,10 @@ from trimtab.measure.columns.bins import (
 )
 from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.drift import ColumnDrift, compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.novelty import crowded_by_chance, newcomer_by_chance
 from trimtab.measure.columns.profile import BESIDE, ColumnProfile, Profile
-from trimtab.measure.columns.profiling import Watched, profile_array
+from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.variation import variation
 from trimtab.run import profiles
 from trimtab.settings import DriftSettings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -13,9 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from trimtab import tally
 from trimtab.measure.columns import profiling
 from trimtab.measure.columns.bins import FINE, NumericBins, digest, freeze_categorical, freeze_numeric, same
 from trimtab.measure.columns.days import unflatten
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.profiling import (
     SAMPLE_ROWS,
@@ -23,7 +26,6 @@ from trimtab.measure.columns.profiling import (
     batches,
     levels,
     numeric_counts,
-    profile_array,
     read_levels,
     read_numeric,
     sample,
@@ -87,10 +89,12 @@ def pair(backend: Any) -> tuple[Window, Window]:
     return window(backend, "before", table(1)), window(backend, "after", table(2, shift=1.0))
 
 
-@pytest.fixture(scope="module")
-def counted(backend: Any, pair: tuple[Window, Window]) -> tuple[Profile, Profile]:
-    before = count_profile(backend, pair[0], WATCHED, None)
-    return before, count_profile(backend, pair[1], WATCHED, before.bins)
+@pytest.fixture(scope="module", params=[0, 10**9], ids=["in the database", "in memory"])
+def counted(backend: Any, pair: tuple[Window, Window], request: pytest.FixtureRequest) -> tuple[Profile, Profile]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tally, "_FEW_VALUES", request.param)
+        before = count_profile(backend, pair[0], WATCHED, None)
+        return before, count_profile(backend, pair[1], WATCHED, before.bins)
 
 
 def one_column(bins: Any, counts: Any) -> ColumnProfile:
@@ -189,6 +193,31 @@ def test_an_empty_window_has_counts_of_zero(
         assert found.shape[0] == 1
         assert not found.any()
     assert not read_levels(bins["level"], backend.to_pyarrow(levels(nothing, WATCHED, "level"))).any()
+
+
+@pytest.mark.parametrize("segment", [None, "truth_level", "level"])
+@pytest.mark.parametrize("time", [None, "at"])
+def test_what_is_fetched_is_counted_as_a_database_counts_it(
+    segment: str | None, time: str | None, backend: Any, counted: tuple[Profile, Profile],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By day, by segment, by both and by neither; the first of some days have no record of some segment."""
+    rows = table(2, shift=1.0)
+    hours = np.arange(ROWS) // 7
+    rows = rows.append_column("at", pa.array(np.datetime64("2024-01-01T00:00:00") + hours.astype("timedelta64[h]")))
+    one = window(backend, "timed", rows)
+    one = replace(one, table=one.table.filter(one.table.level.notnull()))
+    watched = WATCHED if segment is None else WATCHED.without(segment)
+    bins = {name: counted[0].bins[name] for name in (*watched.floats, *watched.with_levels)}
+    found = []
+    for most in (0, 10**9):
+        monkeypatch.setattr(tally, "_FEW_VALUES", most)
+        found.append(tally._apart(backend, one, watched, bins, backend.to_pyarrow, time=time, segment=segment))
+    (parts, names, counts), (again, others, fetched) = found
+    assert parts == again
+    assert list(names) == list(others)
+    assert (counts == fetched).all()
+    assert counts.sum() > 0
 
 
 @pytest.mark.parametrize("name", list(columns(0)))

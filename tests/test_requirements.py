@@ -33,8 +33,8 @@ from trimtab.errors import ChampionError, ParamsError, TimeLimitError, UsageErro
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.bins import freeze_numeric
 from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import evaluate_pair

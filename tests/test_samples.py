@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from trimtab.measure.columns.bins import BinTable, CategoricalBins, freeze_categorical, freeze_numeric
-from trimtab.measure.columns.profiling import profile_array
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.together.samples import MISSING, Sample, distinct, encode
 
 RNG = np.random.default_rng

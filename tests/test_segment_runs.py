@@ -16,7 +16,7 @@ import trimtab as tt
 from trimtab.datasets import flights
 from trimtab.decide.segments import segment_drift
 from trimtab.errors import DataError
-from trimtab.measure.columns.profiling import profile_array
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.segments import SegmentDrift
 from trimtab.records import Records
 from trimtab.run.session import Session

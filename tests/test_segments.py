@@ -15,8 +15,8 @@ from trimtab.measure.columns.aspects import LARGE
 from trimtab.measure.columns.beyond import Sides, beyond, without
 from trimtab.measure.columns.bins import BinTable, freeze_categorical, freeze_numeric
 from trimtab.measure.columns.days import Days
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.columns.segments import Part, Segment, SegmentDrift, choose, compare_parts, look
 from trimtab.settings import DriftSettings
 

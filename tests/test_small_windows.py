@@ -21,9 +21,9 @@ from trimtab.decide.signals import Signal, grade
 from trimtab.measure.columns.aspects import SMALLEST_SAMPLE
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import Drift, compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.means import mean, rate
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import Performance, measure_performance

@@ -14,8 +14,8 @@ from trimtab.measure.columns.aspects import INDEPENDENT
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.drift import compare
+from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.columns.variation import FEWEST_DAYS, variation
 
 RNG = np.random.default_rng

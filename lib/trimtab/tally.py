@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 
-from trimtab.measure.columns import profiling
+from trimtab.measure.columns import in_memory, profiling
 from trimtab.measure.columns.bins import MAX_LEVELS, Bins, BinTable, CategoricalBins
 from trimtab.measure.columns.days import Days, cells, unflatten
 from trimtab.measure.columns.drift import ColumnDrift
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Run = Callable[[ir.Table], "pa.Table"]
 _MOST_COUNTS = 8_000_000    # that are held in memory at once, 64 MB of them
+_FEW_VALUES = 2_000_000    # so many are fetched and counted here sooner than a database has read what is asked of it
 
 
 def freeze(backend: Any, window: Window, watched: Watched, run: Run | None = None) -> dict[str, Bins]:
@@ -40,16 +41,9 @@ def count_profile(
 ) -> Profile:
     """Count a window's records per bin; without `bins`, freeze them on this window first."""
     execute = run or backend.to_pyarrow
-    levels = _levels(window, watched, execute)
-    frozen = bins or _frozen(backend, window, watched, levels, execute)
-    found: dict[str, Any] = {}
-    for batch in profiling.batches(watched, frozen, native=_native(backend)):
-        counted = profiling.numeric_counts(window.table, batch, frozen, native=_native(backend))
-        found |= profiling.read_numeric(batch, frozen, execute(counted))
-    found |= {name: profiling.read_levels(_categorical(frozen, name), levels[name]) for name in watched.with_levels}
-    ordered = {name: frozen[name] for name in found}
-    row = np.concatenate([[window.rows], *(counts[0] for counts in found.values())])
-    return unflatten(row, ordered)
+    frozen = bins or freeze(backend, window, watched, execute)
+    _, ordered, counts = _apart(backend, window, watched, frozen, execute)
+    return unflatten(counts[0], ordered)
 
 
 def count_days(
@@ -62,7 +56,7 @@ def count_days(
     time : str
         The column of times.
     """
-    days, ordered, counts = _apart(backend, window.table, watched, bins, run or backend.to_pyarrow, time=time)
+    days, ordered, counts = _apart(backend, window, watched, bins, run or backend.to_pyarrow, time=time)
     return Days(ordered, np.array(days, dtype="datetime64[D]"), counts)
 
 
@@ -128,7 +122,8 @@ def count_segments(
     execute = run or backend.to_pyarrow
     for chosen in (values[start : start + at_once] for start in range(0, len(values), at_once)):
         table = window.table.filter(window.table[segment].cast("string").isin(chosen))
-        of, ordered, counts = _apart(backend, table, watched, bins, execute, time=time, segment=segment)
+        part = replace(window, table=table)
+        of, ordered, counts = _apart(backend, part, watched, bins, execute, time=time, segment=segment)
         found |= {value: _of_segment(value, of, ordered, counts, time) for value in chosen}
     return found
 
@@ -153,28 +148,43 @@ def _of_segment(value: str, of: Sequence[Any], bins: BinTable, counts: Counts, t
 
 
 def _apart(
-    backend: Any, table: ir.Table, watched: Watched, bins: BinTable, execute: Run, *, time: str | None = None,
+    backend: Any, window: Window, watched: Watched, bins: BinTable, execute: Run, *, time: str | None = None,
     segment: str | None = None,
 ) -> tuple[list[Any], dict[str, Bins], Counts]:
     """What is counted apart, by days or segments or both; the bins in the order that was counted; and the counts."""
+    values = window.rows * (len(watched.floats) + len(watched.with_levels))
+    if values <= _FEW_VALUES:
+        fetched = execute(watched.cast(window.table, time, segment))
+        rows, numbers, counted = in_memory.read_values(watched, bins, fetched)
+    else:
+        rows, numbers, counted = _in_database(backend, window.table, watched, bins, execute, time, segment)
+    return rows, {name: bins[name] for name in counted}, np.column_stack([numbers, *counted.values()])
+
+
+def _in_database(
+    backend: Any, table: ir.Table, watched: Watched, bins: BinTable, execute: Run, time: str | None,
+    segment: str | None,
+) -> tuple[list[Any], Counts, dict[str, Counts]]:
+    """What is counted apart, how many records each part has, and the counts by column."""
     groups = profiling.groups(table, time, segment)
     native, ordered = _native(backend), list(groups)
-    numbers = {
-        batch: execute(profiling.numeric_counts(table, batch, bins, native=native, time=time, segment=segment)
-                       .order_by(ordered))
-        for batch in profiling.batches(watched, bins, native=native)
-    }
+
+    def _run(counted: ir.Table) -> pa.Table:
+        return execute(counted.order_by(ordered) if ordered else counted)
+
     found: dict[str, Any] = {}
-    for batch, counted in numbers.items():
-        found |= profiling.read_numeric(batch, bins, counted)
-    known = next(iter(numbers.values()), None)
+    known = None
+    for batch in profiling.batches(watched, bins, native=native):
+        known = _run(profiling.numeric_counts(table, batch, bins, native=native, time=time, segment=segment))
+        found |= profiling.read_numeric(batch, bins, known)
     if known is None:
-        known = execute(table.group_by(**groups).aggregate(rows=table.count()).order_by(ordered))
+        rows_of = table.group_by(**groups) if groups else table
+        known = _run(rows_of.aggregate(rows=table.count()))
     rows = profiling.keys(known)
     for name in watched.with_levels:
         counted = execute(profiling.levels(table, watched, name, time, segment))
         found[name] = profiling.read_levels(_categorical(bins, name), counted, rows)
-    return rows, {name: bins[name] for name in found}, np.column_stack([known["rows"].to_numpy(), *found.values()])
+    return rows, known["rows"].to_numpy(), found
 
 
 def _native(backend: Any) -> bool:

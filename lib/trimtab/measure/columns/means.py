@@ -81,7 +81,7 @@ def mean(name: str, reference: ColumnProfile, current: ColumnProfile, variation:
     Examples
     --------
     >>> from trimtab.measure.columns.bins import freeze_numeric
-    >>> from trimtab.measure.columns.profiling import profile_array
+    >>> from trimtab.measure.columns.in_memory import profile_array
     >>> before, now = np.linspace(0.5, 1, 500), np.linspace(0.4, 0.9, 500)
     >>> bins = freeze_numeric(before)
     >>> found = mean("confidence", profile_array(before, bins), profile_array(now, bins))

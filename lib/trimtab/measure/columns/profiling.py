@@ -30,7 +30,7 @@ from trimtab.measure.columns.bins import (
     freeze_numeric,
     just_under,
 )
-from trimtab.measure.columns.profile import BESIDE, ColumnProfile
+from trimtab.measure.columns.profile import BESIDE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -379,29 +379,3 @@ def keys(counted: pa.Table) -> list[Any]:
     if len(named) == 2:
         return list(zip(*named, strict=True))
     return named[0] if named else [None] * counted.num_rows
-
-
-def profile_array(values: np.ndarray[Any, Any], bins: NumericBins | CategoricalBins) -> ColumnProfile:
-    """Profile values that are in memory (scores, predicted classes) by the same definition.
-
-    Examples
-    --------
-    >>> profile_array(np.array(["a", "z"]), freeze_categorical(["a", "b"])).unseen
-    1
-    """
-    if isinstance(bins, CategoricalBins):
-        found, numbers = np.unique(values.astype(str), return_counts=True)
-        by_level = dict(zip(found.tolist(), numbers.tolist(), strict=True))
-        counts = tuple(by_level.pop(level, 0) for level in bins.levels)
-        buckets = np.zeros(BUCKETS, dtype=np.int64)
-        for level, n in by_level.items():
-            buckets[bucket(level)] += n
-        unseen = tuple(buckets.tolist()) if by_level else ()
-        return ColumnProfile(bins, counts, unseen=sum(unseen), buckets=unseen)
-    known = values[~np.isnan(values)]
-    placed = np.searchsorted(np.asarray(bins.edges), known, side="left")
-    counts = tuple(np.bincount(placed, minlength=bins.size).tolist())
-    outliers = int(((known < bins.low) | (known > bins.high)).sum())
-    outside = int(((known < bins.minimum) | (known > bins.maximum)).sum())
-    return ColumnProfile(bins, counts, nans=len(values) - len(known), outliers=outliers, outside=outside)
-

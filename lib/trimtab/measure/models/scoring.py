@@ -10,8 +10,8 @@ import numpy as np
 
 from trimtab.measure.columns.bins import Bins, freeze_categorical, freeze_numeric
 from trimtab.measure.columns.days import Days
+from trimtab.measure.columns.in_memory import count_array, profile_array
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import profile_array
 from trimtab.measure.models.outputs import Array, Outputs
 
 if TYPE_CHECKING:
@@ -163,11 +163,10 @@ def profile_values(
     if days is None:
         columns = {name: profile_array(array, frozen[name]) for name, array in used.items()}
         return Profile(columns, max((len(array) for array in values.values()), default=0))
-    of_each = {
-        day: profile_values({name: array[days == day] for name, array in used.items()}, frozen)
-        for day in np.unique(days).tolist()
-    }
-    found = Days.of({name: frozen[name] for name in used}, of_each)
+    dates, of = np.unique(days, return_inverse=True)
+    counts = [count_array(frozen[name], array, of, len(dates)) for name, array in used.items()]
+    rows = np.column_stack([np.bincount(of, minlength=len(dates)), *counts])
+    found = Days({name: frozen[name] for name in used}, dates, rows)
     return replace(found.total(), days=found)
 
 
