@@ -74,6 +74,7 @@ class Records:
         self.as_of = self._resolve(as_of)
         self.visible = sources.viewed(backend, self._visible())
         self._counts = DayCounts(self._count)
+        self._last: tuple[Any, pa.Table] | None = None
 
     @classmethod
     def open(cls, data: Data, as_of: datetime | str, folders: Sequence[Path]) -> Records:
@@ -100,6 +101,14 @@ class Records:
             return self._backend.to_pyarrow(expression)
         except Exception as error:
             raise DataError(f"{self.source}: cannot be read: {sources.first_line(error)}") from error
+
+    def fetched(self, expression: ir.Table) -> pa.Table:
+        """Run an expression, but not once more when it is the last one again: of a window several things are asked."""
+        asked = expression.op()
+        if self._last is None or self._last[0] != asked:
+            self._last = None
+            self._last = asked, self.arrow(expression)
+        return self._last[1]
 
     def row(self, expression: ir.Table) -> dict[str, Any]:
         """Run an expression that gives one row."""
@@ -240,7 +249,7 @@ class Records:
 
     def days(self, window: Window, watched: Watched, bins: BinTable) -> Days:
         """Count the window's records per bin and day, in one pass."""
-        return tally.count_days(self._backend, window, watched, bins, self.data.time, self.arrow)
+        return tally.count_days(self._backend, window, watched, bins, self.data.time, self.fetched)
 
     def segments(
         self, window: Window, watched: Watched, bins: BinTable, column: str, values: Sequence[str]
@@ -252,7 +261,7 @@ class Records:
     def sampled(self, window: Window, watched: Watched, rows: int) -> pa.Table:
         """About so many records of a window or somewhat more, the same ones each time; all where there are fewer."""
         native = self._backend.name == "duckdb"
-        return self.arrow(profiling.sampled(window.table, watched, window.rows, rows, self.data.time, native=native))
+        return self.fetched(profiling.sampled(window.table, watched, window.rows, rows, self.data.time, native=native))
 
     def on_days(self, window: Window, days: Sequence[date]) -> Window:
         """The window's records of these days."""

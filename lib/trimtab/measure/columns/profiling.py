@@ -156,8 +156,8 @@ def sample(table: ir.Table, watched: Watched, rows: int, *, native: bool) -> ir.
 
 def sampled(table: ir.Table, watched: Watched, rows: int, wanted: int, time: str, *, native: bool) -> ir.Table:
     """Expression for the watched values and the day of about `wanted` of so many records, picked by hash."""
-    if rows > wanted:
-        picked = row_hash(table, _telling(table), native=native) % max(rows // wanted, 1) == 0
+    if rows // wanted > 1:
+        picked = row_hash(table, _telling(table), native=native) % (rows // wanted) == 0
         table = table.filter(picked)
     return watched.cast(table, time)
 
