@@ -20,6 +20,7 @@ from trimtab.act.daybook import DayBook
 from trimtab.measure.columns.bins import freeze_categorical
 from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.models.confusion import Confusion
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.over_time.snapshots import Snapshot
 from trimtab.measure.unlabelled.track_record import Foretold
@@ -61,7 +62,8 @@ def test_a_day_that_is_kept_again_takes_the_place_of_what_was_kept(book: DayBook
 
 def day(rows: int, metric: float = 0.7, first: int = 0) -> Snapshot:
     groups = {"class yes": {"recall": metric, "precision": math.nan}, "site = a": {"labelled": 2.0}}
-    return Snapshot(FIRST + timedelta(days=first), rows, rows, {"accuracy": metric}, {"interval_width": 1.5}, groups)
+    return Snapshot(FIRST + timedelta(days=first), rows, rows, {"accuracy": metric}, {"interval_width": 1.5}, groups,
+                    Confusion(("no", "yes"), ((rows, 1), (0, 2))))
 
 
 def test_snapshots_come_back_as_they_were_kept(book: DayBook) -> None:
@@ -96,7 +98,7 @@ def test_a_ledger_from_before_is_given_the_columns_that_it_lacks(tmp_path: Path)
     url = f"sqlite:///{tmp_path}/ledger.db"
     old = database.connect(url)
     with old.begin() as connection:
-        for name in ("interval_width", "is_degraded"):
+        for name in ("interval_width", "is_degraded", "confusion"):
             connection.exec_driver_sql(f"ALTER TABLE performance_snapshots DROP COLUMN {name}")
     old.dispose()
     book = DayBook(database.connect(url), "m", None)
@@ -104,10 +106,23 @@ def test_a_ledger_from_before_is_given_the_columns_that_it_lacks(tmp_path: Path)
     assert book.snapshots(1) == [day(5)]
 
 
+def test_days_that_were_scored_before_confusions_were_kept_are_read_without(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    old = database.connect(url)
+    DayBook(old, "m", None).keep_snapshots(1, [day(5)])
+    with old.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE performance_snapshots DROP COLUMN confusion")
+    old.dispose()
+    (found,) = DayBook(database.connect(url), "m", None).snapshots(1)
+    assert found.confusion is None
+    assert (found.rows, found.metrics) == (5, {"accuracy": 0.7})
+
+
 def test_a_ledger_on_postgresql_keeps_days_too_and_is_given_what_it_lacks(postgres: str) -> None:
     old = database.connect(postgres)
     with old.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE performance_snapshots DROP COLUMN coverage, DROP COLUMN is_degraded")
+        connection.exec_driver_sql("ALTER TABLE performance_snapshots DROP COLUMN coverage, DROP COLUMN is_degraded, "
+                                   "DROP COLUMN confusion")
     old.dispose()
     book = DayBook(database.connect(postgres), "m", None)
     book.keep_snapshots(1, [day(5)])

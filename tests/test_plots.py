@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -20,6 +21,7 @@ from trimtab.measure.columns.drift import Drift, compare
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.performance import Performance
+from trimtab.measure.over_time.snapshots import CONFUSION
 from trimtab.run.scored import Scored
 from trimtab.settings import DriftSettings
 
@@ -207,6 +209,16 @@ def test_performance_over_time_says_whether_the_loss_has_changed(rise: float, an
     assert figure.answer == answer
     lines = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-"]
     assert len(lines) == 2    # none is drawn through the fortnight without records
+
+
+def test_performance_over_time_draws_an_interval_for_each_day_that_has_one() -> None:
+    """Where classes of a day are counted, an area has one; of days that were scored before, none is drawn."""
+    known = a_history()
+    counts = dict.fromkeys(CONFUSION, 25.0)
+    counted = replace(known, taken=tuple(replace(one, metrics={**one.metrics, **counts}) for one in known.taken))
+    for past, drawn in ((counted, len(known.taken)), (known, 0)):
+        (whiskers,) = plots.over_time(past, "roc_auc").axes[0].collections
+        assert len(whiskers.get_paths()) == drawn
 
 
 def test_estimates_are_titled_with_how_far_they_were_off() -> None:

@@ -28,6 +28,7 @@ from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import ColumnDrift, Drift, TermShift, compare
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.segments import LeftOut, Segment, SegmentColumn, SegmentDrift
+from trimtab.measure.models.confusion import Confusion
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.performance import Evaluation, Performance
 from trimtab.measure.over_time.promises import Promises
@@ -113,6 +114,11 @@ def _expected() -> Expected:
 def _promised(held: float) -> Any:
     one = Promises(30, 4000, 3900, 1.4, NAN, _interval(held), 0.9)
     return replace(a_history(), promises=one, promises_before=replace(one, coverage=_interval(NAN)))
+
+
+def _confused(*rows: tuple[int, int]) -> Any:
+    known = a_history()
+    return replace(known, taken=tuple(replace(one, confusion=Confusion((NASTY, "b"), rows)) for one in known.taken))
 
 
 def _apart(*, moved: bool = True) -> SegmentDrift:
@@ -201,6 +207,10 @@ TABLES: dict[str, Callable[[], Any]] = {
     "assumptions of nothing": lambda: tables.assumptions(Expected({}, {}, {}, "mae", missing=NASTY)),
     "history": lambda: tables.history(a_history(rise=0.2, located=True)),
     "history of a few days": lambda: tables.history(a_history(26)),
+    "days": lambda: tables.days(a_history(), "roc_auc"),
+    "days of nothing": lambda: tables.days(a_history(), "mae"),
+    "confusions": lambda: tables.confusions(_confused((5, 2), (1, 4))),
+    "no confusions": lambda: tables.confusions(a_history()),
     "intervals": lambda: tables.intervals(_promised(0.85)),
     "intervals without outcomes": lambda: tables.intervals(_promised(NAN)),
     "no intervals": lambda: tables.intervals(a_history()),
@@ -267,6 +277,22 @@ def test_drift_is_captioned_with_how_many_columns_drifted() -> None:
     assert "1 of 2 columns drifted" in html
     assert "1 columns below these are not shown" in _shown(
         tables.drift(compare(*_profiles()), DriftSettings(max_columns_reported=1)))
+
+
+def test_days_show_the_newest_with_a_proper_score_and_intervals() -> None:
+    html = _shown(tables.days(a_history(), "roc_auc"))
+    assert "roc_auc day by day, the newest 14 of 46 days" in html
+    assert "log_loss" in html
+    assert "2024-02-29" in html
+    assert "2024-02-15" not in html
+
+
+def test_confusions_are_of_the_current_window_the_most_frequent_first() -> None:
+    """Twenty days of five and two, one and four: 40 of 140 of the first class, 20 of 100 of the other."""
+    html = _shown(tables.confusions(_confused((5, 2), (1, 4))))
+    assert "60 of 240 known outcomes were predicted wrong" in html
+    assert html.index("28.6%") < html.index("20.0%")
+    assert "none was predicted wrong" in _shown(tables.confusions(_confused((5, 0), (0, 4))))
 
 
 def test_words_are_captioned_with_the_ways_in_which_they_moved() -> None:

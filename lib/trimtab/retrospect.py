@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
-from trimtab.cells import number, percent, sentence, span, table
+from trimtab.cells import count, number, percent, sentence, span, table
+from trimtab.measure.models import count_intervals
+from trimtab.measure.models.confusion import MOST_CLASSES
+from trimtab.measure.over_time.certainty import of_day
+from trimtab.measure.over_time.snapshots import confused
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -12,6 +17,9 @@ if TYPE_CHECKING:
     from trimtab.run.foretold import Foretelling
     from trimtab.run.history import History
 
+_MOST_DAYS = 14
+_MOST_CONFUSIONS = 10
+_PROPER = ("log_loss", "mae")    # what does not follow the share of a class, and is better only where more was known
 _KEPT = {True: "yes", False: "no", None: "not known"}
 
 
@@ -46,4 +54,47 @@ def foretold(told: Foretelling) -> Styler:
         rows, caption="Estimates of past windows held against what came: mean absolute errors",
         formats={"estimate was off by": number, "nothing has changed": number, "estimate nearer": percent,
                  "realised within range": percent},
+    )
+
+
+def days(past: History, metric: str) -> Styler:
+    """The newest days of which any outcome is known: a metric, and a proper score beside it, each with its interval."""
+    known = [one for one in past.taken if one.labelled and not math.isnan(one.metrics.get(metric, math.nan))]
+    if not known:
+        return sentence(f"{metric} is not known of any day yet.")
+    newest = known[-_MOST_DAYS:]
+    beside = [name for name in _PROPER if name in newest[-1].metrics and name != metric]
+    rows = []
+    for one in newest:
+        row = {"day": f"{one.day:%Y-%m-%d}", "predictions": one.rows, "outcomes": one.labelled}
+        for name in (metric, *beside):
+            found = of_day(one, name)
+            row |= {name: found.value, f"{name}, interval": span(found.low, found.high)}
+        rows.append(row)
+    more = f", the newest {len(rows)} of {len(known)} days" if len(known) > len(rows) else ""
+    formats = {"predictions": count, "outcomes": count} | dict.fromkeys((metric, *beside), number)
+    return table(rows, caption=f"{metric} day by day{more}", formats=formats)
+
+
+def confusions(past: History) -> Styler:
+    """Which class was taken for which in the current window, the most frequent first, with the share of that class."""
+    now = [one for one in past.taken if past.start.date() <= one.day < past.end.date()]
+    total = confused(now)
+    if total is None:
+        return sentence("Which class was taken for which is not known of this window: there are no outcomes or no "
+                        f"classes, more than {MOST_CLASSES} of them, or it was scored before this was kept.")
+    wrong = [
+        {"came": came, "predicted": said, "records": records,
+         "share of what came": found.value, "interval": span(found.low, found.high, percent)}
+        for came, row in zip(total.labels, total.counts, strict=True)
+        for said, records in zip(total.labels, row, strict=True) if came != said and records
+        for found in [count_intervals.share(records, sum(row))]
+    ]
+    if not wrong:
+        return sentence(f"Of {total.records:,} known outcomes of this window none was predicted wrong.")
+    wrong.sort(key=lambda row: -int(str(row["records"])))
+    errors = sum(int(str(row["records"])) for row in wrong)
+    return table(
+        wrong[:_MOST_CONFUSIONS], caption=f"{errors:,} of {total.records:,} known outcomes were predicted wrong",
+        formats={"records": count, "share of what came": percent},
     )

@@ -43,7 +43,7 @@ from trimtab.findings import (
     words,
 )
 from trimtab.measure.models.performance import group_name, told_apart
-from trimtab.retrospect import foretold, intervals
+from trimtab.retrospect import confusions, days, foretold, intervals
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -56,9 +56,9 @@ if TYPE_CHECKING:
     from trimtab.windows import Window
 
 __all__ = [    # for notebooks, beside everything below
-    "assumptions", "causes", "decision", "drift", "expected", "facts", "foretold", "groups", "guard", "history",
-    "intervals", "joint", "outputs", "performance", "realised", "realised_by_group", "segments", "sentence", "signals",
-    "since_last", "table", "with_unit", "words",
+    "assumptions", "causes", "confusions", "days", "decision", "drift", "expected", "facts", "foretold", "groups",
+    "guard", "history", "intervals", "joint", "outputs", "performance", "realised", "realised_by_group", "segments",
+    "sentence", "signals", "since_last", "table", "with_unit", "words",
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}

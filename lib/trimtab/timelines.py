@@ -24,6 +24,7 @@ from trimtab.canvas import (
     short,
     tidy,
 )
+from trimtab.measure.over_time.certainty import of_day
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
 
 def over_time(past: History, metric: str, *, alpha: float = 0.05) -> Picture:
-    """How has the champion done since it was made? The metric day by day, and over seven days.
+    """How has the champion done since it was made? The metric day by day with its intervals, and over seven days.
 
+    An interval allows for a day's records being few; those of the days with the fewest may be cut.
     The bar is its value on the holdout with the interval; shaded is the current window, dotted a day on which the loss
     went to another level.
 
@@ -58,6 +60,7 @@ def over_time(past: History, metric: str, *, alpha: float = 0.05) -> Picture:
     if baseline is not None and not math.isnan(baseline.low):
         axes.axhspan(baseline.low, baseline.high, color=LIGHT, alpha=0.5, zorder=0, linewidth=0)
         axes.axhline(baseline.value, color=DARK, linewidth=0.8, linestyle="--", zorder=1, label="on its holdout")
+    _whiskers(axes, days, np.array([(one.low, one.high) for one in (of_day(one, metric) for one in known)]))
     axes.axvspan(*mdates.date2num([past.start, past.end]), color=LIGHT, alpha=0.25, zorder=0, linewidth=0)
     for point in past.points.points:
         axes.axvline(mdates.date2num(point.at), color=ALARM, linewidth=1.2, linestyle=":", zorder=1)
@@ -154,6 +157,15 @@ def service(changes: Sequence[Mapping[str, Any]], as_of: datetime) -> Picture:
     now = done[-1]["to_version"]
     entitle(axes, "Nothing serves" if now is None else f"Version {now} serves")
     return figure
+
+
+def _whiskers(axes: Axes, days: Any, bounds: Any) -> None:
+    """Draw the interval of each day, of which those that are longer than most do not stretch the axis."""
+    drawn = ~np.isnan(bounds).any(axis=1)
+    if drawn.any():
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(min(bottom, np.quantile(bounds[drawn, 0], 0.1)), max(top, np.quantile(bounds[drawn, 1], 0.9)))
+    axes.vlines(days[drawn], *bounds[drawn].T, color=LIGHT, linewidth=0.7, zorder=1)
 
 
 def _draw_signal(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:

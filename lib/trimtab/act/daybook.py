@@ -19,6 +19,7 @@ from trimtab.act import tables
 from trimtab.act.rows import Rows, now
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import Daily, Days, pack, unpack
+from trimtab.measure.models.confusion import Confusion
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.outputs import Array
 from trimtab.measure.over_time.snapshots import Snapshot
@@ -94,7 +95,8 @@ class DayBook(Rows):
         return [
             Snapshot(row["day"], row["rows"], row["labelled"], _numbers(row["metrics"]),
                      {name: row[name] for name in tables.SNAPSHOT_INTERVALS if row[name] is not None},
-                     {name: _numbers(one) for name, one in (row["groups"] or {}).items()})
+                     {name: _numbers(one) for name, one in (row["groups"] or {}).items()},
+                     Confusion.from_json(row["confusion"]) if row["confusion"] else None)
             for row in self._rows(query)
         ]
 
@@ -107,7 +109,8 @@ class DayBook(Rows):
             self._mine | {"version": version, "day": one.day, "rows": one.rows, "labelled": one.labelled}
             | {name: plain(one.metrics.get(name)) for name in tables.SNAPSHOT_METRICS}
             | {name: plain(one.intervals.get(name)) for name in tables.SNAPSHOT_INTERVALS}
-            | {"metrics": plain(one.metrics), "groups": plain(one.groups), "recorded_at": clock}
+            | {"metrics": plain(one.metrics), "groups": plain(one.groups), "recorded_at": clock,
+               "confusion": one.confusion.to_json() if one.confusion else sa.null()}
             for one in taken
         ]
         nothing = dict.fromkeys(tables.SNAPSHOT_DRIFT)

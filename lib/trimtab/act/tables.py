@@ -134,7 +134,8 @@ performance_snapshots = Table(
     Column("rows", Integer, nullable=False), Column("labelled", Integer, nullable=False),
     *(Column(name, Float) for name in (*SNAPSHOT_METRICS, *SNAPSHOT_INTERVALS)),
     Column("p_value", Float), Column("performance_delta", Float), Column("is_degraded", Boolean),
-    Column("metrics", JSON, nullable=False), Column("groups", JSON), Column("recorded_at", DateTime, nullable=False),
+    Column("metrics", JSON, nullable=False), Column("groups", JSON), Column("confusion", JSON),
+    Column("recorded_at", DateTime, nullable=False),
 )
 
 estimates = Table(    # of performance without outcomes, and what came: one row per window and metric

@@ -5,6 +5,8 @@ Log loss, Brier score and calibration error judge probabilities; MAE, RMSE and R
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,10 +33,15 @@ def log_loss(outputs: Outputs) -> Statistic:
 
     Probabilities are clipped to [eps, 1 - eps], eps being that of the scores' own type, as scikit-learn does.
     """
+    return _mean(_log_losses(outputs))
+
+
+def _log_losses(outputs: Outputs) -> Floats:
     scores = _scores(outputs)
     eps = np.finfo(scores.dtype).eps
     given = np.clip(scores[np.arange(len(outputs)), outputs.actual], eps, 1 - eps)
-    return _mean(-np.log(given.astype(np.float64)))
+    found: Floats = -np.log(given.astype(np.float64))
+    return found
 
 
 def brier(outputs: Outputs) -> Statistic:
@@ -42,12 +49,18 @@ def brier(outputs: Outputs) -> Statistic:
 
     Binary: of the positive class, in [0, 1]. Multiclass: summed over classes, in [0, 2].
     """
+    return _mean(_brier_losses(outputs))
+
+
+def _brier_losses(outputs: Outputs) -> Floats:
     scores = _scores(outputs).astype(np.float64)
     if outputs.positive is not None:
-        return _mean((scores[:, outputs.positive] - (outputs.actual == outputs.positive)) ** 2)
+        binary: Floats = (scores[:, outputs.positive] - (outputs.actual == outputs.positive)) ** 2
+        return binary
     # (p - 1)² for the class that came and p² for the others, without building the table of outcomes.
     came = scores[np.arange(len(outputs)), outputs.actual]
-    return _mean((scores**2).sum(axis=1) - 2 * came + 1)
+    summed: Floats = (scores**2).sum(axis=1) - 2 * came + 1
+    return summed
 
 
 def calibration_error(outputs: Outputs) -> Statistic:
@@ -73,13 +86,23 @@ def calibration_error(outputs: Outputs) -> Statistic:
 
 def mae(outputs: Outputs) -> Statistic:
     """Mean absolute error, in units of the outcome."""
-    return _mean(np.abs(outputs.predicted - outputs.actual))
+    return _mean(_absolute_errors(outputs))
+
+
+def _absolute_errors(outputs: Outputs) -> Floats:
+    found: Floats = np.abs(outputs.predicted - outputs.actual)
+    return found
 
 
 def rmse(outputs: Outputs) -> Statistic:
     """Root of the mean squared error, in units of the outcome."""
-    mean = _mean((outputs.predicted - outputs.actual) ** 2)
+    mean = _mean(_squared_errors(outputs))
     return lambda weights: np.sqrt(mean(weights))
+
+
+def _squared_errors(outputs: Outputs) -> Floats:
+    found: Floats = (outputs.predicted - outputs.actual) ** 2
+    return found
 
 
 def r2(outputs: Outputs) -> Statistic:
@@ -96,3 +119,38 @@ def r2(outputs: Outputs) -> Statistic:
         return 1 - ratio(errors, np.where(spread > _NO_SPREAD * second, spread, 0.0))
 
     return _apply
+
+
+_PER_RECORD = {"log_loss": _log_losses, "brier": _brier_losses, "mae": _absolute_errors, "rmse": _squared_errors}
+MEANS = tuple(_PER_RECORD)
+"""Metrics that are a mean of losses over records, or the root of one, whose standard error is known."""
+
+
+def standard_error(name: str, outputs: Outputs) -> float:
+    """Standard error of a metric in `MEANS`, the records being independent draws; in its unit.
+
+    Parameters
+    ----------
+    name
+        One of `MEANS`; where it needs probabilities, the outputs have them.
+
+    Returns
+    -------
+    float
+        nan with fewer than two records. Of the root mean squared error it is that of the mean, carried over by the
+        derivative of the root; 0 where all errors are 0.
+
+    Examples
+    --------
+    >>> outputs = Outputs((), np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
+    >>> round(standard_error("mae", outputs), 3)
+    0.577
+    """
+    losses = _PER_RECORD[name](outputs)
+    if len(losses) < 2:
+        return math.nan
+    error = float(losses.std(ddof=1)) / math.sqrt(len(losses))
+    if name != "rmse":
+        return error
+    root = math.sqrt(float(losses.mean()))
+    return error / (2 * root) if root else 0.0

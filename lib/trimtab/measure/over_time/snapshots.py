@@ -13,12 +13,16 @@ from datetime import date
 
 import numpy as np
 
+from trimtab.measure.models.confusion import Confusion
+from trimtab.measure.models.losses import MEANS, standard_error
 from trimtab.measure.models.metrics import METRICS, evaluate, per_class
 from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.models.performance import PER_CLASS
 from trimtab.measure.over_time.daily import Daily
 
 CONFUSION = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+ERROR = "_error"
+"""What the name of a metric's standard error ends in; of those that are means of a loss, or the root of one."""
 _LOSSES = ("log_loss", "mae")    # the proper ones, of which less is better and a day's value is a mean over records
 
 
@@ -32,14 +36,18 @@ class Snapshot:
     rows, labelled : int
         Predictions, and those of them whose outcome is known.
     metrics : mapping
-        By name, over the known outcomes, and in a binary task the four `CONFUSION` counts; nan where a metric is
-        undefined on that day, empty where no outcome is known.
+        By name, over the known outcomes, and in a binary task the four `CONFUSION` counts; of log loss, Brier score and
+        errors the standard error beside it (`ERROR`). nan where a metric is undefined on that day, empty where no
+        outcome is known.
     intervals : mapping
         Mean width of the prediction intervals (of sets of classes: their mean size), share of narrow ones, share of
         known outcomes that they held; empty where the version has none.
     groups : mapping
-        Metrics of each class ("class True": precision, recall, F1) and of each segment ("origin = JFK": all metrics,
+        Metrics of each class ("class True": precision, recall, F1) and of each segment ("origin = JFK": as `metrics`,
         and how many outcomes are `labelled`), as far as that day has any of its records with a known outcome.
+    confusion : Confusion or None
+        Known outcomes by predictions; those of several days add up. None in a regression, with more than
+        `confusion.MOST_CLASSES` classes, without outcomes, and for a day that was scored before this was kept.
     """
 
     day: date
@@ -48,6 +56,7 @@ class Snapshot:
     metrics: Mapping[str, float]
     intervals: Mapping[str, float] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    confusion: Confusion | None = None
 
     @property
     def loss(self) -> float:
@@ -108,8 +117,27 @@ def snapshots(
             continue
         mine = outputs.take(chosen)
         groups = _classes(mine) | _segments(outputs, {name: mask & chosen for name, mask in (segments or {}).items()})
-        found.append(Snapshot(day, rows[day], len(mine), _metrics(mine) | _confusion(mine), reach, groups))
+        found.append(Snapshot(day, rows[day], len(mine), _metrics(mine), reach, groups, Confusion.of(mine)))
     return found
+
+
+def confused(taken: Sequence[Snapshot]) -> Confusion | None:
+    """Outcomes by predictions over some days; None unless it is known of each day that has outcomes.
+
+    Examples
+    --------
+    >>> day = Snapshot(date(2024, 3, 1), 5, 5, {}, confusion=Confusion(("a", "b"), ((2, 1), (0, 2))))
+    >>> found = confused([day, day])
+    >>> None if found is None else found.records
+    10
+    """
+    known = [one.confusion for one in taken if one.labelled]
+    total = Confusion((), ())
+    for one in known:
+        if one is None:
+            return None
+        total = total + one
+    return total if known else None
 
 
 def _segments(outputs: Outputs, masks: Mapping[str, Array]) -> dict[str, dict[str, float]]:
@@ -119,7 +147,10 @@ def _segments(outputs: Outputs, masks: Mapping[str, Array]) -> dict[str, dict[st
 
 
 def _metrics(outputs: Outputs) -> dict[str, float]:
-    return {name: evaluate(name, outputs) for name, metric in METRICS.items() if metric.applies(outputs)}
+    """All metrics, what is known of how certain they are, and in a binary task the counts that most follow from."""
+    values = {name: evaluate(name, outputs) for name, metric in METRICS.items() if metric.applies(outputs)}
+    errors = {name + ERROR: standard_error(name, outputs) for name in MEANS if name in values}
+    return values | errors | _confusion(outputs)
 
 
 def _classes(outputs: Outputs) -> dict[str, dict[str, float]]:
