@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from scipy import stats
 
 from trimtab.decide.columns import confidence_shift, rate_drop
 from trimtab.decide.signals import default_triggers, grade
-from trimtab.measure.columns.aspects import Variation
+from trimtab.measure.columns.aspects import INDEPENDENT, Variation
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.in_memory import profile_array
-from trimtab.measure.columns.means import mean, rate
-from trimtab.measure.columns.profile import ColumnProfile
+from trimtab.measure.columns.means import Moved, mean, rate
+from trimtab.measure.columns.profile import ColumnProfile, Profile
+from trimtab.measure.columns.variation import variation
 from trimtab.settings import DriftSettings
 
 RNG = np.random.default_rng
@@ -93,9 +96,99 @@ def test_days_that_share_their_luck_make_a_mean_less_certain() -> None:
     bins = freeze_numeric(before)
     sides = profile_array(before, bins), profile_array(now, bins)
     alone = mean("x", *sides)
-    together = mean("x", *sides, Variation({"wasserstein": (9.0, 9.0)}, {}, freedom=30.0))
+    together = mean("x", *sides, Variation({"mean": (9.0, 9.0)}, {}, freedom=30.0))
     assert together.errors == pytest.approx(alone.errors / 3)
     assert together.p_value > alone.p_value
+
+
+MONDAY = date(2024, 1, 1)
+
+
+def days_with_luck(rng: np.random.Generator, days: int, *, fallen: float = 0.0, start: int = 0) -> Days:
+    """A hundred records a day; the log odds of a rate near 80 % differ from day to day by 0.3, and weekends have 0.8
+    less; `fallen` is taken off the rate itself."""
+    made = {}
+    for day in range(start, start + days):
+        odds = 1.5 + 0.3 * rng.normal() - 0.8 * (day % 7 >= 5)
+        yes = int(rng.binomial(100, np.clip(1 / (1 + math.exp(-odds)) - fallen, 0, 1)))
+        made[MONDAY + timedelta(days=day)] = Profile({"matched": share(yes, 100 - yes)}, 100)
+    return Days.of({"matched": HAPPENED}, made)
+
+
+def moved_rate(before: Days, now: Days, known: Variation | None = None) -> Moved:
+    usual = variation(before, int(now.rows.sum()), len(now))["matched"]
+    return rate("matched", before.total().columns["matched"], now.total().columns["matched"], known or usual)
+
+
+@pytest.mark.parametrize("length", [1, 7])
+def test_rates_that_vary_by_the_day_and_the_week_raise_no_more_alarms_than_the_level(length: int) -> None:
+    """300 windows of one day or one week, from any weekday on, against eight weeks (seeds 1 and 7). At a rate of 5 %,
+    30 alarms are four standard errors more than the 15 expected; as independent draws, more than 50 alarm."""
+    rng, alarms, careless = RNG(length), 0, 0
+    for _ in range(300):
+        first = int(rng.integers(7))
+        before = days_with_luck(rng, 56, start=first)
+        now = days_with_luck(rng, length, start=first + 56)
+        alarms += rate_drop([moved_rate(before, now)]).significant
+        careless += rate_drop([moved_rate(before, now, INDEPENDENT)]).significant
+    assert alarms <= 30
+    assert careless > 50
+
+
+def test_a_rate_that_falls_beyond_what_its_weeks_differ_is_found() -> None:
+    """60 weeks (seed 3) of 15 points less; a week's rate differs from the next by about 1.5 points."""
+    rng, found = RNG(3), 0
+    for _ in range(60):
+        signal = rate_drop([moved_rate(days_with_luck(rng, 56), days_with_luck(rng, 7, fallen=0.15, start=56))])
+        found += signal.significant
+    assert found >= 58
+
+
+def test_confidences_that_vary_by_the_day_raise_no_more_alarms_than_the_level_and_a_shift_is_found() -> None:
+    """150 weeks of 40 records a day against six (seed 5), of whose variance days share a tenth: 17 alarms are four
+    standard errors more than the 7.5 expected. One standard deviation is found in nearly all of 40."""
+    rng, bins = RNG(5), freeze_numeric(RNG(4).normal(size=5000))
+
+    def week(first: int, days: int, shift: float = 0.0) -> Days:
+        values = rng.normal(np.sqrt(0.1) * rng.normal(size=(days, 1)) + shift, np.sqrt(0.9), (days, 40))
+        columns = [Profile({"c": profile_array(day, bins)}, 40) for day in values]
+        return Days.of({"c": bins}, {MONDAY + timedelta(days=first + i): one for i, one in enumerate(columns)})
+
+    def raised(shift: float) -> bool:
+        before, now = week(0, 42), week(42, 7, shift)
+        known = variation(before, 280, 7)["c"]
+        return confidence_shift([mean("c", before.total().columns["c"], now.total().columns["c"], known)]).significant
+
+    assert sum(raised(0.0) for _ in range(150)) <= 17
+    assert sum(raised(1.0) for _ in range(40)) >= 38
+
+
+def test_the_floor_of_a_rate_is_the_farthest_that_a_stretch_lies_from_the_rest_in_deviations() -> None:
+    shares = [80] * 20 + [40] + [80] * 19
+    every = {MONDAY + timedelta(days=i): Profile({"matched": share(yes, 100 - yes)}, 100)
+             for i, yes in enumerate(shares)}
+    floor = variation(Days.of({"matched": HAPPENED}, every), 100, 1)["matched"].floor["mean"]
+    before = sum(shares) / 4000
+    assert floor == pytest.approx(0.4 / math.sqrt(before * (1 - before)))
+
+
+def test_a_day_without_values_is_no_floor() -> None:
+    every = {MONDAY + timedelta(days=i): Profile({"matched": share(80, 20) if i != 5 else share(0, 0, nulls=100)}, 100)
+             for i in range(20)}
+    assert variation(Days.of({"matched": HAPPENED}, every), 100, 1)["matched"].floor["mean"] == pytest.approx(0)
+
+
+def test_a_change_that_is_certain_but_natural_is_no_signal_and_says_so() -> None:
+    known = Variation({}, {"mean": 0.5})
+    fell = rate("matched", share(9000, 1000), share(800, 200), known)
+    assert fell.natural
+    found = rate_drop([fell])
+    assert not found.significant
+    assert found.message == "matched fell from 90.0% to 80.0%; stretches of the reference differ as far."
+    farther = rate("matched", share(9000, 1000), share(700, 300), known)
+    assert not farther.natural
+    assert rate_drop([fell, farther]).columns == ("matched",)
+    assert rate_drop([farther]).significant
 
 
 def test_a_rate_that_falls_is_a_signal_and_one_that_rises_is_none() -> None:

@@ -107,26 +107,34 @@ def outliers(drift: Drift, settings: DriftSettings) -> Measurement:
 
 
 def rate_drop(rates: Sequence[Moved], *, alpha: float = 0.05) -> Measurement:
-    """The rate that fell most, among those where it is not chance if there are any; corrected for their number."""
+    """The rate that fell most, among those that did beyond chance and natural variation if there are any.
+
+    Corrected for the number of rates.
+    """
     worst, p_value = _farthest(rates, lambda moved: -moved.change, alpha)
     if worst is None:
         return Measurement("rate_drop", math.nan, _TOO_FEW_VALUES.format("rate"), evidence=math.nan)
     verb = "fell" if worst.change < 0 else "rose" if worst.change > 0 else "stayed, going"
     return Measurement(
-        "rate_drop", -worst.change, significant=p_value <= alpha, p_value=p_value, columns=(worst.name,),
-        message=f"{worst.name} {verb} from {worst.before:.1%} to {worst.now:.1%}.",
+        "rate_drop", -worst.change, significant=_beyond(worst, p_value, alpha), p_value=p_value, columns=(worst.name,),
+        message=f"{worst.name} {verb} from {worst.before:.1%} to {worst.now:.1%}{_as_natural(worst, p_value, alpha)}.",
     )
 
 
 def confidence_shift(means: Sequence[Moved], *, alpha: float = 0.05) -> Measurement:
-    """The mean that moved farthest, among those where it is not chance if there are any; corrected for their number."""
+    """The mean that moved farthest, among those that did beyond chance and natural variation if there are any.
+
+    Corrected for the number of means.
+    """
     worst, p_value = _farthest(means, lambda moved: abs(moved.deviations), alpha)
     if worst is None:
         return Measurement("confidence_shift", math.nan, _TOO_FEW_VALUES.format("confidence"), evidence=math.nan)
     return Measurement(
-        "confidence_shift", abs(worst.deviations), significant=p_value <= alpha, p_value=p_value, columns=(worst.name,),
+        "confidence_shift", abs(worst.deviations), significant=_beyond(worst, p_value, alpha), p_value=p_value,
+        columns=(worst.name,),
         message=f"The mean of {worst.name} went from {worst.before:.3f} to {worst.now:.3f}: "
-        f"{worst.deviations:+.2f} standard deviations of the reference, {worst.errors:+.1f} standard errors.",
+        f"{worst.deviations:+.2f} standard deviations of the reference, {worst.errors:+.1f} standard errors"
+        f"{_as_natural(worst, p_value, alpha)}.",
     )
 
 
@@ -135,9 +143,18 @@ def _farthest(moved: Sequence[Moved], size: Callable[[Moved], float], alpha: flo
     if not tested:
         return None, math.nan
     adjusted = dict(zip((one.name for one in tested), false_discovery([one.p_value for one in tested]), strict=True))
-    certain = [one for one in tested if adjusted[one.name] <= alpha]
+    certain = [one for one in tested if _beyond(one, adjusted[one.name], alpha)]
     worst = max(certain or tested, key=lambda one: float(np.nan_to_num(size(one), nan=-math.inf)))
     return worst, float(adjusted[worst.name])
+
+
+def _beyond(moved: Moved, p_value: float, alpha: float) -> bool:
+    return p_value <= alpha and not moved.natural
+
+
+def _as_natural(moved: Moved, p_value: float, alpha: float) -> str:
+    """What to add where a change is no chance, and yet no news."""
+    return "; stretches of the reference differ as far" if p_value <= alpha and moved.natural else ""
 
 
 def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Measurement:

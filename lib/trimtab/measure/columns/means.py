@@ -11,11 +11,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import INDEPENDENT, SMALLEST_SAMPLE, Variation
-from trimtab.measure.columns.bins import CategoricalBins, NumericBins
+from trimtab.measure.columns.bins import Bins, CategoricalBins, NumericBins
 from trimtab.measure.columns.profile import ColumnProfile
+
+Floats = npt.NDArray[np.float64]
 
 YES = frozenset({"true", "True", "TRUE", "t", "1", "1.0", "yes", "Yes"})
 """Levels that count as having happened."""
@@ -36,6 +39,9 @@ class Moved:
         The change in standard errors, natural variation allowed for; nan where it was not tested.
     p_value : float
         Two-sided, of no change; nan with fewer than `SMALLEST_SAMPLE` values on either side.
+    floor : float
+        How far stretches of the reference itself lie from the rest of it, in the same deviations: a change must be
+        larger.
     """
 
     name: str
@@ -44,11 +50,17 @@ class Moved:
     deviations: float
     errors: float
     p_value: float
+    floor: float = 0.0
 
     @property
     def change(self) -> float:
         """Now less before."""
         return self.now - self.before
+
+    @property
+    def natural(self) -> bool:
+        """Whether stretches of the reference differ from the rest of it as far; not where it has no deviation."""
+        return abs(self.deviations) <= self.floor
 
 
 def rate(name: str, reference: ColumnProfile, current: ColumnProfile, variation: Variation = INDEPENDENT) -> Moved:
@@ -65,14 +77,15 @@ def rate(name: str, reference: ColumnProfile, current: ColumnProfile, variation:
     (a, n), (b, m) = _happened(reference), _happened(current)
     if min(n, m) < SMALLEST_SAMPLE:
         return Moved(name, _ratio(a, n), _ratio(b, m), math.nan, math.nan, math.nan)
-    by = variation.thinned("psi")
+    by = variation.thinned("mean")
     thin = (round(a / by[0]), round(n / by[0])), (round(b / by[1]), round(m / by[1]))
     p_value = variation.of_share(divergences.share_difference(*thin))
     before, now = a / n, b / m
     deviation = math.sqrt(before * (1 - before))
     pooled = (a + b) / (n + m)
     error = math.sqrt(pooled * (1 - pooled) * (by[0] / n + by[1] / m))
-    return Moved(name, before, now, _ratio(now - before, deviation), _ratio(now - before, error), p_value)
+    floor = variation.floor.get("mean", 0.0)
+    return Moved(name, before, now, _ratio(now - before, deviation), _ratio(now - before, error), p_value, floor)
 
 
 def mean(name: str, reference: ColumnProfile, current: ColumnProfile, variation: Variation = INDEPENDENT) -> Moved:
@@ -93,31 +106,51 @@ def mean(name: str, reference: ColumnProfile, current: ColumnProfile, variation:
     (before, spread, n), (now, other, m) = _moments(reference), _moments(current)
     if min(n, m) < SMALLEST_SAMPLE:
         return Moved(name, before, now, math.nan, math.nan, math.nan)
-    by = variation.thinned("wasserstein")
+    by = variation.thinned("mean")
     error = math.sqrt(spread**2 * by[0] / n + other**2 * by[1] / m)
     errors = _ratio(now - before, error)
     p_value = 1.0 if not error and now == before else 0.0 if not error else float(2 * special.ndtr(-abs(errors)))
-    return Moved(name, before, now, _ratio(now - before, spread), errors, variation.of_share(p_value))
+    floor = variation.floor.get("mean", 0.0)
+    return Moved(name, before, now, _ratio(now - before, spread), errors, variation.of_share(p_value), floor)
+
+
+def values_of(bins: Bins) -> Floats:
+    """The number that stands for each bin, shape (bins,), of whose mean a column is watched.
+
+    Of levels 1 for those in `YES` and 0 for the others, so that the mean is a rate; of numbers the middle of the bin,
+    which for the outer ones ends where the reference's range does.
+
+    Examples
+    --------
+    >>> from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
+    >>> values_of(freeze_categorical(["false", "true"])).tolist()
+    [0.0, 1.0]
+    >>> values_of(freeze_numeric([1.0, 1.0, 2.0, 2.0])).round(2).tolist()
+    [1.0, 1.0, 1.5, 2.0, 2.0]
+    """
+    if isinstance(bins, CategoricalBins):
+        return np.array([level in YES for level in bins.levels], dtype=np.float64)
+    ends = np.clip(np.concatenate([[bins.minimum], bins.edges, [bins.maximum]]), bins.minimum, bins.maximum)
+    found: Floats = (ends[:-1] + ends[1:]) / 2
+    return found
 
 
 def _happened(profile: ColumnProfile) -> tuple[int, int]:
-    bins = profile.bins
-    assert isinstance(bins, CategoricalBins), "rates are watched by their levels"
-    return sum(n for level, n in zip(bins.levels, profile.counts, strict=True) if level in YES), sum(profile.counts)
+    assert isinstance(profile.bins, CategoricalBins), "rates are watched by their levels"
+    counts = np.asarray(profile.counts, dtype=np.float64)
+    return int(counts @ values_of(profile.bins)), int(counts.sum())
 
 
 def _moments(profile: ColumnProfile) -> tuple[float, float, int]:
     """Mean and standard deviation of the middles of the bins, and the number of values."""
-    bins = profile.bins
-    assert isinstance(bins, NumericBins), "means are those of numbers"
+    assert isinstance(profile.bins, NumericBins), "means are those of numbers"
     counts = np.asarray(profile.counts, dtype=np.float64)
     n = counts.sum()
-    if not n or math.isnan(bins.minimum):
+    if not n or math.isnan(profile.bins.minimum):
         return math.nan, math.nan, 0
-    ends = np.clip(np.concatenate([[bins.minimum], bins.edges, [bins.maximum]]), bins.minimum, bins.maximum)
-    middles = (ends[:-1] + ends[1:]) / 2
-    centre = float(counts @ middles / n)
-    return centre, math.sqrt(float(counts @ (middles - centre) ** 2 / n)), int(n)
+    values = values_of(profile.bins)
+    centre = float(counts @ values / n)
+    return centre, math.sqrt(float(counts @ (values - centre) ** 2 / n)), int(n)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -19,6 +19,7 @@ from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import INDEPENDENT, Variation
 from trimtab.measure.columns.bins import BUCKETS, Bins, NumericBins, bucket
 from trimtab.measure.columns.days import Days, Matrix
+from trimtab.measure.columns.means import values_of
 
 FEWEST_DAYS = 7
 MOST_STRETCHES = 60
@@ -58,6 +59,8 @@ def variation(reference: Days, rows: int, days: int) -> Mapping[str, Variation]:
 
     The floor is the largest size that any stretch of the reference, as long as the current window, reaches against the
     rest; a window longer than half the reference is held against stretches of half its length, which vary more.
+
+    A mean, or a rate, has an effect and a floor of its own (`mean`), the floor in standard deviations.
     """
     if len(reference) < FEWEST_DAYS:
         return dict.fromkeys(reference.bins, INDEPENDENT)
@@ -81,6 +84,7 @@ def _of_column(reference: Days, name: str, length: int, size: float) -> Variatio
         "outliers": _design(shape, _effect(_two(beside["outliers"], present), strata), size),
     }
     design |= dict.fromkeys(("unseen", "outside"), design["psi"])
+    design["mean"] = _design(shape, _effect_of_mean(counts, values_of(reference.bins[name]), strata), size)
     if not isinstance(reference.bins[name], NumericBins):
         design["newcomer"] = _design(shape, _batch(counts, present), size)
     spread = float(effects.var() / effects.mean() ** 2)
@@ -122,6 +126,29 @@ def _effects(days: Floats, strata: npt.NDArray[np.int64]) -> Floats:
 
 def _effect(days: Floats, strata: npt.NDArray[np.int64]) -> float:
     return float(_effects(days, strata).mean())
+
+
+def _effect_of_mean(counts: Matrix, values: Floats, strata: npt.NDArray[np.int64]) -> float:
+    """Design effect of a mean, or of a rate: the variance of daily sums, in units of that of independent draws."""
+    sizes, each = counts.sum(axis=1).astype(float), counts.sum(axis=0).astype(float)
+    n = float(each.sum())
+    spread = _spread(each, values)
+    if not spread > 0:
+        return 1.0
+    residual = counts @ values - sizes * float(each @ values / n)
+    for stratum in np.unique(strata):
+        here = strata == stratum
+        residual[here] -= sizes[here] * (residual[here].sum() / max(sizes[here].sum(), 1.0))
+    freedom = max(len(counts) - len(np.unique(strata)), 1)
+    return float((residual**2).sum()) * len(counts) / freedom / (n * spread**2)
+
+
+def _spread(counts: Floats, values: Floats) -> float:
+    """Standard deviation of values that come so often; 0 where there are none."""
+    n = float(counts.sum())
+    if not n:
+        return 0.0
+    return float(np.sqrt(counts @ (values - counts @ values / n) ** 2 / n))
 
 
 def _design(days: Floats, effect: float, current: float) -> tuple[float, float]:
@@ -173,6 +200,12 @@ def _floor(reference: Days, name: str, shape: Floats, length: int) -> dict[str, 
     missing = [side[:, -1] / np.maximum(side.sum(axis=1), 1) for side in (inside, outside)]
     found = {"psi": _psi(inside, outside), "missing": np.abs(missing[0] - missing[1])}
     bins = reference.bins[name]
+    values = values_of(bins)
+    spread = _spread(counts.sum(axis=0).astype(float), values)
+    if spread > 0:
+        sums = _sums(np.column_stack([counts @ values, counts.sum(axis=1)]))
+        here, rest = (np.where(side[:, 1] > 0, side[:, 0] / np.maximum(side[:, 1], 1), np.nan) for side in sums)
+        found["mean"] = np.abs(here - rest) / spread
     if isinstance(bins, NumericBins):
         found["wasserstein"] = _wasserstein(*_sums(counts), bins)
         many = _sums(np.column_stack([beside["outliers"], counts.sum(axis=1) - beside["outliers"]]))
