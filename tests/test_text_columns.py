@@ -17,7 +17,14 @@ from trimtab.measure.columns.drift import ColumnDrift, adjusted
 from trimtab.measure.words.term_counting import bucket_places
 from trimtab.measure.words.term_drift import compare_terms
 from trimtab.measure.words.terms import TermProfile, freeze_terms
-from trimtab.measure.words.text_column import MOST_BUCKETS, telling_buckets, telling_terms, text_column
+from trimtab.measure.words.text_column import (
+    MOST_BUCKETS,
+    found_shares,
+    frozen_shares,
+    telling_buckets,
+    telling_terms,
+    text_column,
+)
 from trimtab.measure.words.word_days import WordDays
 from trimtab.measure.words.word_variation import FEWEST_DAYS, change, word_variation
 from trimtab.run.check import check
@@ -196,11 +203,11 @@ def test_words_that_moved_their_buckets_are_named() -> None:
     places = telling_buckets(before, now, found)
     assert set(places) == {*bucket_places("old"), *bucket_places("new")}
     rows = [{"bucket": place, "token": "new", "documents": 80} for place in bucket_places("new")]
-    terms = telling_terms(bins, 1000, places, rows)
+    terms = telling_terms(places, frozen_shares(bins, places), found_shares(rows, 1000))
     assert [(one.term, one.before, one.now) for one in terms] == [("old", 0.1, 0.0), ("new", 0.0, 0.08)]
     assert all(math.isnan(one.p_value) for one in terms)
     assert telling_buckets(before, before, compare_terms(before, before)) == ()
-    assert telling_terms(bins, 1000, (), []) == ()
+    assert telling_terms((), {}, {}) == ()
     assert 2 * len(terms) <= MOST_BUCKETS
 
 

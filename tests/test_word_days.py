@@ -20,6 +20,7 @@ from trimtab.measure.words import term_counting
 from trimtab.measure.words.terms import TermBins, TermProfile
 from trimtab.measure.words.tokens import tokenise
 from trimtab.measure.words.word_days import WordDays
+from trimtab.run import lifecycle
 from trimtab.run.session import Session
 from trimtab.windows import Window
 
@@ -183,3 +184,51 @@ def test_a_check_without_text_columns_asks_for_nothing(home: Path, counting: lis
     plain = tt.open(home / "params.yaml", as_of="2024-02-10", overrides={"data.text": [], "data.categorical": ["text"]})
     assert tt.checking.words(plain, session.windows()[1]) == ()
     assert counting == []
+
+
+def slid(home: Path, table: pd.DataFrame, as_of: str) -> Session:
+    """A session with a reference that slides, and with a champion that was made on 1 February."""
+    opened(home, table)
+    tree = yaml.safe_load((home / "params.yaml").read_text())
+    tree["windows"] = {"reference": {"last": "30d", "until": "10d"}, "current": {"last": "10d"}}
+    tree["data"]["numeric"] = ["y"]
+    tree["estimator"] = {"class": "sklearn.linear_model.LinearRegression"}
+    (home / "params.yaml").write_text(yaml.safe_dump(tree))
+    first = tt.open(home / "params.yaml", as_of="2024-02-01", run_id="first")
+    if first.serving is None:
+        contest = lifecycle.first_champion(first)
+        lifecycle.appoint(first, contest, lifecycle.judge(first, contest))
+    return tt.open(home / "params.yaml", as_of=as_of, run_id=f"at-{as_of}")
+
+
+def test_words_of_a_sliding_reference_are_those_of_the_champion_so_each_day_is_counted_once(
+    home: Path, counting: list[int]
+) -> None:
+    table = a_table(80)
+    table["y"] = table["x"] + 1
+    for as_of in ("2024-03-15", "2024-03-16"):
+        session = slid(home, table, as_of)
+        found = tt.checking.words(session, session.windows()[1])
+        tt.checking.since_last(session, session.windows()[1])
+    assert not any(column.moved() for column in found)
+    assert counting[0] > 500    # the champion's own window
+    assert counting[-1] == 30    # of the next day only that day
+    assert sum(counting) <= len(table) + counting[0]
+
+
+def test_words_that_came_lately_are_found_against_the_window_before_and_older_ones_are_not(home: Path) -> None:
+    """One word comes up 35 days before the end, for good, and another in the last ten days."""
+    table = a_table(80, new="lately", since=70)
+    old = np.arange(len(table)) >= 45 * 30
+    chosen = old & (np.arange(len(table)) % 5 == 1) & table["text"].notna()
+    table.loc[chosen, "text"] = table.loc[chosen, "text"] + " longago"
+    table["y"] = table["x"] + 1
+    session = slid(home, table, "2024-03-21")
+    current = session.windows()[1]
+    lately = tt.checking.since_last(session, current)
+    assert lately is not None
+    told = {term.term for term in lately["text"].terms if abs(term.now - term.before) > 0.1}
+    assert told == {"lately"}
+    assert "text" in [column.name for column in lately.drifted()]
+    before = next(term for term in lately["text"].terms if term.term == "lately")
+    assert (before.before, round(before.now, 1)) == (0.0, 0.2)

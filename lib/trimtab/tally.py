@@ -20,6 +20,7 @@ from trimtab.measure.words import term_counting, text_column
 from trimtab.measure.words.term_drift import compare_terms
 from trimtab.measure.words.terms import TermBins, TermProfile
 from trimtab.measure.words.word_days import WordDays
+from trimtab.measure.words.word_variation import WordVariation
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -84,14 +85,32 @@ def count_word_days(window: Window, column: str, bins: TermBins, time: str, run:
     return term_counting.read_days(bins, counted)
 
 
-def moved_words(window: Window, column: str, reference: TermProfile, current: TermProfile, run: Run) -> ColumnDrift:
-    """How the words of a text column moved; which words these are is looked up in the window where some did."""
-    moved = compare_terms(reference, current)
+def moved_words(
+    windows: tuple[Window, Window], column: str, profiles: tuple[TermProfile, TermProfile], run: Run,
+    variation: WordVariation | None = None,
+) -> ColumnDrift:
+    """How the words of a text column moved; which words these are is looked up in the windows where some did.
+
+    Parameters
+    ----------
+    windows, profiles : tuple
+        Of the reference and of the current window. What the vocabulary was frozen on is not read again.
+    variation : WordVariation, optional
+        As `compare_terms` takes it.
+    """
+    reference, current = profiles
+    moved = compare_terms(reference, current, variation)
     buckets = text_column.telling_buckets(reference, current, moved)
     if not buckets:
         return text_column.text_column(column, reference, current, moved)
-    asked = term_counting.bucket_tokens(window.table, column, buckets, most=text_column.MOST_TOKENS)
-    terms = text_column.telling_terms(reference.bins, current.documents, buckets, run(asked).to_pylist())
+
+    def _looked_up(window: Window, profile: TermProfile) -> text_column.Shares:
+        asked = term_counting.bucket_tokens(window.table, column, buckets, most=text_column.MOST_TOKENS)
+        return text_column.found_shares(run(asked).to_pylist(), profile.documents)
+
+    before = text_column.frozen_shares(reference.bins, buckets) if reference.frozen_here else \
+        _looked_up(windows[0], reference)
+    terms = text_column.telling_terms(buckets, before, _looked_up(windows[1], current))
     return text_column.text_column(column, reference, current, moved, terms)
 
 

@@ -160,10 +160,11 @@ def _words(backend: Any, before: Window, after: Window, name: str, time: str | N
     run = backend.to_pyarrow
     if time is None:
         first = freeze_words(before, name, run, most=most)
-        return moved_words(after, name, first, count_words(after, name, first.bins, run), run)
+        return moved_words((before, after), name, (first, count_words(after, name, first.bins, run)), run)
     days = freeze_word_days(before, name, time, run, most=most)
     now = count_word_days(after, name, days.bins, time, run)
-    return moved_words(after, name, replace(days.total(), days=days), replace(now.total(), days=now), run)
+    profiles = replace(days.total(), days=days), replace(now.total(), days=now)
+    return moved_words((before, after), name, profiles, run)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from trimtab.run.profiles import whole_days
 from trimtab.run.scored import Scored, primary_metric, score
 from trimtab.run.segments import segments
 from trimtab.run.session import Session
-from trimtab.run.words import words
+from trimtab.run.words import words, words_since
 from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
@@ -100,7 +100,7 @@ def signals(
 
 
 def since_last(session: Session, window: Window) -> Drift | None:
-    """How the columns moved from the window before to this one, by the same bins; None where there was none before.
+    """How columns moved from the window before to this one, by the same bins and words; None if there was none before.
 
     Beside the comparison with the reference: what moved long ago stays moved there, and is still here.
     """
@@ -111,7 +111,7 @@ def since_last(session: Session, window: Window) -> Drift | None:
     reference, earlier, now = (session.profile(one) for one in (session.reference_window(), before, window))
     known = None if reference.days is None or now.days is None else variation(
         reference.days, now.rows, len(now.days))
-    return compare(earlier, now, variation=known)
+    return compare(earlier, now, variation=known, beside=words_since(session, before, window))
 
 
 def measured_of_columns(session: Session, drift: Drift, window: Window) -> list[Measurement]:

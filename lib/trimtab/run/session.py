@@ -231,13 +231,16 @@ class Session:
         """Profile a window by bins frozen on the reference; days are counted once and kept."""
         if window.name != "reference":
             return self.profiles.of(window, self.bins)
-        base = self._frozen_on(window)
-        return self.profiles.reference(window) if base is None else self.profiles.of(window, base.bins)
+        base = self.frozen_on(window)
+        return self.profiles.reference(window) if base is None else self.profiles.of(
+            window, self.profiles.reference(base).bins)
 
-    def _frozen_on(self, window: Window) -> Profile | None:
+    @cache  # noqa: B019 -- a session lives as long as its notebook
+    def frozen_on(self, window: Window) -> Window | None:
         """What the champion was made from, where the reference is another window; None where that is not known.
 
-        Bins of its own for each window of a sliding reference would make every day one that nobody has counted yet.
+        Bins and words of its own for each window of a sliding reference would make every day one that nobody has
+        counted yet.
         """
         if self.params.windows.reference == "training" or self.serving is None:
             return None
@@ -245,7 +248,7 @@ class Session:
         if not lineage or self.as_of < parse_time(lineage["as_of"]):
             return None
         made_from = WindowSpec(from_=parse_time(lineage["trained_from"]), to=parse_time(lineage["holdout_until"]))
-        return self.profiles.reference(self.records.window(window.name, made_from))
+        return self.records.window(window.name, made_from)
 
     @property
     def bins(self) -> BinTable:

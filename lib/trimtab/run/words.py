@@ -1,14 +1,16 @@
-"""Have the words of text columns changed? Each day's words are counted once, by a vocabulary of the reference."""
+"""Have the words of text columns changed? Each day's words are counted once, by a vocabulary frozen as bins are."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from trimtab import tally
 from trimtab.measure.columns.drift import ColumnDrift
 from trimtab.measure.words.terms import TermBins, TermProfile
 from trimtab.measure.words.word_days import WordDays
+from trimtab.measure.words.word_variation import word_variation
 from trimtab.run.profiles import counted_once, digest, whole_days
 from trimtab.windows import Window
 
@@ -18,17 +20,37 @@ if TYPE_CHECKING:
 
 def words(session: Session, window: Window) -> tuple[ColumnDrift, ...]:
     """How the words of each text column moved from the reference to a window; `compare` takes it as `beside`."""
-    names = session.params.data.text
-    return tuple(_column(session, name, session.reference_window(), window) for name in names)
+    return tuple(_column(session, name, session.reference_window(), window) for name in session.params.data.text)
+
+
+def words_since(session: Session, before: Window, window: Window) -> tuple[ColumnDrift, ...]:
+    """The same from another window than the reference, by its vocabulary; how far days differ is told by its days."""
+    return tuple(_lately(session, name, before, window) for name in session.params.data.text)
 
 
 def _column(session: Session, name: str, before: Window, now: Window) -> ColumnDrift:
     reference = _reference(session, name, before)
     current = _summed(session, name, now, reference.bins)
-    return tally.moved_words(now, name, reference, current, session.records.arrow)
+    return tally.moved_words((before, now), name, (reference, current), session.records.arrow)
+
+
+def _lately(session: Session, name: str, before: Window, now: Window) -> ColumnDrift:
+    reference = _reference(session, name, session.reference_window())
+    earlier, current = (_summed(session, name, one, reference.bins) for one in (before, now))
+    natural = word_variation(reference.days, current.days) if reference.days and current.days else None
+    return tally.moved_words((before, now), name, (earlier, current), session.records.arrow, natural)
 
 
 def _reference(session: Session, name: str, window: Window) -> TermProfile:
+    """The profile of the reference, by the vocabulary of what the champion was made from, if that is another window."""
+    base = session.frozen_on(window)
+    if base is None:
+        return _frozen(session, name, window)
+    return _summed(session, name, window, _frozen(session, name, base).bins)
+
+
+@lru_cache(maxsize=8)    # a check asks several times
+def _frozen(session: Session, name: str, window: Window) -> TermProfile:
     """The profile that the vocabulary is frozen on; made once, and never counted again."""
     records, ledger, time = session.records, session.ledger, session.params.data.time
     most = session.params.drift.terms
@@ -47,6 +69,7 @@ def _reference(session: Session, name: str, window: Window) -> TermProfile:
     return replace(found.total(), days=whole)
 
 
+@lru_cache(maxsize=8)
 def _summed(session: Session, name: str, window: Window, bins: TermBins) -> TermProfile:
     """A window's profile: the sum of its days, of which only those that are new or have changed are counted."""
     records, time = session.records, session.params.data.time

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.drift import TermShift
 from trimtab.measure.words import shares
-from trimtab.measure.words.terms import TermBins, TermProfile
+from trimtab.measure.words.terms import TermProfile
 from trimtab.measure.words.word_variation import WordVariation, change, independent, word_variation
 
 if TYPE_CHECKING:
@@ -98,14 +98,18 @@ class TermDrift:
         return pd.DataFrame([asdict(shift) for shift in self.moved], columns=names).set_index("term")
 
 
-def compare_terms(reference: TermProfile, current: TermProfile) -> TermDrift:
+def compare_terms(
+    reference: TermProfile, current: TermProfile, variation: WordVariation | None = None
+) -> TermDrift:
     """Compare the words of two windows.
 
     Parameters
     ----------
     reference, current : TermProfile
-        With the same bins. What is expected of new documents is told by the bins, from the records that they were
-        frozen on.
+        With the same bins. What is expected of new documents is told by the bins where they were frozen on the
+        reference, else by the days of the reference.
+    variation : WordVariation, optional
+        How words vary from day to day; by default measured on the days of the two.
 
     Raises
     ------
@@ -118,6 +122,7 @@ def compare_terms(reference: TermProfile, current: TermProfile) -> TermDrift:
 
     Examples
     --------
+    >>> from trimtab.measure.words.terms import TermBins
     >>> bins = TermBins(("red",), ("red",), recurring=1, documents=1000, tokens=500)
     >>> none = TermProfile.nothing(bins).buckets
     >>> before = TermProfile(bins, (500,), none, documents=1000, tokens=500, mentions=500)
@@ -128,19 +133,19 @@ def compare_terms(reference: TermProfile, current: TermProfile) -> TermDrift:
     if reference.bins != current.bins:
         raise ValueError("profiles with different terms cannot be compared")
     a, b = mentions(reference), mentions(current)
-    n, m, bins = reference.documents, current.documents, reference.bins
-    known = _variation(reference, current)
+    n, m = reference.documents, current.documents
+    known, expected = variation or _variation(reference, current), _Expected.of(reference)
     testable = min(n, m) >= SMALLEST_SAMPLE
     by_bucket = _by_bucket(reference, current, known) if testable else np.full(len(reference.buckets), math.nan)
-    words_p, novel_p = _smallest(by_bucket), _novel_p(bins, current, known) if testable else math.nan
+    words_p, novel_p = _smallest(by_bucket), _novel_p(expected, current, known) if testable else math.nan
     moved = np.argsort(by_bucket)[: int((by_bucket <= LEVEL).sum())]
     return TermDrift(
         psi=divergences.psi(a, b),
         psi_by_chance=divergences.psi_by_chance(a / known.mentions[0], b / known.mentions[1]),
         change=_change(reference, current, by_bucket, moved) if testable else math.nan,
-        unseen_expected=_share(bins.singleton_tokens, bins.tokens),
+        unseen_expected=_share(expected.new_tokens, expected.tokens),
         unseen=_share(current.unseen_tokens, current.tokens),
-        novel_expected=_share(bins.singleton_documents, bins.documents),
+        novel_expected=_share(expected.new_documents, expected.documents),
         novel=_share(current.novel_documents, m),
         words_p=words_p, novel_p=novel_p,
         p_value=_combine([words_p, novel_p]),
@@ -190,7 +195,40 @@ def mentions(profile: TermProfile) -> npt.NDArray[np.int64]:
     return np.array([*profile.counts, profile.mentions - sum(profile.counts)], dtype=np.int64)
 
 
-def _novel_p(bins: TermBins, current: TermProfile, known: WordVariation) -> float:
+@dataclass(frozen=True)
+class _Expected:
+    """What of the reference would have been new to a vocabulary that does not know it.
+
+    Attributes
+    ----------
+    documents, tokens : int
+        In all.
+    new_documents, new_tokens : int
+        Those that would have been novel, or unseen.
+    near : float
+        Documents that nearly would have been: what makes the above uncertain, beside their number.
+    """
+
+    documents: int
+    tokens: int
+    new_documents: int
+    new_tokens: int
+    near: float
+
+    @classmethod
+    def of(cls, reference: TermProfile) -> _Expected:
+        """As the bins tell, or of a window that they were not frozen on its days."""
+        bins, days = reference.bins, reference.days
+        near = bins.least * bins.doubleton_documents
+        if reference.frozen_here or days is None or not days.number("documents").any():
+            return cls(bins.documents, bins.tokens, bins.singleton_documents, bins.singleton_tokens, near)
+        documents, tokens = days.number("documents"), days.number("tokens")
+        part = documents[days.within].sum() / max(bins.documents, 1)
+        return cls(int(documents.sum()), int(tokens.sum()), int(days.new_documents.sum()), int(days.new_tokens.sum()),
+                   near * float(part))
+
+
+def _novel_p(expected: _Expected, current: TermProfile, known: WordVariation) -> float:
     """p-value of so many novel documents or more.
 
     How many to expect is itself uncertain: each document of the reference that was novel to the others counts with the
@@ -202,11 +240,11 @@ def _novel_p(bins: TermBins, current: TermProfile, known: WordVariation) -> floa
     """
     from scipy import stats
 
-    n, alone = bins.documents, bins.singleton_documents
+    n, alone = expected.documents, expected.new_documents
     if not n or alone == n:
         return math.nan
     variance = (alone + 1) * (1 - alone / n)
-    effective = variance / (variance + bins.least * bins.doubleton_documents) / known.novel[0]
+    effective = variance / (variance + expected.near) / known.novel[0]
     shape = (alone * effective + 1, (n - alone) * effective)
     some, m = round(current.novel_documents / known.novel[1]), max(round(current.documents / known.novel[1]), 1)
     # SciPy's sf is 1 minus the other tail, and so nothing but rounding below 1e-11.

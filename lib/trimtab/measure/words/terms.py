@@ -162,6 +162,11 @@ class TermProfile:
         """All records."""
         return self.documents + self.nulls
 
+    @property
+    def frozen_here(self) -> bool:
+        """Whether the bins were frozen on these very records, going by how many texts and words there are."""
+        return (self.documents, self.tokens) == (self.bins.documents, self.bins.tokens)
+
     def __repr__(self) -> str:
         return f"<TermProfile of {self.documents:,} documents, {len(self.counts)} terms>"
 

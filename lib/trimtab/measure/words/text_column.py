@@ -21,6 +21,8 @@ from trimtab.measure.words.term_drift import MOST_MOVED, TermDrift, mentions
 from trimtab.measure.words.terms import TermBins, TermProfile
 from trimtab.measure.words.word_variation import change
 
+Shares = Mapping[tuple[int, str], float]
+
 MOST_BUCKETS = 2 * MOST_MOVED    # a word moves two of them
 MOST_TOKENS = 1000    # of these buckets
 
@@ -85,21 +87,38 @@ def telling_buckets(reference: TermProfile, current: TermProfile, moved: TermDri
     return tuple(places[order].tolist())
 
 
-def telling_terms(
-    bins: TermBins, documents: int, buckets: Sequence[int], found: Iterable[Mapping[str, Any]]
-) -> tuple[TermShift, ...]:
+def found_shares(found: Iterable[Mapping[str, Any]], documents: int) -> Shares:
+    """Share of a window's documents with each word, by bucket and word.
+
+    Parameters
+    ----------
+    found : mappings
+        Rows of `term_counting.bucket_tokens` of that window.
+    documents : int
+        Of the window, 1 or more where it has any words.
+    """
+    return {(row["bucket"], row["token"]): row["documents"] / documents for row in found}
+
+
+def frozen_shares(bins: TermBins, buckets: Sequence[int]) -> Shares:
+    """The same of the records that the vocabulary was frozen on, for some buckets; nothing is read again for it."""
+    wanted = set(buckets)
+    return {
+        (bucket, token): frequency / bins.documents
+        for token, frequency in zip(bins.vocabulary, bins.frequencies, strict=True)
+        for bucket in wanted.intersection(bucket_places(token))
+    }
+
+
+def telling_terms(buckets: Sequence[int], before: Shares, now: Shares) -> tuple[TermShift, ...]:
     """Which word moved each bucket: of those that are in it now or were in the reference the one that moved farthest.
 
     Parameters
     ----------
-    bins : TermBins
-        Of the reference.
-    documents : int
-        Of the current window, 1 or more.
     buckets : sequence of int
         From `telling_buckets`.
-    found : mappings
-        Rows of `term_counting.bucket_tokens`.
+    before, now : mapping
+        From `found_shares` or `frozen_shares`.
 
     Returns
     -------
@@ -108,13 +127,7 @@ def telling_terms(
         moved.
     """
     wanted = set(buckets)
-    now = {(row["bucket"], row["token"]): row["documents"] / documents for row in found}
-    before = {
-        (bucket, token): frequency / bins.documents
-        for token, frequency in zip(bins.vocabulary, bins.frequencies, strict=True)
-        for bucket in wanted.intersection(bucket_places(token))
-    }
-    keys = sorted(before.keys() | now.keys())
+    keys = sorted(key for key in before.keys() | now.keys() if key[0] in wanted)
     moves = change([before.get(key, 0.0) for key in keys], [now.get(key, 0.0) for key in keys])
     farthest: dict[int, tuple[float, str]] = {}
     for (bucket, token), move in zip(keys, np.abs(moves).tolist(), strict=True):

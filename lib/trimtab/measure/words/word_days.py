@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 
 from trimtab.measure.columns.days import Daily, Matrix
 from trimtab.measure.words.terms import BUCKETS, NUMBERS, TermBins, TermProfile
@@ -59,6 +60,28 @@ class WordDays(Daily[TermBins]):
     def number(self, name: str) -> Matrix:
         """One of a profile's numbers by day, shape (days,)."""
         return self.counts[:, place(name)]
+
+    @property
+    def within(self) -> npt.NDArray[np.bool_]:
+        """Days of the records that the vocabulary was frozen on, shape (days,); all where it does not know its days.
+
+        They hold no word that it lacks. What their texts would have had new is told by words of one day alone.
+        """
+        if not self.bins.first:
+            return np.ones(len(self), dtype=np.bool_)
+        dates = self.dates.astype(np.int64)
+        found: npt.NDArray[np.bool_] = (dates >= min(self.bins.first)) & (dates <= max(self.bins.last))
+        return found
+
+    @property
+    def new_documents(self) -> Matrix:
+        """Documents with a word that the vocabulary would not have had without their day, shape (days,)."""
+        return np.where(self.within, self.number("lone_documents"), self.number("novel_documents"))
+
+    @property
+    def new_tokens(self) -> Matrix:
+        """The same of tokens."""
+        return np.where(self.within, self.number("lone_tokens"), self.number("unseen_tokens"))
 
     @property
     def terms(self) -> Matrix:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,7 @@ def independent(terms: int, buckets: int) -> WordVariation:
     return WordVariation((np.ones(terms), np.ones(terms)), (np.ones(buckets), np.ones(buckets)))
 
 
+@lru_cache(maxsize=4)    # a check asks several times
 def word_variation(reference: WordDays, current: WordDays) -> WordVariation:
     """How words vary from day to day.
 
@@ -90,7 +92,7 @@ def word_variation(reference: WordDays, current: WordDays) -> WordVariation:
     effects = days.effects(np.concatenate([before.buckets, now.buckets]))
     used = effects[~np.isnan(effects)]
     typical = max(float(used.mean()), 1.0) if len(used) else 1.0
-    novel = days.effects(np.concatenate([before.number("lone_documents"), now.number("novel_documents")])[:, None])
+    novel = days.effects(np.concatenate([before.new_documents, now.number("novel_documents")])[:, None])
     terms = days.effects(np.concatenate([before.terms, now.terms]))
     return WordVariation(
         days.designs(np.fmax(terms, 1.0)),
@@ -186,7 +188,8 @@ def floors(reference: WordDays, days: int) -> dict[str, float]:
     return {
         "words": max(float(psi.max()), 0.0),
         "word": float(np.abs(change(outside, inside)).max()),
-        "unseen_words": float(_unseen(reference, starts, length).max()),
+        "unseen_words": float(_unseen(reference, starts, length).max()) if reference.within.all() else
+        _newer(*_sums(np.column_stack([reference.new_tokens, reference.number("tokens")]))),
     }
 
 
@@ -227,6 +230,15 @@ def _psi(inside: Floats, outside: Floats) -> Floats:
     n, m = (np.maximum(side.sum(axis=1), 1) for side in (outside, inside))
     found: Floats = ((q - p) * np.log(q / p)).sum(axis=1) - (used.sum() - 1) * (1 / n + 1 / m)
     return found
+
+
+def _newer(inside: Floats, outside: Floats) -> float:
+    """How far the share of new tokens of a stretch lies above that of the rest, at most; 0 or more.
+
+    For days that the vocabulary was not frozen on, which have words that it lacks.
+    """
+    some, others = (side[:, 0] / np.maximum(side[:, 1], 1) for side in (inside, outside))
+    return max(float((some - others).max()), 0.0)
 
 
 def _unseen(reference: WordDays, starts: npt.NDArray[np.int64], length: int) -> Floats:
