@@ -154,6 +154,30 @@ def test_b05_confidences_are_watched_by_their_mean_and_rates_as_proportions(proj
     assert (drop.severity, drop.columns) == ("high", ("matched",))
 
 
+def test_b05_fields_of_a_table_of_extraction_results_are_watched_one_by_one(project: Callable[..., Path]) -> None:
+    """From 20 March on totals are matched less often, and dates read with less confidence; a tenth is of each field."""
+    table = binary_table(4000)
+    rng = np.random.default_rng(6)
+    fields = np.tile([*"abcdefgh", "total", "date"], len(table))
+    read = pd.DataFrame({"at": np.repeat(table["at"].to_numpy(), 10), "field": fields})
+    late = read["at"] >= "2024-03-20"
+    worse = late & (read["field"] == "total")
+    read["matched"] = rng.random(len(read)) < np.where(worse, 0.6, 0.9)
+    read["extracted"] = rng.random(len(read)) < 0.95
+    unsure = late & (read["field"] == "date")
+    read["confidence"] = np.where(unsure, rng.beta(6, 3, len(read)), rng.beta(8, 2, len(read)))
+    asked = {"table": "read.parquet", "field": "field", "confidence": "confidence", "rates": ["matched", "extracted"]}
+    session = _fixed(project, table, extractions=asked)
+    read.to_parquet(session.loaded.path.parent / "read.parquet")
+    found = {signal.name: signal for signal in _signals_of(session)}
+    assert (found["rate_drop"].columns, found["rate_drop"].severity) == (("matched of total",), "high")
+    assert found["confidence_shift"].columns == ("confidence of date",)
+    moved = checking.proportions(session, session.windows()[1])
+    beyond = {one.name for one in (*moved.rates, *moved.confidences) if one.p_value < 0.001 and not one.natural}
+    assert beyond == {"matched of total", "confidence of date"}
+    assert len(moved.rates) == 20
+
+
 def test_b06_new_records_growth_and_age_are_signals(params: Path) -> None:
     session = tt.open(params, as_of="2024-04-15")
     grown, fresh, age = freshness(session, session.windows()[1])
@@ -519,6 +543,23 @@ def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:
 
 
 # -- P: Pipeline -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["x", "z"])
+def test_p02_every_feature_has_its_ks_and_psi_and_triggers_by_itself_from_0_2_on(
+    project: Callable[..., Path], name: str
+) -> None:
+    """One feature moves by half its spread, the others stay."""
+    rules, table = DriftSettings(psi_alert=0.2), binary_table(4000)
+    table.loc[table["at"] >= "2024-03-20", name] += 0.5
+    session = _fixed(project, table)
+    drift = tt.compare(*(session.profile(window) for window in session.windows()))
+    signal = grade(feature_drift(drift, rules), default_triggers(rules))
+    assert (signal.severity, signal.columns) == ("high", (name,))
+    assert 0.2 <= signal.value < 0.35
+    frame = drift.to_frame()
+    assert frame.loc[["x", "z"], ["psi", "ks", "ks_p"]].notna().all(axis=None)
+    assert (frame["ks"].idxmax(), frame["ks_p"].idxmin()) == (name, name)
 
 
 def test_p03_more_than_a_thousand_new_records_can_ask_for_retraining() -> None:

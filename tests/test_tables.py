@@ -26,6 +26,7 @@ from trimtab.decide.signals import SIGNALS, Signal
 from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import ColumnDrift, Drift, TermShift, compare
+from trimtab.measure.columns.means import Moved
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.segments import LeftOut, Segment, SegmentColumn, SegmentDrift
 from trimtab.measure.models.confusion import Confusion
@@ -38,6 +39,7 @@ from trimtab.measure.unlabelled.estimates import Agreement, Assumption, Estimate
 from trimtab.run.expected import Expected
 from trimtab.run.joint import Joint
 from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
+from trimtab.run.proportions import Proportions
 from trimtab.run.scored import Scored
 from trimtab.settings import DriftSettings
 from trimtab.windows import Window
@@ -207,6 +209,9 @@ TABLES: dict[str, Callable[[], Any]] = {
     "assumptions of nothing": lambda: tables.assumptions(Expected({}, {}, {}, "mae", missing=NASTY)),
     "history": lambda: tables.history(a_history(rise=0.2, located=True)),
     "history of a few days": lambda: tables.history(a_history(26)),
+    "proportions": lambda: tables.proportions(
+        Proportions((Moved(NASTY, 0.9, 0.8, -0.3, -9.0, 0.0, 0.5),), (Moved("b", 0.5, NAN, NAN, NAN, NAN),), ())),
+    "no proportions": lambda: tables.proportions(Proportions((), (), ())),
     "days": lambda: tables.days(a_history(), "roc_auc"),
     "days of nothing": lambda: tables.days(a_history(), "mae"),
     "confusions": lambda: tables.confusions(_confused((5, 2), (1, 4))),
@@ -293,6 +298,14 @@ def test_confusions_are_of_the_current_window_the_most_frequent_first() -> None:
     assert "60 of 240 known outcomes were predicted wrong" in html
     assert html.index("28.6%") < html.index("20.0%")
     assert "none was predicted wrong" in _shown(tables.confusions(_confused((5, 0), (0, 4))))
+
+
+def test_rates_say_whether_they_moved_beyond_what_is_natural() -> None:
+    rates = [Moved(name, 0.9, 0.8, -0.3, -9.0, p, floor)
+             for name, p, floor in (("far", 0.001, 0.1), ("usual", 0.002, 0.5), ("chance", 0.3, 0.0))]
+    html = _shown(tables.proportions(Proportions(tuple(rates), (), ())))
+    assert html.index("far") < html.index("usual") < html.index("chance")
+    assert html.index(">yes<") < html.index("no more than is natural") < html.index(">no<")
 
 
 def test_words_are_captioned_with_the_ways_in_which_they_moved() -> None:

@@ -122,6 +122,22 @@ class WindowSpec(Section):
         return self
 
 
+class Extractions(Section):
+    """A table of what was read out of documents: one row per document and field, beside the records."""
+
+    table: str
+    field: str
+    time: str | None = None
+    confidence: str | None = None
+    rates: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.confidence is None and not self.rates:
+            raise ValueError("name a column under confidence or rates: without one there is nothing to watch")
+        return self
+
+
 class Data(Section):
     """Where the records are and which column plays which part."""
 
@@ -142,6 +158,7 @@ class Data(Section):
     rates: tuple[str, ...] = ()
     confidences: tuple[str, ...] = ()
     calendar: tuple[Literal["hour", "weekday", "month"], ...] = ()
+    extractions: Extractions | None = None
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from trimtab.cells import (
     listed,
     moment,
     number,
+    p_value,
     percent,
     sentence,
     signed,
@@ -50,8 +51,10 @@ if TYPE_CHECKING:
 
     from trimtab.contract import Contract
     from trimtab.decide.promotion import Verdict
+    from trimtab.measure.columns.means import Moved
     from trimtab.measure.columns.profile import Profile
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
+    from trimtab.run.proportions import Proportions
     from trimtab.run.session import Session
     from trimtab.windows import Window
 
@@ -62,6 +65,38 @@ __all__ = [    # for notebooks, beside everything below
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}
+
+
+def proportions(found: Proportions, alpha: float = 0.05) -> Styler:
+    """Rates and means of confidences before and now, those that moved most certainly first.
+
+    Parameters
+    ----------
+    alpha : float
+        From which p-value on, of each by itself, a change is called one.
+    """
+    rows = [
+        {"watched": one.name, "kind": kind, "before": one.before, "now": one.now, "deviations": one.deviations,
+         "natural": one.floor, "standard errors": one.errors, "p": one.p_value, "moved": _moved(one, alpha)}
+        for kind, some in (("rate", found.rates), ("mean", found.confidences)) for one in some
+    ]
+    if not rows:
+        return sentence("There are no rates and no confidences to watch, or no records that they could be read from.")
+    rows.sort(key=lambda row: math.inf if math.isnan(float(str(row["p"]))) else float(str(row["p"])))
+    more = f"; {len(rows) - MOST_GROUPS} more are not shown" if len(rows) > MOST_GROUPS else ""
+    return table(
+        rows[:MOST_GROUPS], caption=f"Rates and confidences{more}", marks={"moved": {"yes": "warn"}},
+        formats={"before": number, "now": number, "deviations": signed, "natural": number, "standard errors": signed,
+                 "p": p_value},
+    )
+
+
+def _moved(one: Moved, alpha: float) -> str:
+    if math.isnan(one.p_value):
+        return "too few values"
+    if one.p_value > alpha:
+        return "no"
+    return "no more than is natural" if one.natural else "yes"
 
 
 def windows(*shown: Window) -> Styler:

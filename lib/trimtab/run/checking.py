@@ -14,9 +14,7 @@ from trimtab.decide.guardrails import Guard
 from trimtab.decide.segments import segment_drift
 from trimtab.decide.signals import Measurement, Signal
 from trimtab.errors import UsageError
-from trimtab.measure.columns.aspects import INDEPENDENT
 from trimtab.measure.columns.drift import Drift, compare
-from trimtab.measure.columns.means import mean, rate
 from trimtab.measure.columns.segments import SegmentDrift
 from trimtab.measure.columns.variation import variation
 from trimtab.measure.models.intervals import Measure
@@ -30,6 +28,7 @@ from trimtab.run.freshness import freshness
 from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
 from trimtab.run.profiles import whole_days
+from trimtab.run.proportions import proportions
 from trimtab.run.scored import Scored, primary_metric, score
 from trimtab.run.segments import segments
 from trimtab.run.session import Session
@@ -39,7 +38,7 @@ from trimtab.windows import Window
 __all__ = [    # a notebook finds all of a check here
     "Expected", "History", "Joint", "Scored", "causes", "decision_facts", "expected", "foretold", "guard", "history",
     "joint", "last_decision", "loss_thresholds", "overall", "past_signals", "performance_drop", "primary_metric",
-    "record", "score", "segments", "signals", "since_last", "words",
+    "proportions", "record", "score", "segments", "signals", "since_last", "words",
 ]
 
 
@@ -121,17 +120,10 @@ def measured_of_columns(session: Session, drift: Drift, window: Window) -> list[
 
 def _watched_by_one_number(session: Session, window: Window) -> list[Measurement]:
     """Rates and confidences, where there are any."""
-    data, alpha = session.params.data, session.thresholds.alpha
-    if not (data.rates or data.confidences):
-        return []
-    before, now = session.profile(session.reference_window()), session.profile(window)
-    known = variation(before.days, now.rows, len(now.days)) if before.days and now.days is not None else {}
-    moved = [
-        [look(name, before.columns[name], now.columns[name], known.get(name, INDEPENDENT)) for name in names]
-        for look, names in ((rate, data.rates), (mean, data.confidences))
-    ]
-    found = [columns.rate_drop(moved[0], alpha=alpha)] if data.rates else []
-    return [*found, columns.confidence_shift(moved[1], alpha=alpha)] if data.confidences else found
+    found, alpha = proportions(session, window), session.thresholds.alpha
+    looks = {"rate_drop": (columns.rate_drop, found.rates),
+             "confidence_shift": (columns.confidence_shift, found.confidences)}
+    return [look(moved, alpha=alpha) for look, moved in (looks[name] for name in found.named)]
 
 
 def past_signals(session: Session, found: Sequence[Signal]) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ from trimtab.params import Loaded
 from trimtab.records import Records
 from trimtab.run import homes
 from trimtab.run.profiles import Profiles
-from trimtab.settings import DriftSettings, Params, WindowSpec, parse_time
+from trimtab.settings import Data, DriftSettings, Params, WindowSpec, parse_time
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -104,8 +104,22 @@ class Session:
     @cached_property
     def records(self) -> Records:
         """The records as they could be seen."""
+        return self._opened(self.params.data, self._as_of)
+
+    @cached_property
+    def extractions(self) -> Records | None:
+        """The table of extraction results as it could be seen; None where none is named."""
+        data, asked = self.params.data, self.params.data.extractions
+        if asked is None:
+            return None
+        confidences = (asked.confidence,) if asked.confidence else ()
+        found = Data(connect=data.connect, table=asked.table, time=asked.time or data.time, categorical=(asked.field,),
+                     confidences=confidences, rates=asked.rates)
+        return self._opened(found, self.as_of)
+
+    def _opened(self, data: Data, as_of: datetime | str) -> Records:
         folder = self.loaded.path.parent
-        return Records.open(self.params.data, self._as_of, [folder, folder.parent, Path.cwd(), self.home])
+        return Records.open(data, as_of, [folder, folder.parent, Path.cwd(), self.home])
 
     @property
     def as_of(self) -> datetime:
@@ -133,8 +147,8 @@ class Session:
 
     def close(self) -> None:
         """Give back what was opened: connections to the records and to the ledger."""
-        for name in ("records", "ledger"):
-            if name in self.__dict__:
+        for name in ("records", "extractions", "ledger"):
+            if self.__dict__.get(name) is not None:
                 getattr(self, name).close()
 
     # -- records -------------------------------------------------------------------------------------------------
