@@ -106,20 +106,25 @@ class _Binary:
     missed: int
 
     def precision(self, confidence: float) -> Interval:
+        """Of what was said to be positive."""
         return by_count.share(self.hits, self.hits + self.false, confidence=confidence)
 
     def recall(self, confidence: float) -> Interval:
+        """Of what came positive."""
         return by_count.share(self.hits, self.hits + self.missed, confidence=confidence)
 
     def f1(self, confidence: float) -> Interval:
+        """Of what came or was said to be positive."""
         return by_count.overlap(self.hits, self.hits + self.false + self.missed, confidence=confidence)
 
     def balanced(self, confidence: float) -> Interval:
+        """Mean recall of both classes, of those that came."""
         sides = ((self.hits, self.hits + self.missed), (self.right, self.right + self.false))
         parts = [by_count.share(*one, confidence=confidence) for one in sides if one[1]]
         return by_count.mean_of(parts, confidence=confidence)
 
     def area(self, confidence: float) -> Interval:
+        """The value as an area under the ROC curve."""
         positives, negatives = self.hits + self.missed, self.false + self.right
         return by_count.area(self.value, positives, negatives, confidence=confidence)
 
