@@ -38,6 +38,7 @@ from trimtab.measure.columns.profile import Profile
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import evaluate_pair
+from trimtab.measure.over_time.certainty import of_day
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.records import Records
 from trimtab.run import backfill, checking, lifecycle
@@ -333,6 +334,13 @@ def test_f01_each_version_has_one_snapshot_a_day_that_can_be_queried(params: Pat
         ).all()
     assert len(rows) == len({tuple(row[:4]) for row in rows}) == 14
     assert all(0 <= row[4] <= 1 and row[9] is not None for row in rows)
+    for one in session.ledger.days.snapshots(session.champion.version):
+        assert one.confusion is not None
+        assert one.confusion.records == one.labelled
+        for name in ("accuracy", "roc_auc", "log_loss"):
+            found = of_day(one, name)
+            assert found.low <= found.value <= found.high
+            assert found.low < found.high
 
 
 def test_f01_snapshots_hold_each_class_and_each_segment(project: Callable[..., Path]) -> None:

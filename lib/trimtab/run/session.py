@@ -249,7 +249,6 @@ class Session:
         return self.profiles.reference(window) if base is None else self.profiles.of(
             window, self.profiles.reference(base).bins)
 
-    @cache  # noqa: B019 -- a session lives as long as its notebook
     def frozen_on(self, window: Window) -> Window | None:
         """What the champion was made from, where the reference is another window; None where that is not known.
 
