@@ -61,6 +61,7 @@ def check(session: Session) -> Checked:
     together = one.timed("joint", tt.checking.joint, session, current)
     apart = one.timed("segments", tt.checking.segments, session, current)
     scored = one.timed("score", tt.checking.score, session, current)
+    one.timed("proportions", tt.checking.proportions, session, current)
     estimates = one.timed("expected", tt.checking.expected, session, scored)
     one.timed("foretold", tt.checking.foretold, session, current, scored, estimates)
     past = one.timed("history", tt.checking.history, session, current, scored)

@@ -12,9 +12,10 @@ from scipy import stats
 
 from trimtab.measure.models import count_intervals
 from trimtab.measure.models.confusion import MOST_CLASSES, Confusion
-from trimtab.measure.models.losses import MEANS, standard_error
-from trimtab.measure.models.metrics import METRICS, evaluate, per_class
+from trimtab.measure.models.losses import MEANS, standard_errors
+from trimtab.measure.models.metrics import METRICS, applicable, evaluate, per_class
 from trimtab.measure.models.outputs import Outputs
+from trimtab.measure.over_time import snapshots as snapshots_module
 from trimtab.measure.over_time.certainty import of_class, of_day, of_segment
 from trimtab.measure.over_time.snapshots import Snapshot, confused, snapshots
 
@@ -46,7 +47,7 @@ def one_day(outputs: Outputs) -> Snapshot:
 def test_a_day_of_three_classes_has_its_confusion_and_its_log_loss() -> None:
     outputs = three_classes()
     taken = one_day(outputs)
-    assert taken.metrics["log_loss"] == evaluate("log_loss", outputs)
+    assert taken.metrics["log_loss"] == pytest.approx(evaluate("log_loss", outputs))
     assert taken.confusion is not None
     expected = np.zeros((3, 3), dtype=int)
     np.add.at(expected, (outputs.actual, outputs.predicted), 1)
@@ -119,6 +120,40 @@ def test_no_record_tells_nothing_and_one_says_little() -> None:
         count_intervals.share(1, 2, confidence=1.0)
 
 
+def _error(name: str, outputs: Outputs) -> float:
+    return float(standard_errors(name, outputs)(np.ones((1, len(outputs))))[0])
+
+
+@pytest.mark.parametrize("at_once", [1, 10**6])
+@pytest.mark.parametrize("classes", [0, 2, 4])
+def test_days_measured_together_are_measured_as_each_alone(
+    classes: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots_module, "_AT_ONCE", at_once)
+    rng = RNG([4, classes])
+    scores = rng.dirichlet(np.ones(max(classes, 1)), 300)
+    actual = rng.integers(0, classes, 300) if classes else rng.normal(size=300)
+    outputs = Outputs(tuple("abcd"[:classes]), actual, scores.argmax(axis=1) if classes else actual + 0.1,
+                      scores if classes else None, 1 if classes == 2 else None)
+    days = np.datetime64("2024-01-01") + rng.integers(0, 12, 300) ** 2 // 12    # most days have many, some few or none
+    segments = {"first": rng.random(300) < 0.1, "all": np.ones(300, dtype=bool)}
+    rows = dict.fromkeys(np.arange("2023-12-30", "2024-01-15", dtype="datetime64[D]").tolist(), 300)
+    for one in snapshots(outputs, days, rows, segments=segments):
+        here = days == np.datetime64(one.day)
+        alone = outputs.take(here)
+        assert one.labelled == len(alone)
+        assert bool(one.metrics) is bool(len(alone))
+        for name in applicable(outputs) if len(alone) else ():
+            assert one.metrics[name] == pytest.approx(evaluate(name, alone), abs=1e-9, nan_ok=True), name
+        for name, mask in segments.items():
+            part = outputs.take(mask & here)
+            assert (name in one.groups) is bool(len(part))
+            for metric in applicable(outputs) if len(part) else ():
+                assert one.groups[name][metric] == pytest.approx(evaluate(metric, part), abs=1e-9, nan_ok=True), metric
+        came = {outputs.labels[code] for code in alone.actual} if classes else set()
+        assert {name.removeprefix("class ") for name in one.groups if name.startswith("class ")} == came
+
+
 @pytest.mark.parametrize("name", MEANS)
 def test_standard_errors_are_those_of_many_samples(name: str) -> None:
     """400 samples (seeds 0 to 399) of 200 records: their standard deviation is known to 1/√800, that is 3.5 %; four of
@@ -128,14 +163,14 @@ def test_standard_errors_are_those_of_many_samples(name: str) -> None:
     drawn = [Outputs((), (a := rng.normal(size=200)), a + rng.normal(size=200)) if numbers else binary(200, seed)
              for seed in range(400)]
     values = np.array([evaluate(name, one) for one in drawn])
-    errors = np.array([standard_error(name, one) for one in drawn])
+    errors = np.array([_error(name, one) for one in drawn])
     assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.14)
 
 
 def test_an_error_of_nothing_is_zero_and_of_one_record_unknown() -> None:
     exact = Outputs((), np.arange(3.0), np.arange(3.0))
-    assert standard_error("rmse", exact) == standard_error("mae", exact) == 0.0
-    assert math.isnan(standard_error("mae", exact.take(np.array([0]))))
+    assert _error("rmse", exact) == _error("mae", exact) == 0.0
+    assert math.isnan(_error("mae", exact.take(np.array([0]))))
 
 
 @pytest.mark.parametrize("records", [30, 200])

@@ -5,8 +5,6 @@ Log loss, Brier score and calibration error judge probabilities; MAE, RMSE and R
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -126,7 +124,7 @@ MEANS = tuple(_PER_RECORD)
 """Metrics that are a mean of losses over records, or the root of one, whose standard error is known."""
 
 
-def standard_error(name: str, outputs: Outputs) -> float:
+def standard_errors(name: str, outputs: Outputs) -> Statistic:
     """Standard error of a metric in `MEANS`, the records being independent draws; in its unit.
 
     Parameters
@@ -136,21 +134,29 @@ def standard_error(name: str, outputs: Outputs) -> float:
 
     Returns
     -------
-    float
-        nan with fewer than two records. Of the root mean squared error it is that of the mean, carried over by the
+    callable
+        Takes weights (replicates, n), each saying how often a record is there, and returns shape (replicates,). nan
+        with fewer than two records. Of the root mean squared error it is that of the mean, carried over by the
         derivative of the root; 0 where all errors are 0.
 
     Examples
     --------
     >>> outputs = Outputs((), np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
-    >>> round(standard_error("mae", outputs), 3)
-    0.577
+    >>> standard_errors("mae", outputs)(np.ones((1, 3))).round(3).tolist()
+    [0.577]
     """
     losses = _PER_RECORD[name](outputs)
-    if len(losses) < 2:
-        return math.nan
-    error = float(losses.std(ddof=1)) / math.sqrt(len(losses))
-    if name != "rmse":
-        return error
-    root = math.sqrt(float(losses.mean()))
-    return error / (2 * root) if root else 0.0
+    centre = float(losses.mean()) if len(losses) else 0.0    # taken off first: squares of large numbers would cancel
+    columns = np.column_stack([losses - centre, (losses - centre) ** 2])
+
+    def _apply(weights: Weights) -> Floats:
+        records = totals(weights)
+        first, second = weighted_sums(weights, columns).T
+        spread = np.maximum(second - ratio(first**2, records), 0.0)
+        error = np.sqrt(ratio(ratio(spread, np.where(records > 1, records - 1, 0.0)), records))
+        if name != "rmse":
+            return error
+        root = np.sqrt(centre + ratio(first, records))
+        return np.where(root == 0, np.where(records > 1, 0.0, np.nan), ratio(error, 2 * root))
+
+    return _apply

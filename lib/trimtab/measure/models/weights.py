@@ -102,7 +102,7 @@ def weighted_sums(weights: Weights, columns: Array) -> Floats:
     [6.0, 8.0]
     """
     if isinstance(weights, GroupWeights):
-        whole, place = columns.reshape(len(columns), -1), np.zeros(len(columns), dtype=np.intp)
+        whole, place = columns[:, None] if columns.ndim == 1 else columns, np.zeros(len(columns), dtype=np.intp)
         by_group = np.column_stack([weights.tally(place, 1, column) for column in whole.T])
         return weights.spread(by_group).reshape(len(weights), *columns.shape[1:])
     sums: Floats = weights.astype(np.float64, copy=False) @ columns.astype(np.float64, copy=False)

@@ -7,23 +7,27 @@ noisy; what is concluded rests on many of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 
 from trimtab.measure.models.confusion import Confusion
-from trimtab.measure.models.losses import MEANS, standard_error
-from trimtab.measure.models.metrics import METRICS, evaluate, per_class
+from trimtab.measure.models.losses import MEANS, standard_errors
+from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.models.performance import PER_CLASS
+from trimtab.measure.models.weights import GroupWeights, weighted_sums
 from trimtab.measure.over_time.daily import Daily
 
 CONFUSION = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 ERROR = "_error"
 """What the name of a metric's standard error ends in; of those that are means of a loss, or the root of one."""
 _LOSSES = ("log_loss", "mae")    # the proper ones, of which less is better and a day's value is a mean over records
+
+_AT_ONCE = 500_000    # days times records
 
 
 @dataclass(frozen=True)
@@ -108,16 +112,61 @@ def snapshots(
     >>> [one.loss for one in snapshots(outputs, days, {date(2024, 3, 1): 1, date(2024, 3, 2): 4})]
     [0.5, 0.0]
     """
-    known, found = intervals or {}, []
-    for day in sorted(rows):
-        chosen = np.asarray(days) == np.datetime64(day)
-        reach = known.get(day, {})
-        if outputs is None or not chosen.any():
-            found.append(Snapshot(day, rows[day], 0, {}, reach))
-            continue
-        mine = outputs.take(chosen)
-        groups = _classes(mine) | _segments(outputs, {name: mask & chosen for name, mask in (segments or {}).items()})
-        found.append(Snapshot(day, rows[day], len(mine), _metrics(mine), reach, groups, Confusion.of(mine)))
+    known: Mapping[date, Mapping[str, float]] = intervals or {}
+    found: dict[date, _Day] = {}
+    if outputs is not None:
+        for some in _few(sorted(rows), days):
+            found |= _measured(outputs, days, some, segments or {})
+    nothing = _Day(0, {}, {}, None)
+    taken = ((day, found.get(day, nothing)) for day in sorted(rows))
+    return [
+        Snapshot(day, rows[day], one.labelled, one.metrics, known.get(day, {}), one.groups, one.confusion)
+        for day, one in taken
+    ]
+
+
+class _Day(NamedTuple):
+    """What is measured of one day."""
+
+    labelled: int
+    metrics: Mapping[str, float]
+    groups: Mapping[str, Mapping[str, float]]
+    confusion: Confusion | None
+
+
+def _few(wanted: Sequence[date], days: Array) -> Iterator[list[date]]:
+    """Days that have outcomes, in parts small enough to be measured at once: a day costs as much as all its part."""
+    known, counts = np.unique(days, return_counts=True)
+    chosen = np.isin(known, np.array(wanted, dtype="datetime64[D]"))
+    some: list[date] = []
+    records = 0
+    for day, count in zip(known[chosen].tolist(), counts[chosen].tolist(), strict=True):
+        if some and (len(some) + 1) * (records + count) > _AT_ONCE:
+            yield some
+            some, records = [], 0
+        some, records = [*some, day], records + count
+    if some:
+        yield some
+
+
+def _measured(
+    outputs: Outputs, days: Array, wanted: Sequence[date], segments: Mapping[str, Array]
+) -> dict[date, _Day]:
+    """What is measured of some days that all have outcomes."""
+    dates = np.array(wanted, dtype="datetime64[D]")
+    chosen = np.isin(days, dates)
+    mine, of = outputs.take(chosen), np.searchsorted(dates, days[chosen])
+    metrics, classes = _metrics(mine, of, len(dates)), _classes(mine, of, len(dates))
+    parts = {name: mask[chosen] for name, mask in segments.items()}
+    of_segments = {name: _metrics(mine.take(mask), of[mask], len(dates)) for name, mask in parts.items()}
+    found = {}
+    for place, day in enumerate(dates.tolist()):
+        here = of == place
+        groups = dict(classes[place])
+        for name, mask in parts.items():
+            if labelled := int((mask & here).sum()):
+                groups[name] = of_segments[name][place] | {"labelled": float(labelled)}
+        found[day] = _Day(int(here.sum()), metrics[place], groups, Confusion.of(mine.take(here)))
     return found
 
 
@@ -140,35 +189,30 @@ def confused(taken: Sequence[Snapshot]) -> Confusion | None:
     return total if known else None
 
 
-def _segments(outputs: Outputs, masks: Mapping[str, Array]) -> dict[str, dict[str, float]]:
-    """Metrics of each segment that has any record."""
-    parts = {name: outputs.take(mask) for name, mask in masks.items() if mask.any()}
-    return {name: _metrics(part) | {"labelled": float(len(part))} for name, part in parts.items()}
+def _metrics(outputs: Outputs, of: Array, days: int) -> list[dict[str, float]]:
+    """By day all metrics, how certain they are, and in a binary task the counts that most follow from."""
+    each = GroupWeights(np.eye(days), of)
+    values = {name: metric.bind(outputs)(each) for name, metric in METRICS.items() if metric.applies(outputs)}
+    values |= {name + ERROR: standard_errors(name, outputs)(each) for name in MEANS if name in values}
+    if outputs.positive is not None:
+        came, said = outputs.actual == outputs.positive, outputs.predicted == outputs.positive
+        counts = (came & said, ~came & said, ~came & ~said, came & ~said)
+        values |= {name: weighted_sums(each, count) for name, count in zip(CONFUSION, counts, strict=True)}
+    return [dict(zip(values, row, strict=True)) for row in np.transpose([*values.values()]).tolist()]
 
 
-def _metrics(outputs: Outputs) -> dict[str, float]:
-    """All metrics, what is known of how certain they are, and in a binary task the counts that most follow from."""
-    values = {name: evaluate(name, outputs) for name, metric in METRICS.items() if metric.applies(outputs)}
-    errors = {name + ERROR: standard_error(name, outputs) for name in MEANS if name in values}
-    return values | errors | _confusion(outputs)
-
-
-def _classes(outputs: Outputs) -> dict[str, dict[str, float]]:
-    """Metrics of each class that occurs."""
+def _classes(outputs: Outputs, of: Array, days: int) -> list[dict[str, dict[str, float]]]:
+    """By day the metrics of each class that occurs."""
     if not outputs.labels:
-        return {}
-    values = {name: per_class(name, outputs) for name in PER_CLASS}
-    occurs = np.bincount(outputs.actual.astype(int), minlength=len(outputs.labels)) > 0
-    return {f"class {label}": {name: float(by[code]) for name, by in values.items()}
-            for code, label in enumerate(outputs.labels) if occurs[code]}
-
-
-def _confusion(outputs: Outputs) -> dict[str, float]:
-    if outputs.positive is None:
-        return {}
-    came, said = outputs.actual == outputs.positive, outputs.predicted == outputs.positive
-    counts = (came & said, ~came & said, ~came & ~said, came & ~said)
-    return {name: float(count.sum()) for name, count in zip(CONFUSION, counts, strict=True)}
+        return [{} for _ in range(days)]
+    each = GroupWeights(np.eye(days), of)
+    values = {name: METRICS[name].bind_per_class(outputs)(each) for name in PER_CLASS}
+    occurs = each.tally(outputs.actual, len(outputs.labels)) > 0
+    return [
+        {f"class {label}": {name: float(by[day, code]) for name, by in values.items()}
+         for code, label in enumerate(outputs.labels) if occurs[day, code]}
+        for day in range(days)
+    ]
 
 
 def daily_losses(taken: Sequence[Snapshot], loss: str | None = None) -> Daily:
