@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from show import bar, prose, table
-from whole import DECIDING, champion, check
+from whole import DECIDING, OPENING, champion, check
 
 import trimtab as tt
 
@@ -52,23 +53,28 @@ def measure() -> dict[str, Any]:
             one = check(session).clock
             taken[title] = {"seconds": one.seconds, "computing": one.computing}
             session.close()
+            gc.collect()
+            gc.freeze()    # as a run's kernels do with what they have imported
+    gc.unfreeze()
     return {"taken": taken, "bars": _bars(taken)}
 
 
 def _sums(seconds: dict[str, float]) -> tuple[float, float]:
+    """Of all signals, and of the decision; opening a session is neither."""
     deciding = sum(value for name, value in seconds.items() if name in DECIDING)
-    return sum(seconds.values()) - deciding, deciding
+    return sum(seconds.values()) - deciding - seconds[OPENING], deciding
 
 
 def _bars(taken: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, str]]:
     signals, deciding = _sums(taken["new window"]["seconds"])
     computed = _sums(taken["new window"]["computing"])
-    again = _sums(taken["again"]["seconds"])[0]
+    again, opening = _sums(taken["again"]["seconds"])[0], taken["new window"]["seconds"][OPENING]
     what = f"{RECORDS:,} records × {len(NUMERIC) + len(CATEGORICAL)} columns, warm process"
     return [
         bar(f"all signals: {what}", f"less than {1000 * SIGNALS_WITHIN:.0f} ms",
             f"{1000 * signals:.0f} ms for a new window (computing {1000 * computed[0]:.0f} ms), {1000 * again:.0f} ms "
-            "once its days are counted", met=signals < SIGNALS_WITHIN),
+            f"once its days are counted; before it, opening a session {1000 * opening:.0f} ms",
+            met=signals < SIGNALS_WITHIN),
         bar(f"the decision: {what}", f"less than {1000 * DECISION_WITHIN:.0f} ms",
             f"{1000 * deciding:.0f} ms (computing {1000 * computed[1]:.0f} ms)", met=deciding < DECISION_WITHIN),
     ]
@@ -83,14 +89,16 @@ def show(found: dict[str, Any]) -> str:
 
     rows = [[name, *(_cell(title, lambda by, name=name: by[name]) for title in taken)]    # type: ignore[misc]
             for name in taken["first"]["seconds"]]
-    rows += [["**all but the decision**", *(_cell(title, lambda by: _sums(by)[0]) for title in taken)]]
+    named = "**all signals** (neither opening nor decision)"
+    rows += [[named, *(_cell(title, lambda by: _sums(by)[0]) for title in taken)]]
     rows += [[f"**the decision** ({', '.join(DECIDING)})", *(_cell(title, lambda by: _sums(by)[1]) for title in taken)]]
     return "\n\n".join([
         "## A whole check in a warm process",
         prose(f"""{RECORDS:,} records of {len(NUMERIC)} numeric and {len(CATEGORICAL)} categorical columns in {DAYS}
             days against as many, a logistic regression that serves, all outcomes known (seed 0). The calls of notebook
             02 without its tables and figures, each in a session of its own: the first in the process, then a window
-            whose days nobody has counted or scored yet, then the same once more. Milliseconds that passed / of
-            computing, by all threads: where other processes keep the machine busy, the second says more."""),
+            whose days nobody has counted or scored yet, then the same once more. Opening connects to the records and
+            loads the model. Milliseconds that passed / of computing, by all threads: where other processes keep the
+            machine busy, the second says more."""),
         table(["call", *taken], rows),
     ])

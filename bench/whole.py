@@ -21,6 +21,7 @@ from trimtab.run.session import Session
 
 T = TypeVar("T")
 DECIDING = ("decide", "guard", "record")
+OPENING = "open"
 
 
 @dataclass
@@ -53,6 +54,7 @@ class Checked:
 def check(session: Session) -> Checked:
     """All that notebook 02 calls but tables and figures, timed."""
     one = Clock()
+    one.timed(OPENING, _opened, session)
     reference, current = one.timed("windows", session.windows)
     words = one.timed("words", tt.checking.words, session, current)
     before, now = (one.timed("profiles", session.profile, window) for window in (reference, current))
@@ -74,6 +76,11 @@ def check(session: Session) -> Checked:
     guard = one.timed("guard", tt.checking.guard, session, decision)
     one.timed("record", tt.checking.record, session, signals, decision, guard, current)
     return Checked(scored, estimates, signals, decision, one)
+
+
+def _opened(session: Session) -> tuple[Any, Any]:
+    """Connect to the records and load the champion, as the first call that needs them would."""
+    return session.records, session.champion
 
 
 def champion(home: Path, tree: dict[str, Any], table: pd.DataFrame, as_of: str) -> Path:

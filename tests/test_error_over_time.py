@@ -383,3 +383,16 @@ def test_trends_do_not_depend_on_date_or_unit() -> None:
 def test_a_trend_wants_a_confidence_below_one() -> None:
     with pytest.raises(ValueError, match="confidence"):
         trend(Daily(np.arange(20), np.arange(20), np.ones(20)), confidence=1.0)
+
+
+@pytest.mark.parametrize("own", [0.0, 1.0])
+def test_all_phis_at_once_give_what_each_covariance_gives(own: float) -> None:
+    rng = RNG(7)
+    days, rows, noise = np.cumsum(rng.integers(1, 5, 40)), rng.normal(size=(40, 3)), own * rng.random(40)
+    apart = persistence.distances(days, days)
+    phis = persistence.PHI
+    white, log_determinants = persistence._whitened(rows, np.diff(days), phis, np.tile(noise, (len(phis), 1)))
+    for phi, some, log_determinant in zip(phis, white, log_determinants, strict=True):
+        expected, value = persistence.innovations(rows, persistence.powers(float(phi))[apart] + np.diag(noise))
+        np.testing.assert_allclose(some, expected, atol=1e-9)
+        assert log_determinant == pytest.approx(value, abs=1e-9)

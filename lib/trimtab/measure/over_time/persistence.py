@@ -137,28 +137,67 @@ def regress(positions: Positions, values: Floats, design: Floats, own: Floats) -
     >>> found.phi > 0.8
     True
     """
-    rows, apart = np.column_stack([design, values]), distances(positions, positions)
     shares = _SHARES if own.max() > _SLIGHT else _SHARES[-1:]
-    grid = [(float(phi), share) for phi in PHI for share in shares]
-    fits = [_fit(rows, powers(phi)[apart] + np.diag(share * own)) for phi, share in grid]
-    likelihood, estimates, errors = np.array(fits).T
+    phis, had = (side.ravel() for side in np.meshgrid(PHI, shares, indexing="ij"))
+    likelihood, estimates, errors = _fits(np.column_stack([design, values]), np.diff(positions), phis, had, own)
     weights = np.exp(likelihood - likelihood.max())
-    phis, had = np.array(grid).T
     return Persistence(phis, had, weights / weights.sum(), estimates, errors, len(values) - design.shape[1])
 
 
-def _fit(rows: Floats, covariance: Floats) -> tuple[float, float, float]:
-    """Restricted log likelihood, coefficient of the last column and its standard error under one covariance."""
-    white, log_determinant = innovations(rows, covariance)
-    design, values = white[:, :-1], white[:, -1]
-    information = design.T @ design
+def _fits(
+    rows: Floats, gaps: Positions, phis: Floats, shares: Floats, own: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Restricted log likelihood, coefficient of the last column and its standard error, by phi and share."""
+    white, log_determinant = _whitened(rows, gaps, phis, np.outer(shares, own))
+    design, values = white[:, :, :-1], white[:, :, -1:]
+    information = design.transpose(0, 2, 1) @ design
     inverse = np.linalg.inv(information)
-    coefficients = inverse @ (design.T @ values)
-    squares = float(((values - design @ coefficients) ** 2).sum())
-    freedom = len(values) - design.shape[1]
-    log_determinant += float(np.linalg.slogdet(information)[1])
-    likelihood = -0.5 * (log_determinant + freedom * np.log(squares))
-    return likelihood, float(coefficients[-1]), float(np.sqrt(squares / freedom * inverse[-1, -1]))
+    coefficients = inverse @ (design.transpose(0, 2, 1) @ values)
+    squares = ((values - design @ coefficients) ** 2).sum(axis=(1, 2))
+    freedom = rows.shape[0] - rows.shape[1] + 1
+    likelihood = -0.5 * (log_determinant + np.linalg.slogdet(information)[1] + freedom * np.log(squares))
+    return likelihood, coefficients[:, -1, 0], np.sqrt(squares / freedom * inverse[:, -1, -1])
+
+
+def _whitened(rows: Floats, gaps: Positions, phis: Floats, noise: Floats) -> tuple[Floats, Floats]:
+    """What `innovations` gives, for several phis at once: day by day, since only the day before says anything.
+
+    Parameters
+    ----------
+    rows
+        Shape (n, columns).
+    gaps
+        Shape (n - 1,): days from each to the next.
+    phis
+        Shape (grid,).
+    noise
+        Shape (grid, n): variance that each day has for itself.
+
+    Returns
+    -------
+    innovations
+        Shape (grid, n, columns).
+    log_determinant
+        Shape (grid,), of the covariances.
+
+    Notes
+    -----
+    The filter of R. E. Kalman, A new approach to linear filtering and prediction problems (1960).
+    """
+    steps = phis[:, None] ** gaps
+    foretold, unsure = np.zeros((len(phis), rows.shape[1])), np.ones(len(phis))
+    white, variances = np.empty((len(phis), *rows.shape)), np.empty_like(noise)
+    for day, row in enumerate(rows):
+        if day:
+            step = steps[:, day - 1]
+            foretold *= step[:, None]
+            unsure = 1 - step**2 * (1 - unsure)
+        variance = unsure + noise[:, day]
+        surprise = row - foretold
+        white[:, day], variances[:, day] = surprise / np.sqrt(variance)[:, None], variance
+        foretold += (unsure / variance)[:, None] * surprise
+        unsure = unsure * noise[:, day] / variance
+    return white, np.log(variances).sum(axis=1)
 
 
 def innovations(rows: Floats, covariance: Floats) -> tuple[Floats, float]:
