@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from trimtab import errors
-from trimtab.decide.signals import SIGNALS
+from trimtab.decide.signals import FAMILIES, SIGNALS
 from trimtab.run.cli import app
 from trimtab.run.pipelines import PIPELINES
-from trimtab.settings import Params
+from trimtab.settings import DriftSettings, Params
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,6 +41,12 @@ def test_every_params_key_is_documented(key: str) -> None:
 @pytest.mark.parametrize("name", list(SIGNALS))
 def test_every_signal_is_documented(name: str) -> None:
     assert f"`{name}`" in PARAMS
+
+
+def test_the_level_that_each_family_of_evidence_is_held_to_is_documented() -> None:
+    row = next(line for line in PARAMS.splitlines() if line.startswith("| `drift.alpha`"))
+    assert f"{len(FAMILIES)} of them" in row
+    assert f"held to {DriftSettings().alpha / len(FAMILIES):g} by default" in row
 
 
 @pytest.mark.parametrize("name", sorted(get_command(app).commands))  # type: ignore[attr-defined]

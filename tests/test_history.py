@@ -60,11 +60,27 @@ def test_days_are_scored_once_and_again_when_outcomes_arrive(
     assert scored_days[1] == 6    # three new days, and the three whose outcomes have come since
 
 
+def test_days_that_are_taken_now_are_told_like_those_that_are_kept_oldest_first(
+    project: Callable[..., Path], scored_days: list[int]
+) -> None:
+    session = with_champion(project(BINARY, binary_table()), "2024-04-01")
+    start, middle, end = datetime(2024, 3, 1), datetime(2024, 3, 15), datetime(2024, 4, 1)
+    history.up_to_date(session, middle, end)
+    first = history.up_to_date(session, start, end)
+    again = history.up_to_date(session, start, end)
+    assert [one.day for one in first] == [one.day for one in again] == sorted(one.day for one in first)
+    assert first[0].day == start.date()
+    assert sum(scored_days) == 31, "each day once"
+    for now, kept in zip(first, again, strict=True):
+        assert (now.rows, now.labelled) == (kept.rows, kept.labelled)
+        assert now.metrics == pytest.approx(kept.metrics, nan_ok=True, rel=1e-12)
+
+
 def test_a_replay_sees_no_outcome_that_came_later_and_takes_none_away(project: Callable[..., Path]) -> None:
     """Three windows of five days before the newest, with outcomes that take twenty days to come."""
     late = merged(BINARY, data={"label_delay": "20d"}, windows={"current": {"last": "5d"}})
     newest = with_champion(project(late, binary_table()), "2024-04-10")
-    history.fill(newest, datetime(2024, 3, 1), datetime(2024, 4, 10))
+    history.up_to_date(newest, datetime(2024, 3, 1), datetime(2024, 4, 10))
     kept = newest.ledger.days.snapshots(newest.champion.version)
     assert max(one.day for one in kept if one.labelled) == date(2024, 3, 20)
     earlier = tt.open(newest.loaded.path, as_of="2024-04-01", run_id="earlier")

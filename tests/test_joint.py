@@ -208,6 +208,20 @@ def test_a_column_that_moves_by_itself_is_found_and_named(change: str) -> None:
     assert found.carriers[0].columns == (("x2",) if change == "level" else ("x0",))
 
 
+def test_carriers_are_ranked_by_what_they_carry_as_reports_show_it() -> None:
+    """Without one of two closely related columns the AUC falls far, though the two carry little each."""
+    rng = RNG(0)
+    reference, current = _normal(rng, 3000, 8), _normal(rng, 1500, 8)
+    for table, moved in ((reference, 0.0), (current, 0.1)):
+        table["x5"] = table["x4"] + 0.2 * table["x5"] + moved
+    current["x1"] += 0.4
+    found = tell_apart(*_samples(reference, current)).carriers
+    shares = [one.share for one in found]
+    assert found[0].columns == ("x1",)
+    assert shares == sorted(shares, reverse=True)
+    assert found[0].drop < max(one.drop for one in found)
+
+
 def test_many_weak_correlations_are_found_where_no_pair_is_clear() -> None:
     """A common factor of 4 % of the variance: t of a pair is about 1.3, there are 300."""
     rng = RNG(0)

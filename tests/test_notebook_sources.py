@@ -119,6 +119,24 @@ def test_prose_speaks_of_no_model_in_particular(path: Path) -> None:
     assert not [word for word in ("flight", "delay", "weather", "airport") if word in prose]
 
 
+def test_drift_notebook_opens_with_what_follows_then_outputs_then_inputs() -> None:
+    code = "\n".join(cell.source for cell in _code(ROOT / "notebooks" / "02_drift_analysis.ipynb"))
+    shown = ["tables.decision(", "tables.guard(", "tables.not_looked_at(", "tables.outputs(", "plots.drift_overview(",
+             "tables.joint(", "tables.segments(", "tables.expected(", "plots.realised(", "tables.signals("]
+    places = [code.index(f"tt.{name}") for name in shown]
+    assert places == sorted(places)
+
+
+@each
+def test_cells_that_may_be_silent_only_show(path: Path) -> None:
+    """A page leaves them out, so nothing may be made in them."""
+    for cell in _code(path):
+        if "silent" in cell.metadata.get("tags", []):
+            (only,) = ast.parse(cell.source).body
+            assert isinstance(only, ast.Expr), cell.id
+            assert cell.source.startswith(("tt.tables.", "tt.plots."))
+
+
 @each
 def test_every_field_of_the_contract_is_handed_on(path: Path) -> None:
     calls = [node for node in _nodes(path) if isinstance(node, ast.Call)]

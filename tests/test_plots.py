@@ -114,7 +114,6 @@ FIGURES = {
     "an unknown metric over time": lambda: plots.over_time(a_history(), "mae"),
     "foretold": lambda: plots.foretold(some_foretelling(), "roc_auc"),
     "foretold without outcomes": lambda: plots.foretold(some_foretelling(known=False), "roc_auc"),
-    "nothing foretold": lambda: plots.foretold(some_foretelling(0), "roc_auc"),
     "signals over time": lambda: plots.signals_over_time(_checks(1, 2, 3)),
     "signals of one check": lambda: plots.signals_over_time(_checks(1)),
 }
@@ -225,7 +224,9 @@ def test_estimates_are_titled_with_how_far_they_were_off() -> None:
     answer = plots.foretold(some_foretelling(), "roc_auc").answer
     assert answer == "Over 6 windows the estimate of roc_auc was 0.02 off, “nothing has changed” 0.05"
     assert "is not known yet" in plots.foretold(some_foretelling(known=False), "roc_auc").answer
-    assert "has not been estimated" in plots.foretold(some_foretelling(), "mae").answer
+    alone = replace(some_foretelling(), past=some_foretelling().past[:1])
+    assert plots.foretold(alone, "roc_auc") is None, "one window has no course"
+    assert plots.foretold(some_foretelling(), "mae") is None
 
 
 def test_signals_over_time_show_each_with_its_threshold() -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from trimtab import tables
 from trimtab.decide.promotion import judge
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
-from trimtab.measure.models.metrics import Outputs
+from trimtab.measure.models.metrics import Outputs, metric
 from trimtab.measure.models.performance import Evaluation, Performance, evaluate_pair
+from trimtab.run import reports
+from trimtab.run.lifecycle import Contest
+from trimtab.run.manifest import Manifest
 from trimtab.settings import Criterion
+from trimtab.windows import Window
 
 
 def at(value: float, half: float = 0.01) -> Interval:
@@ -197,10 +205,35 @@ def test_recall_of_a_handful_of_positives_is_no_evidence_however_many_records_th
     assert [(row.support, row.finding) for row in verdict.rows] == [(3, "not evaluable")] * 4
 
 
-def test_error_that_rose_is_told_as_a_rise() -> None:
+@pytest.mark.parametrize("name", ["log_loss", "roc_auc"])
+def test_a_gain_has_the_same_sign_in_verdict_tables_and_report(name: str, tmp_path: Path) -> None:
+    """The challenger is better, so all say plus, whether more or less of the metric is better."""
+    better = 0.1 * metric(name).sign
+    held = contest(champion=0.5, gain=better, metric=name)
+    verdict = judge([Criterion(metric=name, min_gain=0.2)], held)
+    result = {
+        "seconds": 1.0, "decision": None, "guard": None, "verdict": "reject", "champion_before": 1, "champion_after": 1,
+        "metrics": {"champion": {name: 0.5}, "challenger": {name: 0.5 + better}},
+    }
+    manifest = Manifest(
+        "r", "demo", None, "retrain", "succeeded", datetime(2024, 1, 1), datetime(2024, 1, 2), False, {}, result=result,
+        packages={}, code={},
+    )
+    model: Any = SimpleNamespace(version=1, lineage={})
+    window = Window("holdout", datetime(2024, 1, 1), datetime(2024, 2, 1), rows=500, labelled=500, table=None)  # type: ignore[arg-type]
+    compared = Contest(held, window, model, model, outputs=None, records=None)  # type: ignore[arg-type]
+    assert verdict.rows[0].difference == pytest.approx(0.1)
+    assert "gain +0.1000 [+0.0900, +0.1100]" in verdict.reasons[0]
+    assert "+0.100" in tables.comparison(compared).to_html()
+    assert "+0.1000" in reports.run_report(tmp_path, manifest).read_text()
+
+
+def test_error_that_rose_is_told_as_a_gain_below_zero_and_a_floor_as_a_value() -> None:
     rng = np.random.default_rng(1)
     actual = rng.normal(size=500)
     better, worse = (Outputs((), actual, actual + rng.normal(scale=s, size=500)) for s in (0.1, 1.0))
     verdict = judge([Criterion(metric="mae", max_drop=0.01)], evaluate_pair(worse, better))
     assert verdict.outcome == "reject"
-    assert verdict.reasons[0].startswith("mae: rise at most 0.01: missed, measured +0.")
+    assert verdict.reasons[0].startswith("mae: rise at most 0.01: missed, gain -0.")
+    (reason,) = judge([Criterion(metric="mae", floor=0.01)], evaluate_pair(worse, better)).reasons
+    assert reason.startswith("mae: at most 0.01: missed, measured 0.")

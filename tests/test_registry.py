@@ -48,6 +48,18 @@ def test_versions_are_kept_and_the_alias_is_read_the_same_way_by_sql_and_by_mlfl
     assert _registry(home).champion() is None is registry._champion_by_client()
 
 
+def test_version_in_a_folder_whose_name_urls_must_quote_is_found(tmp_path: Path) -> None:
+    home = tmp_path / "my models, 100% für Züge"
+    home.mkdir()
+    registry = _registry(home)
+    version = _registered(registry, tmp_path / "model")
+    folder = registry.fetch(version)
+    assert folder.is_relative_to(home)
+    assert (folder / "MLmodel").is_file()
+    (made,) = registry.versions()
+    assert made.source.startswith("/") or "%20" in made.source
+
+
 def test_serving_code_loads_the_champion_by_its_alias(home: Path) -> None:
     registry = _registry(home)
     registry.set_champion(_registered(registry, home / "model"))

@@ -184,6 +184,25 @@ def test_report_links_to_the_failing_cell(tmp_path: Path) -> None:
     assert not [link for link in page.links if "04_evaluate" in link], "what was not written is not linked"
 
 
+def test_section_that_shows_nothing_is_left_out_with_its_prose_and_others_stay(tmp_path: Path) -> None:
+    prose = [nbformat.v4.new_markdown_cell(f"## Section {n}") for n in range(6)]
+    shown = nbformat.v4.new_output("execute_result", {"text/plain": "a table"}, execution_count=1)
+    text = _notebook(
+        _folder(tmp_path),
+        prose[0], _code("silent_0", tags=("silent",)), _code("silent_0_too", tags=("silent",)),
+        prose[1], _code("shown_1", shown, tags=("silent",)),
+        prose[2], _code("silent_2", tags=("silent",)), _code("shown_2", shown),
+        prose[3], _code("no_tag_3"),
+        prose[4], _code("not_run_4", tags=("silent",), count=None),
+        prose[5], _code("shown_5", shown), _code("silent_5", tags=("silent",)),
+    )
+    assert [n for n in range(6) if f"Section {n}" in text] == [1, 2, 3, 4, 5]
+    for name in ("shown_1", "shown_2", "no_tag_3", "not_run_4", "shown_5"):
+        assert name in text
+    for name in ("silent_0", "silent_2", "silent_5"):
+        assert name not in text
+
+
 def test_report_shows_everything_as_text(tmp_path: Path) -> None:
     scraps = {"reasons": [NASTY], "challenger": 2, "verdict": "reject", "champion_before": 1, "champion_after": 1}
     decision = {"needs_retrain": True, "severity": "high", "confidence": 1.0, "reasons": [NASTY]}

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -35,9 +36,9 @@ from trimtab.measure.columns.bins import freeze_numeric
 from trimtab.measure.columns.drift import compare
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.models.intervals import Interval
+from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.outputs import Outputs
-from trimtab.measure.models.performance import evaluate_pair
+from trimtab.measure.models.performance import Performance, evaluate_pair
 from trimtab.measure.over_time.certainty import of_day
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.records import Records
@@ -446,6 +447,27 @@ def test_b04_an_accuracy_drop_of_three_points_asks_for_retraining_whatever_the_g
     assert found.severity == severity
     if severity == "high":
         assert found.value >= found.threshold == pytest.approx(0.03 / 0.9), "both as shares of the baseline"
+
+
+@pytest.mark.parametrize(("accuracy", "severity"), [(0.871, "none"), (0.869, "high")])
+def test_b04_a_check_holds_each_metric_against_the_rule_that_names_it(accuracy: float, severity: str) -> None:
+    """The gate's metric stays; a rule in points of another one decides, at its part of the level."""
+    rule = Trigger(signal="performance_drop", metric="accuracy", unit="points", at_least=0.03, severity="high")
+    gate = SimpleNamespace(criteria=[SimpleNamespace(metric="roc_auc", per=None)])
+    session: Any = SimpleNamespace(
+        params=SimpleNamespace(task="classification", promotion=gate, drift=DriftSettings(), triggers=[rule]),
+        thresholds=DriftSettings(),
+    )
+    before, now = (
+        Performance(1000, {Measure("roc_auc"): _near(0.8), Measure("accuracy"): _near(value)}, {})
+        for value in (0.9, accuracy)
+    )
+    scored: Any = SimpleNamespace(performance=now, baseline=before, outputs=None, no_scores="")
+    found = checking.performance_signal(session, scored)
+    assert found.severity == severity
+    assert found.message.startswith("accuracy went from 0.900" if severity == "high" else "roc_auc went from 0.800")
+    if severity == "high":
+        assert found.threshold == pytest.approx(0.03 / 0.9), "as a share of the baseline, like the value"
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,8 @@ def stored(request: pytest.FixtureRequest) -> Iterator[Stored]:
     ("İstanbul ISTANBUL", ["istanbul", "istanbul"]),
     ("नमस्ते दुनिया।", ["नमस्ते", "दुनिया"]),
     ("漢字です abc", ["漢", "字", "で", "す", "abc"]),
-    ("great👍🏽 ❤️", ["great"]),
+    ("great👍🏽👍 ❤️ a☺b", ["great", "👍", "👍", "❤", "a", "☺", "b"]),
+    ("from 🇬🇧 → here ➊ ★", ["from", "here", "★"]),
     ("x" * 1_000_000, ["x" * LONGEST_TOKEN]),
     ("one two " * 100_000, ["one", "two"] * 100_000),
 ])
@@ -150,7 +151,9 @@ def test_letters_marks_and_digits_are_kept_and_punctuation_separates() -> None:
     kinds = {code: unicodedata.category(chr(code)) for code in range(0x10000)}
     signs = {*range(0x2100, 0x2150), *range(0x2460, 0x2500), *range(0x2776, 0x2794), *range(0x3190, 0x3400), 0x2E2F}
     assert {code for code in separating if kinds[code][0] in "LN"} <= signs    # kelvin, circled digits, units
-    assert {code for code in range(0x2000, 0x2C00) if kinds[code][0] in "PSZ"} <= separating | {0x218A, 0x218B}
+    tokens = {0x218A, 0x218B, *range(0x2600, 0x2768)}    # two digits; suns, hearts, stars are tokens
+    assert {code for code in range(0x2000, 0x2C00) if kinds[code][0] in "PSZ"} <= separating | tokens
+    assert all(tokenise(f"a{chr(code)}b") == ["a", chr(code), "b"] for code in range(0x2600, 0x2768))
     scripts = [range(0x250), range(0x370, 0x482), range(0x530, 0x6F0), range(0x900, 0x980), range(0x3000, 0x3400)]
     for script in scripts:    # Latin, Greek and Cyrillic, Armenian to Arabic, Devanagari, Japanese and Chinese
         assert {code for code in script if kinds[code][0] in "PSZ"} - separating <= {0x3F6}, script
@@ -159,6 +162,7 @@ def test_letters_marks_and_digits_are_kept_and_punctuation_separates() -> None:
 def test_every_character_means_the_same_in_python_and_in_duckdb() -> None:
     texts = [f"A{chr(code)}b" for code in range(0x2E00)]
     texts += [f"A{chr(code)}b" for code in (*range(0xA640, 0xABC0), *range(0x10400, 0x10500), *range(0x1E900, 0x1E960))]
+    texts += [f"A{chr(code)}b" for code in range(0x1F000, 0x1FC00)]
     profile = _window(texts, TermBins((), ()))
     assert profile == _profiled(texts, TermBins((), ()))
 

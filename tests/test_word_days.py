@@ -18,9 +18,9 @@ import trimtab as tt
 from trimtab import tally
 from trimtab.measure.words import term_counting
 from trimtab.measure.words.terms import TermBins, TermProfile
-from trimtab.measure.words.tokens import tokenise
+from trimtab.measure.words.tokens import TOKENS, tokenise
 from trimtab.measure.words.word_days import WordDays
-from trimtab.run import lifecycle
+from trimtab.run import lifecycle, words
 from trimtab.run.session import Session
 from trimtab.windows import Window
 
@@ -176,6 +176,19 @@ def test_another_number_of_terms_is_another_vocabulary(home: Path, counting: lis
     tt.checking.words(session, session.windows()[1])
     other = tt.open(home / "params.yaml", as_of="2024-02-10", overrides={"drift.terms": 5})
     assert tt.checking.words(other, other.windows()[1])[0].cells == 6    # and all other words
+    assert counting == [24 * 30, 10 * 30] * 2
+
+
+def test_what_was_counted_by_another_definition_of_a_word_is_counted_anew(
+    home: Path, counting: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened(home, a_table())
+    monkeypatch.setattr(words, "TOKENS", TOKENS - 1)
+    tt.checking.words(session, session.windows()[1])
+    monkeypatch.setattr(words, "TOKENS", TOKENS)
+    for _ in range(2):
+        later = tt.open(home / "params.yaml", as_of="2024-02-10")
+        tt.checking.words(later, later.windows()[1])
     assert counting == [24 * 30, 10 * 30] * 2
 
 

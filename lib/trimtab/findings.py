@@ -103,11 +103,11 @@ def _natural(column: ColumnDrift) -> float:
     return max(column["psi"].floor, column["words"].floor) or math.nan
 
 
-def words(result: Drift, settings: DriftSettings) -> Styler:
-    """The words of each text column that tell most of how it moved, the farthest first."""
+def words(result: Drift, settings: DriftSettings) -> Styler | None:
+    """The words of each text column that tell most of how it moved, the farthest first; None without text columns."""
     texts = [column for column in result.columns if column.kind == "text"]
     if not texts:
-        return sentence("No text column is watched.")
+        return None
     rows = [
         {"column": column.name, "word": one.term, "texts with it before": one.before, "now": one.now}
         for column in texts for one in column.terms
@@ -127,10 +127,10 @@ def _of_words(column: ColumnDrift, settings: DriftSettings) -> str:
     return f"Words of {shorten(column.name, LONGEST_NAME)}: {tested}{note}"
 
 
-def since_last(result: Drift | None, settings: DriftSettings) -> Styler:
-    """What moved from the window before to this one: the columns that did, or that none has."""
+def since_last(result: Drift | None, settings: DriftSettings) -> Styler | None:
+    """What moved from the window before to this one: the columns that did, or that none has; None without records."""
     if result is None:
-        return sentence("There are no records before this window, so it cannot be compared with the one before.")
+        return None
     if result.too_few:
         return sentence(f"Nothing could be compared with the window before: {result.too_few}.")
     moved = result.drifted(**settings.bounds)
@@ -181,10 +181,13 @@ def causes(found: Causes) -> Styler:
     )
 
 
-def segments(apart: SegmentDrift, settings: DriftSettings) -> Styler:
-    """What moved in a segment beyond what the other records did, or that nothing has; and what was not looked at."""
+def segments(apart: SegmentDrift, settings: DriftSettings) -> Styler | None:
+    """What moved in a segment beyond what the other records did, or that nothing has; and what was not looked at.
+
+    None where no column of segments is named.
+    """
     if not apart.named:
-        return sentence("No column is named under data.segments, so there are no segments to look at.")
+        return None
     moved = apart.drifted(**settings.bounds)
     rows = [
         {"segment": str(one.segment), "column": one.drift.name,

@@ -298,8 +298,7 @@ def _mark_losses(
     """Draw where losses would change their severity; the range that shows it, None without a baseline."""
     if before is None or not math.isfinite(before.value) or before.value == 0 or name not in METRICS:
         return None
-    worse = -1.0 if METRICS[name].greater_is_better else 1.0
-    lines = [before.value + worse * share * abs(before.value) for share in losses]
+    lines = [before.value - METRICS[name].sign * share * abs(before.value) for share in losses]
     for place, at in enumerate(lines):
         axes.axvline(at, color=ALARM, linestyle=":", linewidth=0.6 + 0.4 * place, zorder=0)
     seen = [v for i in (now, before) for v in (i.value, i.low, i.high) if math.isfinite(v)]

@@ -10,6 +10,7 @@ from trimtab.measure.models import count_intervals
 from trimtab.measure.models.confusion import MOST_CLASSES
 from trimtab.measure.over_time.certainty import of_day
 from trimtab.measure.over_time.snapshots import confused
+from trimtab.omissions import has_been_foretold, has_intervals
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -23,12 +24,14 @@ _PROPER = ("log_loss", "mae")    # what does not follow the share of a class, an
 _KEPT = {True: "yes", False: "no", None: "not known"}
 
 
-def intervals(past: History) -> Styler:
-    """How far the answers for single records reach now and on the holdout, and how often outcomes lie within."""
+def intervals(past: History) -> Styler | None:
+    """How far the answers for single records reach now and on the holdout, and how often outcomes lie within.
+
+    None where there are no prediction intervals.
+    """
     now, before = past.promises, past.promises_before
-    if now is None or not now.days:
-        return sentence("This version has no prediction intervals for this window: they are made from a holdout that "
-                        "is kept of it, and for classes from probabilities.")
+    if now is None or not has_intervals(past):
+        return None
     rows = [
         {"over": name, "records": f"{one.rows:,}", "mean width": number(one.width), "narrow": one.narrow,
          "held": one.coverage.value, "interval": span(one.coverage.low, one.coverage.high), "enough": _KEPT[one.kept]}
@@ -40,16 +43,16 @@ def intervals(past: History) -> Styler:
     )
 
 
-def foretold(told: Foretelling) -> Styler:
-    """How near the estimates of past checks have come, beside saying that nothing has changed."""
+def foretold(told: Foretelling) -> Styler | None:
+    """How near the estimates of past checks have come, beside saying that nothing has changed; None without any."""
+    if not has_been_foretold(told):
+        return None
     rows = [
         {"metric": name, "windows": one.windows, "apart": one.apart, "doubtful": one.doubtful,
          "estimate was off by": one.error, "nothing has changed": one.unchanged, "estimate nearer": one.nearer,
          "realised within range": one.inside}
         for name, one in told.records.items() if one.windows
     ]
-    if not rows:
-        return sentence("No estimate of this version could be held against outcomes yet.")
     return table(
         rows, caption="Estimates of past windows held against what came: mean absolute errors",
         formats={"estimate was off by": number, "nothing has changed": number, "estimate nearer": percent,

@@ -43,7 +43,8 @@ from trimtab.findings import (
     with_unit,
     words,
 )
-from trimtab.measure.models.performance import group_name, told_apart
+from trimtab.measure.models.performance import gain, group_name, told_apart
+from trimtab.omissions import not_looked_at
 from trimtab.retrospect import confusions, days, foretold, intervals
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from trimtab.decide.promotion import Verdict
     from trimtab.measure.columns.means import Moved
     from trimtab.measure.columns.profile import Profile
+    from trimtab.measure.models.intervals import PairedDifference
     from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
     from trimtab.run.proportions import Proportions
     from trimtab.run.session import Session
@@ -60,28 +62,31 @@ if TYPE_CHECKING:
 
 __all__ = [    # for notebooks, beside everything below
     "assumptions", "causes", "confusions", "days", "decision", "drift", "expected", "facts", "foretold", "groups",
-    "guard", "history", "intervals", "joint", "outputs", "performance", "realised", "realised_by_group", "segments",
+    "guard", "history", "intervals", "joint", "not_looked_at", "outputs", "performance", "realised",
+    "realised_by_group", "segments",
     "sentence", "signals", "since_last", "table", "with_unit", "words",
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}
 
 
-def proportions(found: Proportions, alpha: float = 0.05) -> Styler:
-    """Rates and means of confidences before and now, those that moved most certainly first.
+def proportions(found: Proportions, alpha: float = 0.05) -> Styler | None:
+    """Rates and means of confidences before and now, those that moved most certainly first; None where none is named.
 
     Parameters
     ----------
     alpha : float
         From which p-value on, of each by itself, a change is called one.
     """
+    if not found.named:
+        return None
     rows = [
         {"watched": one.name, "kind": kind, "before": one.before, "now": one.now, "deviations": one.deviations,
          "natural": one.floor, "standard errors": one.errors, "p": one.p_value, "moved": _moved(one, alpha)}
         for kind, some in (("rate", found.rates), ("mean", found.confidences)) for one in some
     ]
     if not rows:
-        return sentence("There are no rates and no confidences to watch, or no records that they could be read from.")
+        return sentence("There are no records that rates and confidences could be read from.")
     rows.sort(key=lambda row: math.inf if math.isnan(float(str(row["p"]))) else float(str(row["p"])))
     more = f"; {len(rows) - MOST_GROUPS} more are not shown" if len(rows) > MOST_GROUPS else ""
     return table(
@@ -266,25 +271,27 @@ def contest(held: Contest) -> Styler:
 
 
 def comparison(held: Contest) -> Styler:
-    """Every metric of both models over all records, with the paired difference."""
-    rows = [
-        {
-            "metric": measure.metric, "better is": better_is(measure.metric),
-            "champion": pair.champion.value, "challenger": pair.challenger.value, "difference": pair.difference.value,
-            "interval": span(pair.difference.low, pair.difference.high, signed),
-            "challenger is": told_apart(measure.metric, pair.difference),
-        }
-        for measure, pair in held.evaluation.differences.items() if measure.label is None and measure.segment is None
-    ]
+    """Every metric of both models over all records, with what the challenger gains."""
+    differences = held.evaluation.differences.items()
+    rows = [_compared(one.metric, pair) for one, pair in differences if one.label is None and one.segment is None]
     if not rows:
         return sentence("There is no champion to compare with.")
-    caption = f"Challenger minus champion on the same {held.window.rows:,} records"
-    formats = {"champion": number, "challenger": number, "difference": signed}
+    caption = f"What the challenger gains over the champion on the same {held.window.rows:,} records; a plus is better"
+    formats = {"champion": number, "challenger": number, "gain": signed}
     return table(rows, caption=caption, formats=formats, marks={"challenger is": {"better": "good", "worse": "bad"}})
 
 
+def _compared(name: str, pair: PairedDifference) -> dict[str, Any]:
+    found = gain(name, pair.difference)
+    return {
+        "metric": name, "better is": better_is(name), "champion": pair.champion.value,
+        "challenger": pair.challenger.value, "gain": found.value, "interval": span(found.low, found.high, signed),
+        "challenger is": told_apart(name, pair.difference),
+    }
+
+
 def comparison_by_group(held: Contest) -> Styler:
-    """The differences per class and per segment, one line each; ▲ and ▼ where chance does not explain them."""
+    """The gains per class and per segment, one line each; ▲ and ▼ where chance does not explain them."""
     signs = {"better": " ▲", "worse": " ▼", "not told apart": ""}
     found: dict[str, dict[str, Any]] = {}
     for measure, pair in held.evaluation.differences.items():
@@ -293,8 +300,10 @@ def comparison_by_group(held: Contest) -> Styler:
         name = group_name(measure)
         row = found.setdefault(name, {"group": name, "records": 0})
         row["records"] = max(row["records"], held.evaluation.challenger.support[measure])
-        row[measure.metric] = signed(pair.difference.value) + signs[told_apart(measure.metric, pair.difference)]
-    caption = "Challenger minus champion; ▲: the challenger is better, ▼: worse, otherwise not told apart"
+        row[measure.metric] = (
+            signed(gain(measure.metric, pair.difference).value) + signs[told_apart(measure.metric, pair.difference)])
+    caption = "What the challenger gains over the champion (a plus is better); ▲: it is better, ▼: worse, otherwise " \
+              "not told apart"
     return grouped(list(found.values()), caption)
 
 

@@ -72,13 +72,14 @@ def over_time(past: History, metric: str, *, alpha: float = 0.05) -> Picture:
     return figure
 
 
-def foretold(told: Foretelling, metric: str) -> Picture:
-    """How well has the estimate done so far? Its range for each past window beside what came, with its interval."""
+def foretold(told: Foretelling, metric: str) -> Picture | None:
+    """How well has the estimate done so far? Its range for each past window beside what came, with its interval.
+
+    None with fewer than two windows, for then there is no course to draw.
+    """
     past = [one for one in told.past if one.metric == metric and math.isfinite(one.value)]
-    if not past:
-        return empty(f"{metric} of this version has not been estimated without labels")
     if len(past) < 2:
-        return empty(f"{metric} of this version was estimated for one window only, so there is no course to draw")
+        return None
     figure, axes = one_pair_of_axes(9, 3)
     kinds = ((False, 1.0, "estimated, without labels"), (True, 0.4, "estimated, but an assumption fails"))
     for doubtful, alpha, words in kinds:

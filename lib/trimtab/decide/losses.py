@@ -17,8 +17,8 @@ from trimtab.settings import Trigger
 FEWEST_OUTCOMES = 30
 """Known outcomes below which a loss is not tested."""
 FEWEST_OF_CLASS = 10
-"""Records below which a metric that rests on one class is not tested: with fewer positives an undrifted F1 was found
-to have dropped in up to 20 % of 300 simulated windows, where ten or more were expected in at most 1 %."""
+"""Records below which a metric that rests on one class is not tested: with fewer positives an undrifted F1 is found to
+have dropped several times as often as the level allows (docs/benchmarks.md, "F1 of few positives")."""
 
 
 def graded_loss(losses: Mapping[str, Measurement], triggers: Sequence[Trigger], *, primary: str) -> Signal:

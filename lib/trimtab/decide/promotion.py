@@ -9,7 +9,7 @@ from typing import Literal
 
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.metrics import METRICS, metric
-from trimtab.measure.models.performance import Evaluation, group_name
+from trimtab.measure.models.performance import Evaluation, gain, group_name
 from trimtab.settings import Criterion
 
 Outcome = Literal["promote", "reject", "needs_approval", "hold"]
@@ -34,16 +34,16 @@ class Row:
     champion, challenger : float
         Their values; nan where there is none.
     difference, low, high : float
-        What is held against the bound, with its interval: for `max_drop` and `min_gain` the challenger minus the
-        champion, turned round where less is better; for `min_relative_gain` that divided by the champion; for `floor`
-        the challenger's own value.
+        What is held against the bound, with its interval: for `max_drop` and `min_gain` the challenger's gain over the
+        champion (`performance.gain`); for `min_relative_gain` that divided by the champion; for `floor` the
+        challenger's own value.
     bound : float
         Where the evidence must lie above (below, for a floor of a metric where less is better).
     finding : str
         passed, failed (the estimate itself misses), undecided (the estimate passes, the interval does not), not
         evaluable, or does not apply (without a champion).
-    turned : bool
-        Whether `difference`, `low` and `high` are turned round, because less is better.
+    is_gain : bool
+        Whether `difference` is a gain, where a plus is an improvement; what a floor bounds is a value.
     """
 
     criterion: str
@@ -57,7 +57,7 @@ class Row:
     bound: float
     finding: Finding
     note: str = ""
-    turned: bool = False
+    is_gain: bool = True
 
     @property
     def passed(self) -> bool:
@@ -130,6 +130,7 @@ def _nothing(criterion: Criterion, evaluation: Evaluation) -> Row:
     return Row(
         criterion=describe(criterion), group=f"each {criterion.per}", support=0, champion=nan, challenger=nan,
         difference=nan, low=nan, high=nan, bound=_bound(kind, required), finding=finding, note=note,
+        is_gain=kind != "floor",
     )
 
 
@@ -156,7 +157,7 @@ def _row(criterion: Criterion, measure: Measure, evaluation: Evaluation) -> Row:
     pair = evaluation.differences.get(measure)
     alone = evaluation.challenger.values.get(measure)
     support = evaluation.challenger.support.get(measure, 0)
-    evidence = _evidence(kind, alone, pair, greater_is_better=metric(criterion.metric).greater_is_better)
+    evidence = _evidence(criterion.metric, kind, alone, pair)
     bound = _bound(kind, required)
     if (alone if kind == "floor" else pair) is None:
         whose = "the challenger" if alone is None else "the champion"
@@ -170,23 +171,18 @@ def _row(criterion: Criterion, measure: Measure, evaluation: Evaluation) -> Row:
         champion=pair.champion.value if pair else math.nan,
         challenger=alone.value if alone else math.nan,
         difference=evidence.value, low=evidence.low, high=evidence.high, bound=bound, finding=finding, note=note,
-        turned=kind != "floor" and not metric(criterion.metric).greater_is_better,
+        is_gain=kind != "floor",
     )
 
 
-def _evidence(
-    kind: str, alone: Interval | None, pair: PairedDifference | None, *, greater_is_better: bool
-) -> Interval:
-    """What is held against the bound, turned so that more is better except for a floor, which keeps its units."""
+def _evidence(name: str, kind: str, alone: Interval | None, pair: PairedDifference | None) -> Interval:
+    """What is held against the bound: a gain, except for a floor, which keeps its units."""
     nothing = Interval(math.nan, math.nan, math.nan, math.nan, math.nan)
     if kind == "floor":
         return alone or nothing
     if pair is None:
         return nothing
-    found = pair.relative if kind == "min_relative_gain" else pair.difference
-    if greater_is_better:
-        return found
-    return Interval(-found.value, -found.high, -found.low, found.confidence, found.standard_error)
+    return gain(name, pair.relative if kind == "min_relative_gain" else pair.difference)
 
 
 def _finding(
@@ -241,11 +237,11 @@ def _sentence(row: Row) -> str:
     if row.finding == "not evaluable":
         return f"{row.criterion}{where}: cannot be evaluated ({row.note})."
     verb = "missed" if row.finding == "failed" else "not certain"
-    return f"{row.criterion}{where}: {verb}, measured {_measured(row)} on {row.support:,} records that count."
+    return f"{row.criterion}{where}: {verb}, {_measured(row)} on {row.support:,} records that count."
 
 
 def _measured(row: Row) -> str:
-    """A row's evidence in the metric's own direction: an error that rose is told as a rise."""
-    if row.turned:
-        return f"{-row.difference:+.4f} [{-row.high:+.4f}, {-row.low:+.4f}]"
-    return f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
+    """A row's evidence: a gain with its sign, or the value that a floor bounds."""
+    if row.is_gain:
+        return f"gain {row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
+    return f"measured {row.difference:.4f} [{row.low:.4f}, {row.high:.4f}]"

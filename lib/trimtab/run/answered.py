@@ -33,11 +33,11 @@ class Answered:
         Of those whose outcome is known and can be held against an answer; None where there are none.
     records : DataFrame
         The records of `outputs`, in the same order.
-    known : array of bool
+    comparable : array of bool
         Which of them `labelled` is of.
     outcomes : array
         All known outcomes of `records`, those of a class that the model does not know included: names, or numbers.
-    dated : array of bool
+    with_outcome : array of bool
         Which of `records` they are of.
     source : str
         Where the answers come from.
@@ -54,9 +54,9 @@ class Answered:
     outputs: Outputs | None
     labelled: Outputs | None
     records: pd.DataFrame = field(repr=False)
-    known: Array
+    comparable: Array
     outcomes: Array
-    dated: Array
+    with_outcome: Array
     source: str
     faulty: float = 0.0
     notes: tuple[str, ...] = ()
@@ -73,9 +73,10 @@ class Answered:
         """
         return replace(
             self, outputs=self.outputs.take(chosen) if self.outputs else None,
-            labelled=self.labelled.take(chosen[self.known]) if self.labelled else None,
-            records=self.records[chosen], known=self.known[chosen], outcomes=self.outcomes[chosen[self.dated]],
-            dated=self.dated[chosen], coded=self.coded.take(chosen) if self.coded else None,
+            labelled=self.labelled.take(chosen[self.comparable]) if self.labelled else None,
+            records=self.records[chosen], comparable=self.comparable[chosen],
+            outcomes=self.outcomes[chosen[self.with_outcome]], with_outcome=self.with_outcome[chosen],
+            coded=self.coded.take(chosen) if self.coded else None,
         )
 
 
@@ -96,29 +97,30 @@ def answered(session: Session, frame: pd.DataFrame, model: Model | None = None) 
     own = scoring.model_labels(model.estimator) if classes else ()
     said = _binary(said, own) if len(own) == 2 else said
     faulty, frame = float(said.faulty.mean()), frame[said.usable]
-    outcomes, dated = _outcomes(session, frame)
+    outcomes, having = _outcomes(session, frame)
     if frame.empty:
-        return Answered(None, None, frame, dated, outcomes, dated, source, faulty, said.remarks, said.no_scores)
+        return Answered(None, None, frame, having, outcomes, having, source, faulty, said.remarks, said.no_scores)
     labels = _labels(own, said, outcomes) if classes else ()
     every = answers.as_outputs(said, own, labels=labels, positive=session.positive(model, labels))
     new = ~np.isin(outcomes, own) if own else np.zeros(len(outcomes), dtype=bool)
     notes = (*said.remarks, *_of_new_classes(outcomes, new, counted=len(own) != 2))
-    known = dated.copy()
-    known[dated] = ~new | (len(own) != 2)
-    held = outcomes[known[dated]]
-    labelled = _labelled(every, known, held)
+    comparable = having.copy()
+    comparable[having] = ~new | (len(own) != 2)
+    labelled = _labelled(every, comparable, outcomes[comparable[having]])
     holdout = session.holdout(model.version)
     coded = holdout.encode(features_of(session.params.data, frame)) if holdout else None
-    return Answered(every, labelled, frame, known, outcomes, dated, source, faulty, notes, said.no_scores, coded)
+    return Answered(
+        every, labelled, frame, comparable, outcomes, having, source, faulty, notes, said.no_scores, coded
+    )
 
 
-def _labelled(every: Outputs, known: Array, outcomes: Array) -> Outputs | None:
-    """Outputs beside the outcomes of the records whose outcome is known."""
+def _labelled(every: Outputs, comparable: Array, outcomes: Array) -> Outputs | None:
+    """Outputs beside the outcomes that can be held against them."""
     if not len(outcomes):
         return None
     codes = {name: code for code, name in enumerate(every.labels)}
     truth = np.array([codes[name] for name in outcomes], dtype=np.intp) if codes else outcomes
-    chosen = every.take(known)
+    chosen = every.take(comparable)
     return Outputs(every.labels, truth, chosen.predicted, chosen.scores, chosen.positive)
 
 

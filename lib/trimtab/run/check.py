@@ -14,11 +14,10 @@ import pyarrow as pa
 
 from trimtab import plots, tables
 from trimtab.errors import DataError
-from trimtab.measure.columns import segments as segmenting
 from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
-from trimtab.measure.columns.segments import Segment, SegmentDrift
+from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each
 from trimtab.settings import DriftSettings
 from trimtab.tally import (
     count_days,
@@ -76,9 +75,8 @@ class CheckResult:
         return plots.drift_overview(self.drift, self.settings)
 
     def _repr_html_(self) -> str:
-        found = [tables.drift(self.drift, self.settings)]
-        found += [tables.segments(self.apart, self.settings)] if self.apart.named else []
-        return "".join(one.to_html() for one in found)
+        found = [tables.drift(self.drift, self.settings), tables.segments(self.apart, self.settings)]
+        return "".join(one.to_html() for one in found if one is not None)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -183,15 +181,13 @@ def _segments(two: _Compared, names: Sequence[str], settings: DriftSettings) -> 
     absent = [name for name in names if name not in two.windows[0].table.columns]
     if absent:
         raise DataError(f"segments: the two tables have no column {absent[0]!r}")
-    fewest, whole = settings.min_segment, two.whole
     rows = {name: rows_by_segment(two.windows[0], name, two.backend.to_pyarrow) for name in names}
-    chosen, others = segmenting.choose(rows, fewest=fewest, most=settings.max_segments)
+    chosen, others = choose(rows, fewest=settings.min_segment, most=settings.max_segments)
     pairs = {one: pair for name in names for one, pair in _of_column(two, name, chosen).items()}
-    few = [one for one, (_, after) in pairs.items() if after.rows < fewest]
-    parts = [segmenting.look(one, *pairs[one], among=whole) for one in pairs if one not in few]
-    too_few = segmenting.left_out(few, f"fewer than {fewest} records now")
-    found = segmenting.compare_parts(parts, days=whole[0].days, large=settings.large, left_out=(*others, *too_few))
-    return replace(found, named=tuple(names))
+    parts, few = look_at_each(pairs, among=two.whole, fewest=settings.min_segment)
+    return compare_parts(
+        parts, days=two.whole[0].days, large=settings.large, left_out=(*others, *few), named=names
+    )
 
 
 def _of_column(two: _Compared, name: str, chosen: Sequence[Segment]) -> dict[Segment, tuple[Profile, Profile]]:

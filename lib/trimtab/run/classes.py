@@ -54,7 +54,7 @@ def class_changes(session: Session, scored: Scored) -> tuple[RateChange, ...] | 
     said = scored.said
     if not kept or said is None or said.labelled is None:
         return None
-    records = said.take(said.known).records
+    records = said.take(said.comparable).records
     now = class_rates(
         said.labelled, session.days(records), segments=session.segments(records), shares=kept["shares"]
     )

@@ -103,7 +103,7 @@ def _realised(session: Session, window: Window, some: Sequence[Foretold]) -> lis
         return []
     known = [one.metric for one in some if METRICS[one.metric].applies(said.labelled)]
     found = intervals(
-        known, said.labelled, groups=session.days(said.records)[said.known],
+        known, said.labelled, groups=session.days(said.records)[said.comparable],
         confidence=session.params.promotion.confidence,
     )
     return [replace(one, realised=found.get(Measure(one.metric)), labelled=window.labelled) for one in some]

@@ -95,9 +95,8 @@ def history(session: Session, window: Window, scored: Scored | None = None) -> H
     unlabelled = session.params.data.label is None
     length = window.end - window.start
     recent = max(window.start - length, begin)
-    if not unlabelled:
-        fill(session, recent, window.end, scored)
-    taken = known_by_then(session, recent if begin == datetime.min else begin, window.end)
+    start = recent if begin == datetime.min else begin
+    taken = up_to_date(session, start, window.end, since=recent, scored=scored)
     first_now = window.start.date()
     before = [one for one in taken if (window.start - length).date() <= one.day < first_now]
     now = [one for one in taken if one.day >= first_now]
@@ -117,27 +116,34 @@ def history(session: Session, window: Window, scored: Scored | None = None) -> H
     )
 
 
-def fill(session: Session, start: datetime, end: datetime, scored: Scored | None = None) -> int:
-    """Take the champion's snapshots of whole days between two times that are missing or have more outcomes by now.
+def up_to_date(
+    session: Session, start: datetime, end: datetime, *, since: datetime | None = None, scored: Scored | None = None
+) -> list[Snapshot]:
+    """The champion's snapshots of whole days between two times, as they could be when the session stands, oldest first.
+
+    Days that are missing, or have more outcomes by now, are taken and kept. Where a later run knew more than can be
+    seen yet a day is taken again, too, and what is kept stays.
 
     Parameters
     ----------
+    since : datetime, optional
+        Earlier days are not filled in; of these only such are taken again of which much more is known by now. By
+        default the start.
     scored : Scored, optional
         What the champion said about some of these days.
-
-    Returns
-    -------
-    int
-        How many were taken.
     """
-    champion = session.champion
+    champion, book = session.champion, session.ledger.days
     window = session.records.between("days", start, end)
-    todo = missing(session, champion, window)
-    taken = _taken(session, scored, todo) if scored else []
-    rest = {day: rows for day, rows in todo.items() if day not in {one.day for one in taken}}
-    taken += take(session, champion, window, rest) if rest else []
-    session.ledger.days.keep_snapshots(champion.version, taken)
-    return len(todo)
+    kept = {one.day: one for one in book.snapshots(champion.version, start.date(), whole_days(window)[1])}
+    if session.params.data.label is None:
+        return list(kept.values())
+    seen = session.records.labelled_by_day(window)
+    news = {day: seen[day][0] for day, one in kept.items() if day in seen and one.labelled < _NEWS * seen[day][1]}
+    now = _scored_or_taken(session, window, news | _missing(seen, kept, replace(window, start=since or start)), scored)
+    book.keep_snapshots(champion.version, now)
+    ahead = {day: seen[day][0] for day, one in kept.items() if day in seen and one.labelled > seen[day][1]}
+    then = take(session, champion, window, ahead) if ahead else []
+    return [one for _, one in sorted((kept | {one.day: one for one in (*now, *then)}).items())]
 
 
 def missing(session: Session, model: Model, window: Window) -> dict[date, int]:
@@ -145,31 +151,24 @@ def missing(session: Session, model: Model, window: Window) -> dict[date, int]:
 
     One with more than can be seen was taken later than the session stands, and is kept as it is.
     """
+    kept = {one.day: one for one in session.ledger.days.snapshots(model.version)}
+    return _missing(session.records.labelled_by_day(window), kept, window)
+
+
+def _missing(seen: Mapping[date, tuple[int, int]], kept: Mapping[date, Snapshot], window: Window) -> dict[date, int]:
     first, last = whole_days(window)
-    seen = session.records.labelled_by_day(window)
-    kept = {one.day: (one.rows, one.labelled) for one in session.ledger.days.snapshots(model.version)}
+    known = {day: (one.rows, one.labelled) for day, one in kept.items()}
     return {day: counts[0] for day, counts in seen.items() if first <= day <= last
-            and kept.get(day, (0, -1)) != counts and kept.get(day, (0, -1))[1] <= counts[1]}
+            and known.get(day, (0, -1)) != counts and known.get(day, (0, -1))[1] <= counts[1]}
 
 
-def known_by_then(session: Session, start: datetime, end: datetime) -> list[Snapshot]:
-    """The champion's snapshots of a stretch as they could be at the time at which the session stands.
-
-    Days with a snapshot are taken again where more outcomes are known by now, which is kept; and where a later run knew
-    more than can be seen yet, which is not.
-    """
-    champion, book = session.champion, session.ledger.days
-    window = session.records.between("days", start, end)
-    taken = {one.day: one for one in book.snapshots(champion.version, start.date(), whole_days(window)[1])}
-    if session.params.data.label is None:
-        return list(taken.values())
-    seen = session.records.labelled_by_day(window)
-    news = {day: seen[day][0] for day, one in taken.items() if day in seen and one.labelled < _NEWS * seen[day][1]}
-    ahead = {day: seen[day][0] for day, one in taken.items() if day in seen and one.labelled > seen[day][1]}
-    now = take(session, champion, window, news) if news else []
-    book.keep_snapshots(champion.version, now)
-    then = take(session, champion, window, ahead) if ahead else []
-    return list((taken | {one.day: one for one in (*now, *then)}).values())
+def _scored_or_taken(
+    session: Session, window: Window, todo: Mapping[date, int], scored: Scored | None
+) -> list[Snapshot]:
+    """Snapshots of these days, those first that were scored as a whole."""
+    done = _taken(session, scored, todo) if scored else []
+    rest = {day: rows for day, rows in todo.items() if day not in {one.day for one in done}}
+    return done + (take(session, session.champion, window, rest) if rest else [])
 
 
 def of_holdout(
@@ -213,9 +212,10 @@ def _snapshots(session: Session, model: Model, said: Answered, rows: Mapping[dat
         return snapshots(None, days[:0], rows)
     holdout, intervals = session.holdout(model.version), {}
     if holdout is not None and said.coded is not None:
-        came = outcomes(said.outputs, said.labelled, said.known)
+        came = outcomes(said.outputs, said.labelled, said.comparable)
         intervals = dict(reach_by_day(holdout, said.coded, said.outputs, days, came))
-    return snapshots(said.labelled, days[said.known], rows, intervals, _largest(session, said.take(said.known).records))
+    segments = _largest(session, said.records[said.comparable])
+    return snapshots(said.labelled, days[said.comparable], rows, intervals, segments)
 
 
 def _largest(session: Session, records: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:

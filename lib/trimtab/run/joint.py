@@ -44,7 +44,7 @@ class Joint:
 
     @property
     def carriers(self) -> tuple[str, ...]:
-        """The columns and pairs that carry the difference, strongest first."""
+        """The columns and pairs that carry the difference, those that carry most of it first."""
         return tuple(" with ".join(one.columns) for one in self.separation.carriers)
 
 

@@ -184,7 +184,7 @@ def _best(session: Session, made: Sequence[Challenger]) -> Challenger:
     models = [session.model(one.version) for one in made]
     outputs = answered.outputs(session, models, session.frame(session.choice_window(), labelled=True))
     values = {one.name: _value(name, o) for one, o in zip(made, outputs, strict=True)}
-    sign = 1.0 if METRICS[name].greater_is_better else -1.0
+    sign = METRICS[name].sign
     best = max(made, key=lambda one: (sign * values[one.name]) if not math.isnan(values[one.name]) else -math.inf)
     return Challenger(best.version, best.name, best.estimator, best.lineage, best.seconds, values)
 
@@ -351,8 +351,7 @@ def _complete_event(session: Session, contest: Contest, verdict: Verdict, *, pro
            if m.label is None and m.segment is None}
     name = primary_metric(session.params)
     before, after = old.get(name, math.nan), new.get(name, math.nan)
-    sign = 1.0 if METRICS[name].greater_is_better else -1.0
-    improvement = sign * (after - before) / abs(before) * 100 if before else math.nan
+    improvement = METRICS[name].sign * (after - before) / abs(before) * 100 if before else math.nan
     trained_by = str(contest.challenger.lineage["run_id"])    # the event is that of the run that trained it
     session.ledger.record_retrain(
         trained_by, promoted=promoted, new_version=contest.challenger.version,

@@ -49,12 +49,31 @@ def notebook_html(folder: Path, file: str) -> str | None:
     book = nbformat.read(str(source), as_version=4)
     for cell in book.cells:
         cell["outputs"] = [o for o in cell.get("outputs", []) if "scrapbook" not in o.get("metadata", {})]
+    book.cells = _audible(book.cells)
     body, _ = _exporter().from_notebook_node(book)
     page = _templates().get_template("page_of_notebook.html")
     target = source.with_suffix(".html")
     title = TITLES.get(source.stem, source.stem)
     write_atomically(target, page.render(title=title, file=file, run=folder.name, body=body, colors=_colors()))
     return target.name
+
+
+def _audible(cells: list[Any]) -> list[Any]:
+    """Without what may be silent and was: cells of that tag that ran and show nothing, and prose that led to no other.
+
+    The executed notebook keeps them; a page is read by people who need not be told of what there is nothing of.
+    """
+    kept: list[Any] = []
+    silent = False    # whether every cell since the last prose was left out
+    for cell in cells:
+        if "silent" in cell.metadata.get("tags", []) and cell.execution_count is not None and not cell.outputs:
+            silent = silent or (bool(kept) and kept[-1].cell_type == "markdown")
+            continue
+        if silent and cell.cell_type == "markdown" and kept[-1].cell_type == "markdown":
+            kept.pop()
+        silent = False
+        kept.append(cell)
+    return kept
 
 
 def prepare() -> None:
@@ -98,9 +117,16 @@ def run_report(folder: Path, manifest: Manifest) -> Path:
     metrics = run["result"]["metrics"]
     for who, values in metrics.items():    # notebooks keep their values by the alphabet
         metrics[who] = values and {name: values[name] for name in METRICS if name in values}
+    run["gains"] = _gains(metrics.get("champion") or {}, metrics.get("challenger") or {})
     target = folder / "report.html"
     write_atomically(target, _templates().get_template("report.html").render(run=run))
     return target
+
+
+def _gains(champion: dict[str, Any], challenger: dict[str, Any]) -> dict[str, float]:
+    """What the challenger gains by each metric that is known of both; a plus is better, as in the notebooks."""
+    known = [name for name, value in challenger.items() if value is not None and champion.get(name) is not None]
+    return {name: METRICS[name].sign * (challenger[name] - champion[name]) for name in known}
 
 
 def _link(folder: Path, step: dict[str, Any]) -> str | None:

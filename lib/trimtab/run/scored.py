@@ -139,7 +139,7 @@ def score(session: Session, window: Window) -> Scored:
     kept = performance_from_json(baseline["performance"]) if baseline else None
     found = Scored(
         drift=None, label_drift=None, performance=None, baseline=kept, rows=len(said.records),
-        labelled=int(said.dated.sum()), source=said.source, values={}, profile=None, reference=None,
+        labelled=int(said.with_outcome.sum()), source=said.source, values={}, profile=None, reference=None,
         notes=said.notes, no_scores=said.no_scores, faulty=said.faulty, unlabelled=session.params.data.label is None,
     )
     if said.outputs is None:
@@ -155,8 +155,8 @@ def score(session: Session, window: Window) -> Scored:
 def _realised(session: Session, said: Answered, days: Array) -> Performance | None:
     if said.labelled is None:
         return None
-    segments, confidence = session.segments(said.records[said.known]), session.params.promotion.confidence
-    return measure_performance(said.labelled, segments=segments, days=days[said.known], confidence=confidence)
+    segments, confidence = session.segments(said.records[said.comparable]), session.params.promotion.confidence
+    return measure_performance(said.labelled, segments=segments, days=days[said.comparable], confidence=confidence)
 
 
 def _beside(found: Scored, baseline: dict[str, Any], said: Answered, days: Array) -> Scored:
@@ -169,7 +169,7 @@ def _beside(found: Scored, baseline: dict[str, Any], said: Answered, days: Array
     label_drift = None
     if len(said.outcomes):
         labels = _kept_profile(baseline, "labels")
-        now = scoring.profile_values({"label": said.outcomes}, labels.bins, days=days[said.dated])
+        now = scoring.profile_values({"label": said.outcomes}, labels.bins, days=days[said.with_outcome])
         label_drift = compare(labels, now)
     return replace(found, drift=drift, label_drift=label_drift, profile=profile, reference=reference)
 

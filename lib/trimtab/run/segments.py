@@ -19,16 +19,7 @@ from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import Days, flatten, unflatten
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import DAY, SEGMENT, Watched, groups
-from trimtab.measure.columns.segments import (
-    LeftOut,
-    Part,
-    Segment,
-    SegmentDrift,
-    choose,
-    compare_parts,
-    left_out,
-    look,
-)
+from trimtab.measure.columns.segments import LeftOut, Part, Segment, SegmentDrift, choose, compare_parts, look_at_each
 from trimtab.run.profiles import digest, whole_days
 from trimtab.run.session import Session
 from trimtab.windows import Window
@@ -58,14 +49,12 @@ def segments(session: Session, window: Window) -> SegmentDrift:
     columns = {name: _Column.of(session, name, whole[0].bins) for name in named}
     reference = _reference(session, before, columns)
     current = _profiles(columns, window, tuple(reference.profiles))
-    enough = [one for one, profile in current.items() if profile.rows >= settings.min_segment]
-    few = left_out([one for one in current if one not in enough], f"fewer than {settings.min_segment} records now")
-    parts = [look(one, reference.profiles[one], current[one], among=whole) for one in enough]
-    found = compare_parts(
+    pairs = {one: (profile, current[one]) for one, profile in reference.profiles.items()}
+    parts, few = look_at_each(pairs, among=whole, fewest=settings.min_segment)
+    return compare_parts(
         [_with_days(part, columns, before) if part.far(settings.large) else part for part in parts],
-        days=whole[0].days, large=settings.large, left_out=reference.left_out + few,
+        days=whole[0].days, large=settings.large, left_out=reference.left_out + few, named=named,
     )
-    return replace(found, named=named)
 
 
 # -- the reference ---------------------------------------------------------------------------------------------------

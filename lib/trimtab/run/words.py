@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trimtab import tally
 from trimtab.measure.columns.drift import ColumnDrift
 from trimtab.measure.words.terms import TermBins, TermProfile
+from trimtab.measure.words.tokens import TOKENS
 from trimtab.measure.words.word_days import WordDays
 from trimtab.measure.words.word_variation import word_variation
 from trimtab.run.profiles import counted_once, digest, whole_days
@@ -54,7 +55,7 @@ def _frozen(session: Session, name: str, window: Window) -> TermProfile:
     """The profile that the vocabulary is frozen on; made once, and never counted again."""
     records, ledger, time = session.records, session.ledger, session.params.data.time
     most = session.params.drift.terms
-    key = digest(["words", *session.profiles.place, name, most, window.start, window.end, window.rows])
+    key = digest(["words", TOKENS, *session.profiles.place, name, most, window.start, window.end, window.rows])
     content = ledger.profile(key)
     if content is not None:
         kept = TermProfile.from_json(content)
@@ -81,4 +82,4 @@ def _summed(session: Session, name: str, window: Window, bins: TermBins) -> Term
 
 
 def _key(session: Session, name: str, bins: TermBins) -> str:
-    return digest([*session.profiles.place, name, bins.digest])
+    return digest([TOKENS, *session.profiles.place, name, bins.digest])

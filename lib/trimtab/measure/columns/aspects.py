@@ -142,12 +142,28 @@ class Variation:
 
     def of_share(self, p_value: float) -> float:
         """A p-value of the normal distribution, as one of Student's t with the degrees of freedom there are."""
-        from scipy import special
+        return float(of_student(p_value, self.freedom))
 
-        if math.isinf(self.freedom) or math.isnan(p_value):
-            return p_value
-        quantile = float(special.ndtri(p_value / 2))
-        return float(2 * special.stdtr(self.freedom, quantile))
+
+def of_student(p_values: npt.ArrayLike, freedom: float) -> Floats:
+    """Two-sided p-values of the normal distribution, as those of Student's t: of the same quantiles.
+
+    Parameters
+    ----------
+    p_values : array of float
+        In [0, 1]; nan stays nan.
+    freedom : float
+        Degrees of freedom; with infinitely many nothing changes.
+
+    Examples
+    --------
+    >>> of_student([0.01, 0.5], 10).round(3).tolist()
+    [0.028, 0.515]
+    """
+    from scipy import special
+
+    known = np.asarray(p_values, dtype=np.float64)
+    return known if math.isinf(freedom) else np.asarray(2 * special.stdtr(freedom, special.ndtri(known / 2)))
 
 
 INDEPENDENT = Variation({}, {})

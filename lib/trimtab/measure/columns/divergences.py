@@ -211,10 +211,9 @@ def pearson(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, fl
     statistic : float
         0 or more; nan when either side has no records, 0 when fewer than two cells hold any.
     p_value : float
-        Of two cells as `share_difference` gives it. Of more it is asymptotic: with three to ten cells that expect
-        ten records, 0.05 and 0.001 are undercut at most 1.05 and 1.3 times as often as they should be, with cells of
-        five 1.1 and twice as often (60,000 simulated tables each); where one level dominates and the windows differ
-        much in size, 0.001 up to 1.7 and 2.4 times.
+        Of two cells as `share_difference` gives it. Of more it is asymptotic: with three to ten cells alike, each of
+        which expects five records or more, it is small no oftener than it should be; where one level dominates and the
+        windows differ much in size, 0.001 is undercut about twice as often (docs/benchmarks.md, "Pearson's χ²").
 
     Examples
     --------

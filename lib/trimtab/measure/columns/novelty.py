@@ -44,10 +44,8 @@ def unseen_by_chance(levels: npt.ArrayLike, unseen: int, current: int) -> tuple[
     The true share of what the reference lacks is uncertain, too; its variance follows W. Esty (1983), A normal limit
     law for a nonparametric estimator of the coverage of a random sample. It is smoothed: one record is added to those
     that are alone, and levels that occur three or four times speak for ones that are missed like those that occur
-    twice, so that a reference of few rare levels does not promise that there are no others. With 20,000 simulated
-    pairs each of Zipf and uniform laws over 50 to 1,000 levels, p-values of 0.05 and less came up at most 1.2 times as
-    often as they should. Source of the estimate: I. Good (1953), The population frequencies
-    of species and the estimation of population parameters.
+    twice, so that a reference of few rare levels does not promise that there are no others. Source of the estimate:
+    I. Good (1953), The population frequencies of species and the estimation of population parameters.
 
     Examples
     --------

@@ -229,12 +229,39 @@ def look(segment: Segment, reference: Profile, current: Profile, *, among: tuple
     return Part(segment, reference, current, sizes)
 
 
+def look_at_each(
+    segments: Mapping[Segment, tuple[Profile, Profile]], *, among: tuple[Profile, Profile], fewest: int
+) -> tuple[list[Part], tuple[LeftOut, ...]]:
+    """How far the columns of each segment moved, of those with enough records now.
+
+    Parameters
+    ----------
+    segments : mapping
+        Reference and current window of each.
+    among : pair of Profile
+        The same of all records, by the same bins.
+    fewest : int
+        Records that a segment needs in the current window.
+
+    Returns
+    -------
+    parts : list of Part
+        In the order of `segments`.
+    left_out : tuple of LeftOut
+        Segments with fewer records.
+    """
+    few = [one for one, (_, now) in segments.items() if now.rows < fewest]
+    parts = [look(one, *both, among=among) for one, both in segments.items() if one not in few]
+    return parts, left_out(few, f"fewer than {fewest} records now")
+
+
 def compare_parts(
     parts: Sequence[Part],
     *,
     days: Days | None = None,
     large: Mapping[str, float] = LARGE,
     left_out: Sequence[LeftOut] = (),
+    named: Sequence[str] = (),
 ) -> SegmentDrift:
     """Tell how certain it is that columns moved in segments, corrected over all segments, columns and aspects.
 
@@ -248,6 +275,8 @@ def compare_parts(
         The smallest size that counts, by aspect; what is smaller is not tested, but counts as looked at.
     left_out : sequence of LeftOut
         To be passed on to the reader.
+    named : sequence of str
+        The columns whose values are segments, likewise.
 
     Examples
     --------
@@ -279,7 +308,7 @@ def compare_parts(
         for (part, _), column in zip(found, tested, strict=True)
     ]
     segments = tuple(part.segment for part in parts)
-    return SegmentDrift(tuple(_ranked(columns, large)), segments, looked_at, tuple(left_out))
+    return SegmentDrift(tuple(_ranked(columns, large)), segments, looked_at, tuple(left_out), tuple(named))
 
 
 def _variation(part: Part, names: Sequence[str], days: Days | None) -> Mapping[str, Variation]:

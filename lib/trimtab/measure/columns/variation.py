@@ -19,10 +19,10 @@ from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import INDEPENDENT, Variation
 from trimtab.measure.columns.bins import BUCKETS, Bins, NumericBins, bucket
 from trimtab.measure.columns.days import Days, Matrix
+from trimtab.measure.columns.floors import Stretches, psi_beyond_chance
 from trimtab.measure.columns.means import values_of
 
 FEWEST_DAYS = 7
-MOST_STRETCHES = 60
 _WEEK = 7
 _RARE = 0.05    # levels of no larger share tell how records of a new one come
 
@@ -185,33 +185,27 @@ def _batch(levels: Matrix, present: Matrix) -> float:
 def _floor(reference: Days, name: str, shape: Floats, length: int) -> dict[str, float]:
     """The largest size of each aspect over stretches of so many days."""
     counts, beside = reference.column(name)
-    starts = np.unique(np.linspace(0, len(reference) - length, MOST_STRETCHES).astype(int))
-
-    def _sums(matrix: npt.NDArray[np.generic]) -> tuple[Floats, Floats]:
-        whole = np.concatenate([np.zeros((1, *matrix.shape[1:])), np.cumsum(matrix, axis=0, dtype=float)])
-        inside = whole[starts + length] - whole[starts]
-        return inside, whole[-1] - inside
-
-    inside, outside = _sums(shape)
+    sums = Stretches.of(len(reference), length).sums
+    inside, outside = sums(shape)
     rows = inside.sum(axis=1), outside.sum(axis=1)
     usable = (rows[0] > 0) & (rows[1] > 0)
     if not usable.any():
         return {}
     missing = [side[:, -1] / np.maximum(side.sum(axis=1), 1) for side in (inside, outside)]
-    found = {"psi": _psi(inside, outside), "missing": np.abs(missing[0] - missing[1])}
+    found = {"psi": psi_beyond_chance(inside, outside), "missing": np.abs(missing[0] - missing[1])}
     bins = reference.bins[name]
     values = values_of(bins)
     spread = _spread(counts.sum(axis=0).astype(float), values)
     if spread > 0:
-        sums = _sums(np.column_stack([counts @ values, counts.sum(axis=1)]))
-        here, rest = (np.where(side[:, 1] > 0, side[:, 0] / np.maximum(side[:, 1], 1), np.nan) for side in sums)
+        both = sums(np.column_stack([counts @ values, counts.sum(axis=1)]))
+        here, rest = (np.where(side[:, 1] > 0, side[:, 0] / np.maximum(side[:, 1], 1), np.nan) for side in both)
         found["mean"] = np.abs(here - rest) / spread
     if isinstance(bins, NumericBins):
-        found["wasserstein"] = _wasserstein(*_sums(counts), bins)
-        many = _sums(np.column_stack([beside["outliers"], counts.sum(axis=1) - beside["outliers"]]))
+        found["wasserstein"] = _wasserstein(*sums(counts), bins)
+        many = sums(np.column_stack([beside["outliers"], counts.sum(axis=1) - beside["outliers"]]))
         found["outliers"] = _share(many[0]) - _share(many[1])
     else:
-        here, rest = _sums(counts)
+        here, rest = sums(counts)
         new, whole = np.where(rest == 0, here, 0.0), np.maximum(here.sum(axis=1), 1)
         found["unseen"] = new.sum(axis=1) / whole
         found["newcomer"] = _fullest(new, [bucket(level) for level in bins.levels]) / whole
@@ -230,17 +224,6 @@ def _fullest(levels: Floats, buckets: Sequence[int]) -> Floats:
     most = flat.reshape(-1, BUCKETS).max(axis=1)
     beyond: Floats = most - (levels.sum(axis=1) - most) / (BUCKETS - 1)
     return beyond
-
-
-def _psi(inside: Floats, outside: Floats) -> Floats:
-    """PSI beyond chance of each stretch against the rest, over the cells that hold any record at all."""
-    used = (inside + outside).sum(axis=0) > 0
-    p, q = (side[:, used] + divergences.SMOOTHING for side in (outside, inside))
-    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
-    size = ((q - p) * np.log(q / p)).sum(axis=1)
-    n, m = np.maximum(outside.sum(axis=1), 1), np.maximum(inside.sum(axis=1), 1)
-    chance: Floats = size - (used.sum() - 1) * (1 / n + 1 / m)
-    return chance
 
 
 def _wasserstein(inside: Floats, outside: Floats, bins: NumericBins) -> Floats:

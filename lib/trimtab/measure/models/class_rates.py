@@ -169,11 +169,10 @@ def rate_changes(before: Mapping[Measure, Rate], now: Mapping[Measure, Rate]) ->
 
     Notes
     -----
-    Simulated: three classes and three segments, 1,000 checks a case, without drift but with class shares that move and
-    day effects of 0.3 or 0.6 in log odds. With 18 to 60 days before and 7 to 30 now the smallest p-value was at most
-    0.05 in 3.1 to 6.1 % of checks, and at a level of 0.56 % there were false drops in 0 to 1.2 %; in 1.7 % with two
-    days now that differ by 0.6. Of a class of which 60 % were found before and 30 % now, that was noticed at that level
-    with 100 of its records on either side in 80 % of 100 checks, in 70 % with day effects of 0.3, and in all with 200.
+    Without drift, but with class shares that move and days that have luck of their own, the smallest p-value is at most
+    0.05 in about 5 % of simulated checks or fewer. Of a class of which 60 % were found before and 30 % now, that is
+    noticed with 100 of its records on either side in about 70 % of checks at a level of 0.5 %, and nearly always with
+    200 (docs/benchmarks.md, "Classes").
 
     Examples
     --------

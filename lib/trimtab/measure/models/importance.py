@@ -115,7 +115,7 @@ def permutation_importance(
     if len(features) != n or orders.shape[1:] != (n,):
         raise ValueError(f"{len(features)} records and orders of shape {orders.shape} do not fit {n} outputs")
     value = evaluate(name, known)
-    sign = 1.0 if metric(name).greater_is_better else -1.0
+    sign = metric(name).sign
     lost: dict[str, list[float]] = {column: [] for column in features.columns}
     for column, said in _said(predict, features, orders):
         dealt = Outputs(known.labels, known.actual, said.predicted, said.scores, known.positive)

@@ -5,8 +5,9 @@ an interval (Efron and Tibshirani, 1993). All metrics, classes and segments shar
 
 Records of one day share their luck. Where it is said which records belong together, whole groups are drawn instead
 (Davison and Hinkley, 1997, section 3.8), if there are at least `FEWEST_GROUPS` of them. With day effects that make up
-a twentieth to a tenth of the variance, 95 % intervals of accuracy then cover the true one in 93 to 95 % of 300
-simulated windows of 10 to 60 days; with records drawn by themselves they cover it in 55 to 69 %.
+a twentieth to a tenth of the variance, 95 % intervals of accuracy then cover the true one as often as they say; with
+records drawn by themselves they cover it in half of simulated windows (docs/benchmarks.md, "Days that share their
+luck").
 """
 
 from __future__ import annotations
@@ -167,8 +168,7 @@ def bootstrap(
     -----
     Expanded percentile intervals (Hesterberg, 2015, "What teachers should know about the bootstrap"): percentiles are
     moved outwards by what Student's t adds to the normal distribution, because resamples of few records vary too
-    little. In 2000 simulated pairs of models with 50 records, 95 % intervals of the difference in recall covered it in
-    92.9 % instead of 90.8 % (accuracy 94.1 %, ROC AUC 95.3 %, log loss 94.9 %); from 200 records on in 94 to 95.5 %.
+    little. With 50 records intervals of recall, which rests on a part of them, still cover somewhat less than they say.
 
     Examples
     --------

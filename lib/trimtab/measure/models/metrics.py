@@ -60,6 +60,11 @@ class Metric:
     prepare: Prepare
     prepare_per_class: Prepare | None = None
 
+    @property
+    def sign(self) -> float:
+        """What makes a gain of a difference, so that a plus is an improvement: -1 where less is better, else 1."""
+        return 1.0 if self.greater_is_better else -1.0
+
     def applies(self, outputs: Outputs) -> bool:
         """Whether the metric can be asked of these outputs (its value may still be nan)."""
         return outputs.task in self.tasks and not (self.needs_scores and outputs.scores is None)

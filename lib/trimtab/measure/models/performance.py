@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,9 +129,22 @@ def told_apart(name: str, difference: Interval) -> str:
     >>> told_apart("roc_auc", Interval(0.01, -0.01, 0.03, 0.95, 0.01))
     'not told apart'
     """
-    sign = 1 if METRICS[name].greater_is_better else -1
-    low, high = sorted((sign * difference.low, sign * difference.high))
-    return "better" if low > 0 else "worse" if high < 0 else "not told apart"
+    found = gain(name, difference)
+    return "better" if found.low > 0 else "worse" if found.high < 0 else "not told apart"
+
+
+def gain(name: str, difference: Interval) -> Interval:
+    """A difference (challenger minus champion), turned round where less is better: a plus is always an improvement.
+
+    Examples
+    --------
+    >>> found = gain("log_loss", Interval(-0.02, -0.03, -0.01, 0.95, 0.005))
+    >>> found.value, found.low, found.high
+    (0.02, 0.01, 0.03)
+    """
+    if METRICS[name].greater_is_better:
+        return difference
+    return replace(difference, value=-difference.value, low=-difference.high, high=-difference.low)
 
 
 def measure_performance(

@@ -114,12 +114,11 @@ def locate(daily: Daily, *, detector: Detector = "adwin") -> ChangePoints:
     Days that take after the day before are made independent first (see `persistence`), and put in units of their
     spread. Both are learned from the whole stretch.
 
-    In 300 simulated series each of 30 to 365 days without a change ADWIN found one in at most 1.3 % when days were
-    independent, and in at most 4.7 % or 5.3 % when each correlated with the next by 0.4 or 0.6. In series of 120
-    independent days with a jump 30 days before the end, it found one of half a standard deviation of the days in 17 %,
-    of one in 84 %, of two in all; 62 % of those of one and 94 % of those of two were placed within two days, after 16
-    and 7 days in the middle. With a correlation of 0.4 jumps of one were found in 49 %. The test of Page and Hinkley
-    finds somewhat less, and with skewed luck it found a change in 11 % of years without one.
+    In simulated years without a change ADWIN finds one in 2 to 3 %. In series of 120 independent days with a jump 30
+    days before the end, it finds one of half a standard deviation of the days in 12 %, of one in 83 %, of two in all;
+    two thirds of those of one and nine tenths of those of two are placed within two days. Where each day correlates
+    with the next by 0.4 half of the jumps of one are found (docs/benchmarks.md, "Errors, at once"). The test of Page
+    and Hinkley finds somewhat less, and takes skewed luck for a change more often.
 
     Sources: A. Bifet and R. Gavaldà, Learning from time-changing data with adaptive windowing, SIAM Data Mining (2007);
     E. Page, Continuous inspection schemes, Biometrika 41 (1954).

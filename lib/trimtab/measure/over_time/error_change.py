@@ -157,10 +157,10 @@ def consecutive_days(before: Daily, now: Daily, *, confidence: float = 0.95) -> 
     taking the two windows as equally variable and once as they are, of which the fewer count. The relative change is
     Fieller's, so that it leaves out 0 exactly when the difference does.
 
-    In 500 to 600 simulated pairs of each kind, windows of 3 to 60 days a side (10 to 2,000 records a day, intra-class
-    correlation 0.05 to 0.2, days with skewed luck among them) were told apart at 5 % in at most 5.2 %, and in at most
-    7.8 % when one day correlated with the next by up to 0.6. The price are few days: a shift by one standard deviation
-    of a day is found in 9 % with 7 and 7 independent days, 48 % with 14 and 14, 93 % with 30 and 30.
+    Windows of independent days that are alike are told apart at 5 % in fewer than 5 % of simulated pairs, and in about
+    8 % of pairs of 30 days when one day correlates with the next by 0.6. The price are few days: a shift by one
+    standard deviation of a day is found in under a tenth with 7 and 7 independent days, in half with 14 and 14, in 95 %
+    with 30 and 30 (docs/benchmarks.md, "Errors, from one window to the next").
     """
     plain = _plain(before.mean, now.mean, before.records, now.records, confidence)
     plain = replace(plain, days_before=len(before), days_now=len(now))

@@ -85,9 +85,9 @@ def trend(daily: Daily, *, confidence: float = 0.95) -> Trend:
     -----
     Generalised least squares with errors that persist from day to day: see `persistence.regress`.
 
-    In 500 simulated series each of 14 to 120 steady days, each correlated with the next by 0 to 0.6, a test at 5 %
-    found a trend in at most 5.2 % (6.8 % of 14 days with skewed luck). A rise by one standard deviation of the days
-    over the whole stretch is found in 14 % of 30 independent days, 49 % of 60, 83 % of 120.
+    In simulated series of 14 to 120 steady days, each correlated with the next by 0 to 0.6, a test at 5 % finds a trend
+    in at most 5 %. A rise by one standard deviation of the days over the whole stretch is found in 15 % of series of 30
+    independent days, in nearly half of 60, in 83 % of 120 (docs/benchmarks.md, "Errors, slowly").
 
     Examples
     --------

@@ -75,10 +75,9 @@ def growth(
 
     Notes
     -----
-    In 400 simulated pairs of each kind (28 to 91 days before, 3 to 30 now; 5 to 1,000 records a day that vary by 30 %
-    beyond chance, a quarter as many at weekends, correlation from day to day 0 and 0.5) no growth was taken for some at
-    5 % in at most 4.8 %. Growth by half was found in 52 % with 90 days of 100 records before, 30 now and a correlation
-    of 0.5: busy spells that last leave no more.
+    Where numbers vary by 30 % from day to day, with a correlation of 0 or 0.5 and quiet weekends, no growth is taken
+    for some at 5 % in fewer than 5 % of simulated pairs. Growth by half is found in about half of them with 91 days
+    before, 30 now and a correlation of 0.5: busy spells that last leave no more (docs/benchmarks.md, "Growth").
 
     Examples
     --------

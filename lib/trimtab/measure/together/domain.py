@@ -76,8 +76,8 @@ class Separation:
     reference_rows, current_rows : int
         Records that were used.
     carriers : tuple of Carrier
-        Strongest first, at most ten; those whose drop is less than a tenth of the first one's are left out. They say
-        something only when the p-value does.
+        The largest share first, at most ten; those whose drop is less than a tenth of the largest are left out. They
+        say something only when the p-value does.
     note : str
         Why there is nothing, or what was left out; else empty.
     """
@@ -224,7 +224,7 @@ def _carriers(folds: Folds, rules: list[Rule], columns: tuple[str, ...], seed: i
         Carrier(tuple(columns[owner] for owner in owners), drop, gaps[owners] / total)
         for owners, drop in drops.items() if drop > 0 and drop >= _WORTH_NAMING * largest
     ]
-    return tuple(sorted(found, key=lambda carrier: -carrier.drop))
+    return tuple(sorted(found, key=lambda carrier: -carrier.share))
 
 
 def _owners(folds: Folds, rule: Rule) -> list[tuple[int, ...]]:

@@ -85,10 +85,8 @@ def confidence_based(
     -----
     Follows J. Białek et al., Estimating model performance under covariate shift without labels (2024), who re-weight
     the calibration. The range comes from drawing a calibration that the holdout allows and then outcomes that it makes
-    likely. In each of 16 simulated settings of covariate shift (holdout 500 or 2,000, window 200 or 2,000; four
-    champions, two of them misfitted; 100 windows) 95 % ranges with density ratios held 92 to 97 % of the realised
-    values of eight metrics; without density ratios 93 to 98 % for champions that miss nothing, and as few as 66 % for
-    others.
+    likely. Under covariate shift ranges with density ratios hold about the share of the realised values that they say;
+    without density ratios they do so for champions that miss nothing, and hold fewer for those that are misfitted.
 
     Examples
     --------

@@ -266,7 +266,7 @@ def no_concept_drift() -> Assumption:
 
 
 def enough_records(holdout: int, current: int, rarest: float | None = None) -> Assumption:
-    """Whether holdout and window are as large as in the simulations that the ranges were tested in.
+    """Whether the holdout is large enough for ranges to hold what they say.
 
     >>> enough_records(150, 2000).holds, enough_records(5000, 2000, rarest=12).holds
     (False, False)

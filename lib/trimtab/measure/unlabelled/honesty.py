@@ -102,9 +102,8 @@ def p_value(scores: Array, actual: Array, *, weights: Array | None = None) -> fl
     """Test the hypothesis that probabilities are honest; parameters and errors as for `judge`.
 
     A score test against level, slope and one bend of the log odds (more classes: a level for each, and temperature);
-    nothing is fitted for it. nan with fewer than 30 records, or where fewer than 5 are expected of a class. Of 1000
-    simulated holdouts with honest probabilities, each of 200, 500 or 2000 records, it was below 0.05 in 5 to 6 % and
-    below 0.01 in 0.6 to 1.2 %; of 50 records, in 6.5 and 1.8 %. Sources: D. Cox (1958), and D. Spiegelhalter,
+    nothing is fitted for it. nan with fewer than 30 records, or where fewer than 5 are expected of a class; it is
+    asymptotic, and with about 50 records small somewhat too often. Sources: D. Cox (1958), and D. Spiegelhalter,
     Probabilistic prediction in patient management and clinical trials (1986).
 
     >>> p_value(np.full((400, 2), 0.5), np.tile([0, 1], 200))

@@ -2,8 +2,9 @@
 
 A token is an unbroken run of letters, marks and digits. Letters are read as small ones, one by one; every digit is read
 as 0, for most numbers are new and say little but how long they are; what is longer than 40 characters is cut there.
-Chinese and Japanese are written without spaces, so there each character is a token. Thai and its neighbours are not
-taken apart: between two spaces they are one token.
+Chinese and Japanese are written without spaces, so there each character is a token. So is each emoji or dingbat, which
+often say what a text is about; those of another skin colour are the same. Thai and its neighbours are not taken apart:
+between two spaces they are one token.
 
 Databases disagree about letters: `lower` follows the database's locale, `\\w` the Unicode of its regular expressions.
 So separators are listed here, and what a database's `lower` has left is put right by a list of letters.
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+TOKENS = 2
+"""Which definition this is; what was counted by another one cannot be compared."""
 LONGEST_TOKEN = 40
 _BEYOND_CASED = 0x1F000    # no letter from here on has a small form
 
@@ -30,13 +33,17 @@ _SEPARATORS = (
     "\u06fd\u06fe\u0700-\u070f\u0964\u0965\u0970\u0df4\u0e3f\u0e4f\u0e5a\u0e5b\u0f01-\u0f14"    # Syriac to Tibetan
     "\u104a-\u104f\u10fb\u1360-\u1368\u1400\u1680\u169b\u169c\u16eb-\u16ed\u17d4-\u17d6\u17d8-\u17db"
     "\u1800-\u180a\u180e\u1fbd\u1fbf-\u1fc1\u1fcd-\u1fcf\u1fdd-\u1fdf\u1fed-\u1fef\u1ffd\u1ffe"    # to Greek
-    "\u2000-\u206f\u207a-\u207e\u208a-\u208e\u20a0-\u214f\u2190-\u2bff\u2e00-\u3004\u3008-\u3020\u3030"
+    "\u2000-\u206f\u207a-\u207e\u208a-\u208e\u20a0-\u214f\u2190-\u25ff\u2768-\u2bff\u2e00-\u3004\u3008-\u3020\u3030"
     "\u3036\u3037\u303d-\u303f\u309b\u309c\u30a0\u30fb\u3190-\u319f\u31c0-\u31ef\u3200-\u33ff\u4dc0-\u4dff"
     "\ue000-\uf8ff\ufd3e\ufd3f\ufdfc-\ufe1f\ufe30-\ufe6f\ufeff-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65\uffe0-\uffff"
-    "\U0001d000-\U0001d24f\U0001f000-\U0001fbef\U000e0000-\U0010ffff"    # music, emoji, private use
+    "\U0001d000-\U0001d24f\U0001f000-\U0001f2ff\U0001f3fb-\U0001f3ff\U0001fb00-\U0001fbef"    # music, tiles, flags
+    "\U000e0000-\U0010ffff"    # private use
 )
 _SEPARATOR = f"[{_SEPARATORS}]+"
-_WITHOUT_SPACES = "([\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f])"    # kana, Han
+_WITHOUT_SPACES = (
+    "([\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"    # kana, Han
+    "\u2600-\u2767\U0001f300-\U0001f3fa\U0001f400-\U0001faff])"    # emoji
+)
 _APART = r" \1 "
 _EARLY, _EARLY_AS = "Iİ", "ii"    # a Turkish locale has other small letters for them
 _LATE, _LATE_AS = "ς123456789", "σ000000000"
@@ -53,12 +60,14 @@ def tokenise(text: str) -> list[str]:
     Returns
     -------
     list of str
-        Tokens of 1 to 40 characters; empty when the text has neither letters nor digits.
+        Tokens of 1 to 40 characters; empty when the text has no letters, digits or emoji.
 
     Examples
     --------
     >>> tokenise("Straße 12, CAFÉ (n° 4711)")
     ['straße', '00', 'café', 'n', '0000']
+    >>> tokenise("Great\U0001f600\U0001f600, thanks \u2764\ufe0f")
+    ['great', '😀', '😀', 'thanks', '❤']
     """
     folded = text.translate(_small_letters())
     spaced = re.sub(_WITHOUT_SPACES, _APART, folded)

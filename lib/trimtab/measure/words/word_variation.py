@@ -16,8 +16,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.measure.columns import divergences
-from trimtab.measure.columns.variation import FEWEST_DAYS, MOST_STRETCHES
+from trimtab.measure.columns.aspects import of_student
+from trimtab.measure.columns.floors import Stretches, psi_beyond_chance
+from trimtab.measure.columns.variation import FEWEST_DAYS
 from trimtab.measure.words.word_days import WordDays
 
 Floats = npt.NDArray[np.float64]
@@ -49,12 +50,7 @@ class WordVariation:
 
     def of_share(self, p_value: Floats) -> Floats:
         """p-values of the normal distribution, as those of Student's t with the degrees of freedom there are."""
-        from scipy import special
-
-        if math.isinf(self.freedom):
-            return p_value
-        quantiles = special.ndtri(np.asarray(p_value, dtype=np.float64) / 2)
-        return np.asarray(2 * special.stdtr(self.freedom, quantiles), dtype=np.float64)
+        return of_student(p_value, self.freedom)
 
 
 def independent(terms: int, buckets: int) -> WordVariation:
@@ -174,22 +170,16 @@ def floors(reference: WordDays, days: int) -> dict[str, float]:
         As many as the current window has; stretches are at most half as long as the reference.
     """
     length = min(max(days, 1), len(reference) // 2)
-    starts = np.unique(np.linspace(0, len(reference) - length, MOST_STRETCHES).astype(int))
-
-    def _sums(matrix: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-        whole = np.concatenate([np.zeros((1, matrix.shape[1])), np.cumsum(matrix, axis=0, dtype=float)])
-        inside = whole[starts + length] - whole[starts]
-        return inside, whole[-1] - inside
-
-    sizes = _sums(reference.number("documents")[:, None])
-    inside, outside = (some / many for some, many in zip(_sums(reference.buckets), sizes, strict=True))
+    stretches = Stretches.of(len(reference), length)
+    sizes = stretches.sums(reference.number("documents")[:, None])
+    inside, outside = (some / many for some, many in zip(stretches.sums(reference.buckets), sizes, strict=True))
     terms, mentions = reference.terms, reference.number("mentions")
-    psi = _psi(*_sums(np.column_stack([terms, mentions - terms.sum(axis=1)])))
+    psi = psi_beyond_chance(*stretches.sums(np.column_stack([terms, mentions - terms.sum(axis=1)])))
     return {
         "words": max(float(psi.max()), 0.0),
         "word": float(np.abs(change(outside, inside)).max()),
-        "unseen_words": float(_unseen(reference, starts, length).max()) if reference.within.all() else
-        _newer(*_sums(np.column_stack([reference.new_tokens, reference.number("tokens")]))),
+        "unseen_words": float(_unseen(reference, stretches).max()) if reference.within.all() else
+        _newer(*stretches.sums(np.column_stack([reference.new_tokens, reference.number("tokens")]))),
     }
 
 
@@ -220,18 +210,6 @@ def change(before: npt.ArrayLike, now: npt.ArrayLike) -> Floats:
     return found
 
 
-def _psi(inside: Floats, outside: Floats) -> Floats:
-    """PSI beyond chance of each stretch against the rest."""
-    used = (inside + outside).sum(axis=0) > 0
-    if not used.any():
-        return np.zeros(1)
-    p, q = (side[:, used] + divergences.SMOOTHING for side in (outside, inside))
-    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
-    n, m = (np.maximum(side.sum(axis=1), 1) for side in (outside, inside))
-    found: Floats = ((q - p) * np.log(q / p)).sum(axis=1) - (used.sum() - 1) * (1 / n + 1 / m)
-    return found
-
-
 def _newer(inside: Floats, outside: Floats) -> float:
     """How far the share of new tokens of a stretch lies above that of the rest, at most; 0 or more.
 
@@ -241,19 +219,19 @@ def _newer(inside: Floats, outside: Floats) -> float:
     return max(float((some - others).max()), 0.0)
 
 
-def _unseen(reference: WordDays, starts: npt.NDArray[np.int64], length: int) -> Floats:
+def _unseen(reference: WordDays, stretches: Stretches) -> Floats:
     """Share of a stretch's tokens that the rest of the reference does not have, beyond what chance would put there.
 
     That is what any days would have alone, as many as the stretch has, drawn at random.
     """
-    bins, dates = reference.bins, reference.dates.astype(np.int64)
+    bins, dates, length = reference.bins, reference.dates.astype(np.int64), stretches.length
     first, last, days, occurrences = (
         np.array(one, dtype=np.int64) for one in (bins.first, bins.last, bins.days, bins.occurrences)
     )
     tokens = reference.number("tokens")
     by_chance = float((occurrences * _alone(days, length, len(reference))).sum()) / max(tokens.sum(), 1)
     shares: list[float] = []
-    for start in starts:
+    for start in stretches.starts:
         within = (first >= dates[start]) & (last <= dates[start + length - 1])
         here = max(tokens[start : start + length].sum(), 1)
         shares.append(occurrences[within].sum() / here - by_chance * len(reference) / length)
