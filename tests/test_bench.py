@@ -46,7 +46,7 @@ def test_the_document_says_what_the_results_say() -> None:
 def test_the_timed_check_makes_the_calls_of_the_notebook() -> None:
     notebook = nbformat.read(bench.ROOT / "notebooks" / "02_drift_analysis.ipynb", as_version=4)
     cells = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    shown = {"primary_metric", "loss_thresholds", "past_signals", "decision_facts", "overall", "proportions"}
+    shown = {"primary_metric", "loss_thresholds", "past_signals", "decision_facts", "overall"}
     made = Path(whole.__file__).read_text()
     called = [set(re.findall(r"tt\.checking\.(\w+)", text)) for text in (cells, made)]
     assert called[0] - shown == called[1]
