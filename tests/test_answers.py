@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from trimtab.measure.models import answers
 from trimtab.measure.models.answers import Answers
@@ -229,3 +233,42 @@ def test_logged_probabilities_of_the_positive_class_fill_both_columns() -> None:
         assert made.scores is not None
         assert made.scores[0].tolist() == expected
     assert answers.as_outputs(said, (), labels=["no", "yes", "maybe"], positive=None).scores is None
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_the_steps_of_a_pipeline_are_gone_through_once(sparse: bool) -> None:
+    """Also where they give a matrix that is mostly empty, of which its last step cannot take some records."""
+    seen: list[int] = []
+
+    def _encode(frame: pd.DataFrame) -> Any:
+        seen.append(len(frame))
+        return csr_array(frame.to_numpy()) if sparse else frame.to_numpy()
+
+    model = make_pipeline(FunctionTransformer(_encode), LogisticRegression())
+    model.fit(FEATURES, np.where(P > 0.5, "yes", "no"))
+    seen.clear()
+    said = answers.ask(model, FEATURES, who="Version 3", labels=["no", "yes"])
+    assert seen == [ROWS]
+    assert said.usable.all()
+    assert said.predicted.tolist() == model.predict(FEATURES).tolist()
+    assert np.array_equal(said.scores, model.predict_proba(FEATURES))
+
+    def _refusing(values: Any) -> Any:
+        if (np.abs(values).max() if not sparse else abs(values).max()) >= 1:
+            raise ValueError("too large")
+        return np.array(["no"] * values.shape[0])
+
+    model[-1].predict = _refusing
+    assert answers.ask(model, FEATURES, who="Version 3", labels=["no", "yes"]).usable.sum() == ROWS - 2
+
+
+def test_a_step_that_fails_on_some_records_does_not_hide_what_is_said_of_the_others() -> None:
+    def _scale(frame: pd.DataFrame) -> pd.DataFrame:
+        if (frame["x"] == 1).any():
+            raise ValueError("one is no number")
+        return frame
+
+    model = make_pipeline(FunctionTransformer(_scale), LogisticRegression())
+    model.fit(FEATURES[:-1], np.where(P > 0.5, "yes", "no")[:-1])
+    said = answers.ask(model, FEATURES, who="Version 3", labels=["no", "yes"])
+    assert said.usable.tolist() == [True] * (ROWS - 1) + [False]

@@ -88,9 +88,10 @@ def ask(model: Any, features: pd.DataFrame, *, who: str, labels: Sequence[str] |
     >>> ask(model, pd.DataFrame({"x": [1, 2, 3]}), who="Version 3", labels=["no", "yes"]).scores.tolist()
     [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
     """
+    model, features = _prepared(model, features)
     said, got, trouble = _where_possible(model.predict, features)
     if not got.any():
-        told = f"{who} could not predict any of {len(features):,} records ({trouble})."
+        told = f"{who} could not predict any of {len(said):,} records ({trouble})."
         return Answers(said, None, got, ~got, (told,))
     notes = [f"{who} could not predict {_of(~got)} ({trouble})."] if trouble else []
     answers = _numbers(said, got, who) if labels is None else _names(said, got, who)
@@ -165,9 +166,24 @@ def as_outputs(
     return Outputs(tuple(labels), truth, picked, scores, codes.get(positive or ""))
 
 
-def _where_possible(predict: Callable[[Any], Any], features: pd.DataFrame) -> tuple[Array, Array, str]:
+def _prepared(model: Any, features: pd.DataFrame) -> tuple[Any, Any]:
+    """A pipeline's last step and what the others make of the features: it is asked twice, they need not be.
+
+    Everything else, and a pipeline that fails on the way, is left to be asked as it is.
+    """
+    from sklearn.pipeline import Pipeline
+
+    if type(model) is not Pipeline or len(model.steps) < 2:
+        return model, features
+    try:
+        return model[-1], model[:-1].transform(features)
+    except Exception:  # noqa: BLE001 -- a step of somebody else's may raise whatever it likes
+        return model, features
+
+
+def _where_possible(predict: Callable[[Any], Any], features: Any) -> tuple[Array, Array, str]:
     """Answers record by record, of which records there are any, and what went wrong first."""
-    rows, trouble = len(features), ""
+    rows, trouble = features.shape[0], ""    # a sparse matrix has no length
     said, got = np.full(rows, None, dtype=object), np.zeros(rows, dtype=bool)
     waiting = [np.arange(rows)]
     for _ in range(_MOST_ATTEMPTS):
@@ -176,7 +192,7 @@ def _where_possible(predict: Callable[[Any], Any], features: pd.DataFrame) -> tu
         part = waiting.pop(0)    # the largest first: most of the records are settled by few attempts
         whole = len(part) == rows
         try:
-            values = _one_each(predict(features if whole else features.iloc[part]), len(part))
+            values = _one_each(predict(features if whole else _some(features, part)), len(part))
         except Exception as error:  # noqa: BLE001 -- a model of somebody else's may raise whatever it likes
             trouble = trouble or _first_line(error)
             waiting += [half for half in np.array_split(part, 2) if len(half)] if len(part) > 1 else []
@@ -185,6 +201,10 @@ def _where_possible(predict: Callable[[Any], Any], features: pd.DataFrame) -> tu
             return values, np.ones(rows, dtype=bool), ""
         said[part], got[part] = values, True
     return said, got, trouble
+
+
+def _some(features: Any, part: Array) -> Any:
+    return features.iloc[part] if hasattr(features, "iloc") else features[part]
 
 
 def _one_each(given: Any, rows: int) -> Array:
@@ -212,7 +232,7 @@ def _names(said: Array, got: Array, who: str) -> Answers:
     return Answers(label_array(said), None, got & ~lost, lost, notes)
 
 
-def _with_scores(answers: Answers, model: Any, features: pd.DataFrame, who: str, classes: int) -> Answers:
+def _with_scores(answers: Answers, model: Any, features: Any, who: str, classes: int) -> Answers:
     """With the model's probabilities, where it gives any that can be used."""
     if not hasattr(model, "predict_proba"):
         return replace(answers, no_scores=f"{who} gives no probabilities.")
