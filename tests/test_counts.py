@@ -23,13 +23,16 @@ def counted(start: datetime, end: datetime) -> dict[date, Count]:
     return found
 
 
+END = datetime(2024, 3, 11)    # the midnight after the last record
 TIMES = st.integers(-30, 340).map(lambda hours: START + timedelta(hours=hours))
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(TIMES, TIMES), min_size=1, max_size=6))
-def test_any_questions_in_any_order_are_answered_as_by_a_plain_program(asked: list[tuple[datetime, datetime]]) -> None:
-    counts = DayCounts(counted)
+@given(st.lists(st.tuples(TIMES, TIMES), min_size=1, max_size=6), st.booleans())
+def test_any_questions_in_any_order_are_answered_as_by_a_plain_program(
+    asked: list[tuple[datetime, datetime]], ahead: bool
+) -> None:
+    counts = DayCounts(counted, (lambda: END) if ahead else None)
     for start, end in asked:
         expected = counted(start, end)
         assert counts.by_day(start, end) == expected
@@ -54,3 +57,16 @@ def test_what_is_known_is_not_asked_again() -> None:
     counts.between(first, noon)
     counts.between(noon, last)    # the rest of a day follows from the whole of it
     assert asked[1:] == [(datetime(2024, 3, 4), noon)]
+
+
+def test_the_first_question_asks_for_everything_that_is_newer() -> None:
+    asked: list[tuple[datetime, datetime]] = []
+
+    def _ask(start: datetime, end: datetime) -> dict[date, Count]:
+        asked.append((start, end))
+        return counted(start, end)
+
+    counts = DayCounts(_ask, lambda: END)
+    counts.between(datetime(2024, 3, 1), datetime(2024, 3, 3))
+    counts.between(datetime(2024, 3, 3), END)
+    assert asked == [(datetime(2024, 3, 1), END)]

@@ -16,7 +16,7 @@ from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.drift import compare
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.measure.columns.variation import FEWEST_DAYS, variation
+from trimtab.measure.columns.variation import FEWEST_DAYS, _effects, _effects_of_parts, variation
 
 RNG = np.random.default_rng
 MONDAY = date(2024, 1, 1)
@@ -166,3 +166,16 @@ def test_a_reference_of_few_days_says_that_natural_variation_is_not_known(days: 
     window = replace(known.total(), days=known)
     note = compare(window, window)["k"].note
     assert ("natural variation not known: the reference has only 6 whole days" in note) == told
+
+
+@pytest.mark.parametrize("weeks", [1, 7])
+def test_parts_of_the_records_vary_as_tables_of_two_cells(weeks: int) -> None:
+    rng = RNG(8)
+    whole = rng.integers(0, 40, 60)
+    parts = np.column_stack([rng.binomial(whole, share) for share in (0.0, 0.02, 0.5, 1.0)])
+    strata = np.arange(60) % weeks
+    alone = [_effects(np.column_stack([part, whole - part]).astype(float), strata) for part in parts.T]
+    found = _effects_of_parts(parts, whole, strata)
+    assert found == pytest.approx([float(one.mean()) for one in alone])
+    assert found[1] != 1.0
+    assert (_effects_of_parts(0 * parts, 0 * whole, strata) == 1.0).all()

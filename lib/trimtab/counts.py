@@ -31,6 +31,9 @@ class DayCounts:
     ----------
     ask : callable
         Takes two times and gives the count of each day between them, the first and the last as far as they lie there.
+    until : callable, optional
+        Gives the time up to which is asked at once, since most questions are about what is newer; without it, no
+        farther than each question goes.
 
     Examples
     --------
@@ -39,8 +42,10 @@ class DayCounts:
     Count(rows=5, labelled=2)
     """
 
-    def __init__(self, ask: Callable[[datetime, datetime], dict[date, Count]]) -> None:
-        self._ask = ask
+    def __init__(
+        self, ask: Callable[[datetime, datetime], dict[date, Count]], until: Callable[[], datetime] | None = None
+    ) -> None:
+        self._ask, self._until = ask, until
         self._known: dict[Stretch, Count] = {}
 
     def between(self, start: datetime, end: datetime) -> Count:
@@ -52,9 +57,15 @@ class DayCounts:
         wanted = list(_stretches(start, end))
         unknown = [one for one in wanted if self._found(*one) is None]
         if unknown:
-            self._learn(unknown[0][0], unknown[-1][1])
+            self._learn(unknown[0][0], self._farther(unknown[-1][1]))
         found = ((one[0].date(), self._found(*one) or NOTHING) for one in wanted)
         return {day: count for day, count in found if count.rows}
+
+    def _farther(self, end: datetime) -> datetime:
+        """How far to ask: the first time on to the last record, if that cuts no day in two."""
+        if self._until is None or self._known or end.time() != _MIDNIGHT:
+            return end
+        return max(end, self._until())
 
     def _learn(self, start: datetime, end: datetime) -> None:
         told = self._ask(start, end)

@@ -73,7 +73,7 @@ class Records:
         self._table = sources.checked(data, table, source, self.arrow)
         self.as_of = self._resolve(as_of)
         self.visible = sources.viewed(backend, self._visible())
-        self._counts = DayCounts(self._count)
+        self._counts = DayCounts(self._count, lambda: self._days[1])
         self._last: tuple[Any, pa.Table] | None = None
 
     @classmethod
@@ -165,10 +165,16 @@ class Records:
         counted = table.group_by(day=day).aggregate(n=table.count(), known=known.cast("int64"))
         return {row["day"]: Count(row["n"], row["known"] or 0) for row in self.arrow(counted).to_pylist()}
 
-    def _within(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-        """Two times, not before the first day that has a record nor after the last."""
+    @property
+    def _days(self) -> tuple[datetime, datetime]:
+        """The midnight before the first record and the one after the last."""
         first, last = (datetime.combine(moment, _MIDNIGHT) for moment in self.span)
-        return max(start, first), min(end, last + timedelta(days=1))
+        return first, last + timedelta(days=1)
+
+    def _within(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+        """Two times, not before the first day that has a record, and the end of the last where nothing is newer."""
+        first, last = self._days
+        return max(start, first), last if end > self.span[1].replace(tzinfo=None) else end
 
     def training(self, spec: WindowSpec, holdout: float) -> tuple[Window, Window]:
         """Split the labelled training window by time: the oldest records to learn from, the newest `holdout` share.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,11 +76,13 @@ def _of_column(reference: Days, name: str, length: int, size: float) -> Variatio
     below = np.cumsum(shape[:, :-1], axis=1)[:, :-1]
     strata = _strata(reference, length)
     effects = _effects(shape, strata)
+    *cumulated, outliers = _effects_of_parts(np.column_stack([below, beside["outliers"]]), present, strata)
+    lacking = _effects_of_parts(missing[:, None], present + missing, strata)[0]
     design = {
         "psi": _design(shape, float(effects.mean()), size),
-        "wasserstein": _design(shape, max((_effect(_two(at, present), strata) for at in below.T), default=1.0), size),
-        "missing": _design(shape, _effect(_two(missing, present + missing), strata), size),
-        "outliers": _design(shape, _effect(_two(beside["outliers"], present), strata), size),
+        "wasserstein": _design(shape, float(max(cumulated, default=1.0)), size),
+        "missing": _design(shape, float(lacking), size),
+        "outliers": _design(shape, float(outliers), size),
     }
     design |= dict.fromkeys(("unseen", "outside"), design["psi"])
     design["mean"] = _design(shape, _effect_of_mean(counts, values_of(reference.bins[name]), strata), size)
@@ -97,10 +98,6 @@ def _strata(reference: Days, length: int) -> npt.NDArray[np.int64]:
     if length < _WEEK or len(reference) < 4 * _WEEK:
         return np.zeros(len(reference), dtype=np.int64)
     return reference.dates.astype(np.int64) % _WEEK
-
-
-def _two(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> Floats:
-    return np.column_stack([part, whole - part]).astype(float)
 
 
 def _effects(days: Floats, strata: npt.NDArray[np.int64]) -> Floats:
@@ -124,8 +121,26 @@ def _effects(days: Floats, strata: npt.NDArray[np.int64]) -> Floats:
     return np.maximum(found, 1e-9)
 
 
-def _effect(days: Floats, strata: npt.NDArray[np.int64]) -> float:
-    return float(_effects(days, strata).mean())
+def _effects_of_parts(parts: Matrix, whole: npt.NDArray[np.int64], strata: npt.NDArray[np.int64]) -> Floats:
+    """What `_effects` gives for each of several parts of the records, against the rest of them; 1 for all or none.
+
+    Parameters
+    ----------
+    parts
+        Shape (days, parts).
+    whole
+        Shape (days,).
+    """
+    n = max(float(whole.sum()), 1.0)
+    shares = parts.sum(axis=0) / n
+    residual = parts - whole[:, None] * shares
+    for stratum in np.unique(strata):
+        here = strata == stratum
+        residual[here] -= whole[here, None] * (residual[here].sum(axis=0) / max(float(whole[here].sum()), 1.0))
+    freedom = max(len(whole) - len(np.unique(strata)), 1)
+    both = shares * (1 - shares)
+    found = (residual**2).sum(axis=0) * len(whole) / freedom / n / np.where(both > 0, both, np.inf)
+    return np.where(both > 0, np.maximum(found, 1e-9), 1.0)
 
 
 def _effect_of_mean(counts: Matrix, values: Floats, strata: npt.NDArray[np.int64]) -> float:

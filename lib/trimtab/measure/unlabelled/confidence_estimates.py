@@ -31,7 +31,7 @@ __all__ = ["confidence_based"]
 
 _ALPHA = 0.01    # below this p-value probabilities are said not to be calibrated
 _NOT_ESTIMATED = ("calibration_error",)
-_GROUPS = 1_000    # of records that probabilities hardly tell apart
+_GROUPS = 500    # of records that probabilities hardly tell apart
 
 
 def confidence_based(
