@@ -110,8 +110,12 @@ def test_psi_by_chance_is_the_mean_psi_of_undrifted_samples(bins: int, n: int, m
     mean = np.mean([divergences.psi(a, b) for a, b in pairs])
     chance = np.mean([divergences.psi_by_chance(a, b) for a, b in pairs])
     assert mean <= 1.12 * chance
+    squares = np.mean([divergences.jensen_shannon(a, b) ** 2 for a, b in pairs])
+    distance = divergences.jensen_shannon_by_chance(float(chance))
+    assert squares <= 1.4 * distance**2
     if min(n, m) / bins >= 5:
         assert mean >= 0.85 * chance
+        assert 0.85 * distance**2 <= squares <= 1.12 * distance**2
 
 
 @pytest.mark.parametrize(("a", "b"), COUNTS)

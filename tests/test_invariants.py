@@ -60,6 +60,7 @@ DIVERGENCES: dict[str, tuple[Callable[[Any, Any], float], float]] = {
     "ks": (lambda a, b: divergences.kolmogorov_smirnov(a, b)[0], 1.0),
     "ks_p": (lambda a, b: divergences.kolmogorov_smirnov(a, b)[1], 1.0),
     "chi2": (lambda a, b: divergences.chi_square(a, b)[0], math.inf),
+    "js_by_chance": (lambda a, b: divergences.jensen_shannon_by_chance(divergences.psi_by_chance(a, b)), 1.0),
     "pearson": (lambda a, b: divergences.pearson(a, b)[0], math.inf),
     "pearson_p": (lambda a, b: divergences.pearson(a, b)[1], 1.0),
     "chi2_p": (lambda a, b: divergences.chi_square(a, b)[1], 1.0),
@@ -74,7 +75,8 @@ TWO_COUNTS = st.integers(5, 24).flatmap(
 
 
 def test_every_public_divergence_is_swept() -> None:
-    swept = {"psi", "psi_by_chance", "jensen_shannon", "kolmogorov_smirnov", "chi_square", "share_difference",
+    swept = {"psi", "psi_by_chance", "jensen_shannon", "kolmogorov_smirnov",
+             "jensen_shannon_by_chance", "chi_square", "share_difference",
              "wasserstein", "false_discovery", "rare_cells", "pearson", "merged", "pooled"}
     swept |= {"distance_between"}    # by way of wasserstein
     public = {name for name, f in inspect.getmembers(divergences, inspect.isfunction) if not name.startswith("_")}

@@ -78,8 +78,8 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
         {
             "column": c.name, "drifted": "not tested" if result.too_few else "yes" if c.name in moved else "no",
             "how": ", ".join(map(str, c.moved(**chosen.bounds))),
-            "PSI": c.psi, "by chance": c.psi_by_chance, "natural": _natural(c), "JS": c.js, "KS": c.ks, "χ²": c.chi2,
-            "p": c.p_value, "q": c.q_value,
+            "PSI": c.psi, "by chance": c.psi_by_chance, "natural": _natural(c), "JS": c.js,
+            "JS by chance": c.js_by_chance, "KS": c.ks, "χ²": c.chi2, "p": c.p_value, "q": c.q_value,
             "missing": "" if c.missing_reference == c.missing_current == 0 else
             f"{percent(c.missing_reference)} → {percent(c.missing_current)}",
             "note": c.note,
@@ -93,7 +93,8 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
     )
     caption += f"; {more} columns below these are not shown" if more > 0 else ""
     caption += f". {remarks}" if remarks else ""
-    formats = {**dict.fromkeys(("PSI", "by chance", "natural", "JS", "KS", "χ²"), number), "p": p_value, "q": p_value}
+    numbers = dict.fromkeys(("PSI", "by chance", "natural", "JS", "JS by chance", "KS", "χ²"), number)
+    formats = {**numbers, "p": p_value, "q": p_value}
     optional = ("how", "natural", "KS", "missing", "note")
     return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=optional)
 

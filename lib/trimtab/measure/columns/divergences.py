@@ -104,6 +104,30 @@ def jensen_shannon(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     return float(np.nan_to_num(distance.jensenshannon(a, b, base=2)))
 
 
+def jensen_shannon_by_chance(psi: float) -> float:
+    """Jensen-Shannon distance of two samples from one distribution, from what PSI is by chance: √(PSI / (8 ln 2)).
+
+    Root of its mean square, since near zero the squared distance in bits is PSI over 8 ln 2; where bins hold fewer than
+    five records the true one is larger, with one or two in each by a sixth.
+
+    Parameters
+    ----------
+    psi
+        As `psi_by_chance` gives it.
+
+    Returns
+    -------
+    float
+        In [0, 1]; nan when PSI is.
+
+    Examples
+    --------
+    >>> round(jensen_shannon_by_chance(psi_by_chance([50] * 10, [50] * 10)), 3)
+    0.081
+    """
+    return min(math.sqrt(psi / (8 * math.log(2))), 1.0)
+
+
 def kolmogorov_smirnov(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, float]:
     """Kolmogorov-Smirnov statistic of two binned samples, with its asymptotic p-value.
 

@@ -82,6 +82,8 @@ class ColumnDrift:
         What a reader should know: a constant or empty column, too few records, new levels.
     terms : tuple of TermShift
         Of a text column: the words that tell most of how it moved, the farthest first.
+    js_by_chance : float
+        What the Jensen-Shannon distance would be without drift, at these sizes.
     """
 
     name: str
@@ -103,6 +105,7 @@ class ColumnDrift:
     aspects: tuple[Aspect, ...] = ()
     note: str = ""
     terms: tuple[TermShift, ...] = ()
+    js_by_chance: float = math.nan
 
     def __getitem__(self, aspect: str) -> Aspect:
         """The aspect of that name; with nan in it where it was not tested."""
@@ -300,6 +303,7 @@ def compare_column(
         psi_by_chance=divergences.psi_by_chance(whole[0] / thin[0], whole[1] / thin[1]),
         cells=int(np.count_nonzero(whole[0] + whole[1])),
         js=divergences.jensen_shannon(a, b),
+        js_by_chance=divergences.jensen_shannon_by_chance(divergences.psi_by_chance(a / thin[0], b / thin[1])),
         ks=ks, ks_p=ks_p, chi2=chi2, chi2_p=chi2_p, wasserstein=wasserstein,
         missing_reference=_share(reference.missing, reference.rows),
         missing_current=_share(current.missing, current.rows),

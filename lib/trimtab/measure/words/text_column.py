@@ -55,7 +55,8 @@ def text_column(
         "texts are taken to be independent of each other, for no days are known"
     return ColumnDrift(
         name=name, kind="text", psi=moved.psi, psi_by_chance=moved.psi_by_chance,
-        cells=int(np.count_nonzero(a + b)), js=divergences.jensen_shannon(a, b), **nothing,
+        cells=int(np.count_nonzero(a + b)), js=divergences.jensen_shannon(a, b),
+        js_by_chance=divergences.jensen_shannon_by_chance(moved.psi_by_chance), **nothing,
         missing_reference=shares[0], missing_current=shares[1], unseen=moved.unseen,
         aspects=_aspects(moved), note="; ".join(filter(None, (moved.note, independent))),
         terms=tuple(terms) or moved.moved,
