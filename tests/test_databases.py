@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import BINARY, binary_table, merged
 
+from trimtab import tally
 from trimtab.contract import check
 from trimtab.errors import DataError
 from trimtab.measure.columns.drift import compare
@@ -85,7 +86,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.Dat
     return _postgresql if request.param == "postgresql" else _sqlite
 
 
-def test_windows_and_profiles_are_those_of_a_file(database: Callable[[pd.DataFrame], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("few", [0, 10**9], ids=["counted there", "fetched"])
+def test_windows_and_profiles_are_those_of_a_file(
+    few: int, database: Callable[[pd.DataFrame], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "_FEW_VALUES", few)
     table = _gaps(binary_table(1500, shift=1.0))
     table.to_parquet(tmp_path / "records.parquet")
     results = []
