@@ -117,6 +117,7 @@ def measure() -> dict[str, Any]:
     """Rows, seconds and peak memory by source."""
     make()
     run("store")
+    _into_cache()
     cases = {
         "one Parquet file": run("million-0.parquet"), "ten Parquet files": run("million-*.parquet"),
         "one Parquet file, a single row group": run("one-group.parquet"), "table in memory": run("memory"),
@@ -124,6 +125,14 @@ def measure() -> dict[str, Any]:
     same = len({found[3] for found in cases.values() if found[0] == ROWS}) == 1
     found = {"cases": {source: case[:3] for source, case in cases.items()}, "same": same}
     return found | {"bars": _bars(found["cases"])}
+
+
+def _into_cache() -> None:
+    """Read all files once: the small one has just been read, and disks are not what is compared."""
+    for path in FOLDER.glob("*.parquet"):
+        with path.open("rb") as file:
+            while file.read(1 << 24):
+                pass
 
 
 def _bars(cases: dict[str, list[float]]) -> list[dict[str, str]]:
@@ -145,8 +154,8 @@ def show(found: dict[str, Any]) -> str:
     lines = [
         "## Profiling", "",
         "40 numeric columns and 10 categorical ones with 3 to 1000 levels, from Parquet, counted and compared with a",
-        f"stored reference profile; row groups of {ROW_GROUP:,} rows. Each in a process of its own; imports are not",
-        "counted, peak memory is the whole process's.", "",
+        f"stored reference profile; row groups of {ROW_GROUP:,} rows. Each in a process of its own, all files read",
+        "once before, so that no disk is measured; imports are not counted, peak memory is the whole process's.", "",
         "| rows | source | seconds | peak memory |", "| --- | --- | --- | --- |",
     ]
     lines += [f"| {f[0]:,} | {source} | {f[1]:.1f} | {f[2]:.2f} GiB |" for source, f in found["cases"].items()]
