@@ -115,7 +115,6 @@ FIGURES = {
     "foretold": lambda: plots.foretold(some_foretelling(), "roc_auc"),
     "foretold without outcomes": lambda: plots.foretold(some_foretelling(known=False), "roc_auc"),
     "signals over time": lambda: plots.signals_over_time(_checks(1, 2, 3)),
-    "signals of one check": lambda: plots.signals_over_time(_checks(1)),
 }
 
 
@@ -232,6 +231,7 @@ def test_estimates_are_titled_with_how_far_they_were_off() -> None:
 def test_signals_over_time_show_each_with_its_threshold() -> None:
     figure = plots.signals_over_time(_checks(1, 2, 3))
     assert figure.answer == "Signals of 3 checks (filled: it counted)"
+    assert plots.signals_over_time(_checks(1)) is None, "one check has no course"
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["feature drift", "outliers"]
     assert all(any(line.get_linestyle() == "--" for line in axes.get_lines()) for axes in figure.axes)
 

@@ -52,7 +52,7 @@ def test_a_segment_that_moves_by_itself_is_named_and_small_ones_are_told(project
         (("hut",), "fewer than 100 records in the reference")]
     html = tt.tables.segments(found, session.thresholds).to_html()
     assert "1 of 8 pairs of column and segment drifted of their own" in html
-    assert "1 of site, fewer than 100 records in the reference (hut)" in html
+    assert "1 value of site, fewer than 100 records in the reference (hut)" in html
 
 
 def test_without_segments_nothing_is_asked(project: Callable[..., Path]) -> None:

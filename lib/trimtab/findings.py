@@ -16,6 +16,7 @@ from trimtab.cells import (
     number,
     p_value,
     percent,
+    plural,
     sentence,
     shorten,
     signed,
@@ -79,7 +80,7 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
             "column": c.name, "drifted": "not tested" if result.too_few else "yes" if c.name in moved else "no",
             "how": ", ".join(map(str, c.moved(**chosen.bounds))),
             "PSI": c.psi, "by chance": c.psi_by_chance, "natural": _natural(c), "JS": c.js,
-            "JS by chance": c.js_by_chance, "KS": c.ks, "χ²": c.chi2, "p": c.p_value, "q": c.q_value,
+            "JS by chance": c.js_by_chance, "KS": c.ks, "χ²": c.chi2, "p": c.shape.p_value, "q": c.shape.q_value,
             "missing": "" if c.missing_reference == c.missing_current == 0 else
             f"{percent(c.missing_reference)} → {percent(c.missing_current)}",
             "note": c.note,
@@ -87,9 +88,10 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
         for c in result.columns[: chosen.max_columns_reported]
     ]
     more = len(result.columns) - len(rows)
-    caption = f"None of {len(result.columns)} columns could be tested: {result.too_few}" if result.too_few else (
-        f"{len(moved)} of {len(result.columns)} columns drifted: q ≤ {chosen.alpha:.2g}, far enough in some way, and "
-        f"beyond what is natural ({result.reference_rows:,} against {result.current_rows:,} records)"
+    every = plural(len(result.columns), "column")
+    caption = f"None of {every} could be tested: {result.too_few}" if result.too_few else (
+        f"{len(moved)} of {every} drifted: q ≤ {chosen.alpha:.2g}, far enough in some way, and beyond what is natural "
+        f"({result.reference_rows:,} against {result.current_rows:,} records)"
     )
     caption += f"; {more} columns below these are not shown" if more > 0 else ""
     caption += f". {remarks}" if remarks else ""
@@ -101,7 +103,7 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
 
 def _natural(column: ColumnDrift) -> float:
     """PSI beyond chance that stretches of the reference reach; nan where days are not known or are too few."""
-    return max(column["psi"].floor, column["words"].floor) or math.nan
+    return column.shape.floor or math.nan
 
 
 def words(result: Drift, settings: DriftSettings) -> Styler | None:
@@ -137,11 +139,11 @@ def since_last(result: Drift | None, settings: DriftSettings) -> Styler | None:
     moved = result.drifted(**settings.bounds)
     rows = [
         {"column": c.name, "how": ", ".join(map(str, c.moved(**settings.bounds))), "PSI": c.psi,
-         "by chance": c.psi_by_chance, "q": c.q_value}
+         "by chance": c.psi_by_chance, "q": c.shape.q_value}
         for c in moved[: settings.max_columns_reported]
     ]
     sizes = f"{result.reference_rows:,} against {result.current_rows:,} records"
-    told = f"{len(moved)} of {len(result.columns)} columns drifted since the window before ({sizes})"
+    told = f"{len(moved)} of {plural(len(result.columns), 'column')} drifted since the window before ({sizes})"
     return table(rows, caption=told, formats={"PSI": number, "by chance": number, "q": p_value}) if rows \
         else sentence(f"{told}.")
 
@@ -158,7 +160,11 @@ def joint(together: Joint) -> Styler:
          "interval": "–", "natural": "–",
          "p": rebuilt.p_value, "note": rebuilt.note},
     ]
-    carried = "; ".join(f"{' with '.join(one.columns)} ({percent(one.share)})" for one in apart.carriers[:5])
+    told_apart = apart.low > 0.5    # else there is no difference that anything could carry
+    carried = "; ".join(
+        " with ".join(one.columns) + (f" ({percent(one.share)})" if 0 <= one.share <= 1 else "")
+        for one in apart.carriers[:5] if told_apart
+    )
     sizes = f"{apart.reference_rows:,} against {apart.current_rows:,} records"
     told = f"All columns together ({sizes})"
     return table(rows, caption=told + (f"; most of the difference: {carried}" if carried else ""),
@@ -193,13 +199,14 @@ def segments(apart: SegmentDrift, settings: DriftSettings) -> Styler | None:
     rows = [
         {"segment": str(one.segment), "column": one.drift.name,
          "how, beyond the other records": ", ".join(map(str, one.moved(**settings.bounds))),
-         "PSI": one.drift.psi, "by chance": one.drift.psi_by_chance, "q": one.drift.q_value,
+         "PSI": one.drift.psi, "by chance": one.drift.psi_by_chance, "q": one.drift.shape.q_value,
          "records": f"{one.reference_rows:,} → {one.current_rows:,}"}
         for one in moved[: settings.max_columns_reported]
     ]
     told = f"{len(moved)} of {apart.looked_at} pairs of column and segment drifted of their own"
     more = f"; {len(moved) - len(rows)} below these are not shown" if len(moved) > len(rows) else ""
-    skipped = [f"{len(one.values)} of {one.column}, {one.why} ({listed(one.values, 4)})" for one in apart.left_out]
+    skipped = [f"{plural(len(one.values), 'value')} of {one.column}, {one.why} ({listed(one.values)})"
+               for one in apart.left_out]
     caption = f"{told}{more}. Values not looked at: {'; '.join(skipped) or 'none'}"
     return table(rows, caption=caption, formats={"PSI": number, "by chance": number, "q": p_value}) if rows \
         else sentence(f"{caption}.")
@@ -217,13 +224,14 @@ def expected(estimates: Expected) -> Styler:
     if estimates.missing:
         return sentence(estimates.missing)
     rows = [
-        {"metric": name, "estimate": one.value, "range": span(one.low, one.high), "there": one.baseline,
+        {"metric": name, "estimate": one.value, "range": span(one.low, one.high), "on kept records": one.baseline,
          "realised": _came(one, estimates.agreement.get(name)),
          "from": _METHODS[one.method], "note": one.reason}
         for name, one in estimates.first.items()
     ]
-    told = "Estimated without labels from what is kept of its holdout; there: the value on those records"
-    return table(rows, caption=told, optional=("realised", "note"), formats={"estimate": number, "there": number})
+    told = "Estimated without labels from the records that are kept of its holdout, beside the value on these"
+    formats = {"estimate": number, "on kept records": number}
+    return table(rows, caption=told, optional=("realised", "note"), formats=formats)
 
 
 def _came(one: Estimate, agreement: Agreement | None) -> str:
@@ -354,6 +362,8 @@ def decision(made: Decision) -> Styler:
     rows = [{"reasons": reason} for reason in made.reasons] or [{"reasons": "No signal passed its threshold."}]
     causes = f"; columns concerned: {listed(made.root_causes)}" if made.root_causes else ""
     told = f"{answer} (severity {made.severity}, confidence {made.confidence:.2f}){causes}"
+    told += "; below one half: the evidence leans the other way, without being strong enough" \
+        if made.confidence < 0.5 else ""
     told += f"; could not be tested: {listed(made.untested)}" if made.untested else ""
     return table(rows, caption=told)
 

@@ -25,6 +25,7 @@ from trimtab.canvas import (
     short,
     tidy,
 )
+from trimtab.cells import plural
 from trimtab.measure.columns.bins import NumericBins
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
@@ -47,6 +48,7 @@ __all__ = [    # a notebook finds all figures here
 ]
 
 _MOST_LEVELS = 10
+_MOST_LETTERS = 40    # below an axis, side by side
 _MOST_CRITERIA = 15
 
 
@@ -90,8 +92,9 @@ def most_moved(
 ) -> Picture:
     """How did the most moved columns change?"""
     drift = drift.ranked(**(settings or DriftSettings()).bounds)
-    names = [column.name for column in drift.columns if column.name in reference.columns][:most]
-    title = f"The {len(names)} columns that moved most"
+    drawn = [column for column in drift.columns if column.name in reference.columns]
+    names = [column.name for column in drawn if column.excess > 0][:most] or [column.name for column in drawn[:1]]
+    title = f"{plural(len(names), 'column')} with the largest PSI of values"
     return distributions(reference, current, drift, names, title=title)
 
 
@@ -139,7 +142,7 @@ def outputs(scored: Scored, settings: DriftSettings | None = None) -> Picture:
     answer = f"What the model says has moved: {', '.join(moved)}" if moved else (
         f"What the model says has moved no more than chance and natural variation explain (PSI {most:.2f})"
         if most >= chosen.psi_warn else
-        f"What the model says has moved less than counts (PSI {most:.2f}, counted from {chosen.psi_warn:g})")
+        f"What the model says has moved less than counts (PSI {most:.3f}, counted from {chosen.psi_warn:g})")
     answer = f"What the model says could not be tested: {scored.drift.too_few}" if scored.drift.too_few else answer
     names = list(scored.reference.columns)
     return distributions(scored.reference, scored.profile, scored.drift, names, title=answer)
@@ -215,7 +218,6 @@ def criteria(verdict: Verdict) -> Picture:
     return figure
 
 
-
 def _moved(drift: Drift, settings: DriftSettings) -> dict[str, str]:
     """The columns that drifted, and in which way most."""
     return {c.name: str(c.moved(**settings.bounds)[0]) for c in drift.drifted(**settings.bounds)}
@@ -223,12 +225,13 @@ def _moved(drift: Drift, settings: DriftSettings) -> dict[str, str]:
 
 def _drift_answer(drift: Drift, settings: DriftSettings, thing: str) -> str:
     moved = drift.drifted(**settings.bounds)
+    every = plural(len(drift.columns), thing)
     if drift.too_few:
-        return f"None of {len(drift.columns)} {thing}s could be tested: {drift.too_few}"
+        return f"None of {every} could be tested: {drift.too_few}"
     if not moved:
-        return f"None of {len(drift.columns)} {thing}s drifted"
+        return f"None of {every} drifted"
     worst = f"{short(moved[0].name)} the most ({moved[0].moved(**settings.bounds)[0]})"
-    return f"{len(moved)} of {len(drift.columns)} {thing}s drifted, {worst}"
+    return f"{len(moved)} of {every} drifted, {worst}"
 
 
 def _metric_answer(scored: Scored, metric: str) -> str:
@@ -250,13 +253,13 @@ def _draw_drift(axes: Axes, columns: Sequence[ColumnDrift], moved: Mapping[str, 
         axes.plot([smallest, size], [row, row], color=LIGHT, linewidth=1, zorder=1)
         axes.plot(size, row, "o", color=ALARM if drifted else "white", markeredgecolor=ALARM if drifted else DARK,
                   markersize=7, zorder=3, clip_on=False)
-        if column["psi"].floor > smallest:
-            axes.plot(column["psi"].floor, row, "|", color=DARK, markersize=9, zorder=2)
+        if column.shape.floor > smallest:
+            axes.plot(column.shape.floor, row, "|", color=DARK, markersize=9, zorder=2)
         if drifted:
             axes.annotate(moved[column.name].removeprefix("PSI "), (size, row), xytext=(7, 0),
                           textcoords="offset points", fontsize=8, va="center")
     axes.set_xscale("log")
-    sizes = [float(size) for c in columns for size in (np.nan_to_num(c.excess), c["psi"].floor)]
+    sizes = [float(size) for c in columns for size in (np.nan_to_num(c.excess), c.shape.floor)]
     axes.set_xlim(smallest, 2 * max([settings.psi_alert, *sizes]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{'≤ ' if math.isclose(at, smallest) else ''}{at:g}"))
     axes.set_yticks(range(len(columns)), [short(c.name) for c in reversed(columns)])
@@ -343,7 +346,7 @@ def _shares(axes: Axes, reference: ColumnProfile, current: ColumnProfile) -> Non
         axes.bar(len(keep) - 0.2, reference.missing / max(reference.rows, 1), 0.4, color=LIGHT)
         axes.bar(len(keep) + 0.2, current.missing / max(current.rows, 1), 0.4, color=DARK)
         names.append("missing")
-    rotate = max(map(len, names), default=0) > 5
+    rotate = max(map(len, names), default=0) > 5 or sum(map(len, names)) > _MOST_LETTERS
     turned: dict[str, Any] = {"rotation": 45, "ha": "right"} if rotate else {}
     axes.set_xticks(range(len(names)), names, fontsize=8, **turned)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -370,4 +373,4 @@ def _with_few_digits(edges: Sequence[float]) -> list[str]:
     """Numbers with no more digits than it takes to tell them apart, but for those that differ by a hair."""
     apart = len({f"{edge:.6g}" for edge in edges})
     digits = next((d for d in range(2, 6) if len({f"{edge:.{d}g}" for edge in edges}) == apart), 6)
-    return [f"{edge:.{digits}g}" if abs(edge) < 10**digits else f"{edge:.0f}" for edge in edges]
+    return [f"{float(f'{edge:.{digits}g}'):g}" if abs(edge) < 10**digits else f"{edge:.0f}" for edge in edges]

@@ -15,13 +15,13 @@ from trimtab.omissions import has_been_foretold, has_intervals
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+    from trimtab.measure.over_time.promises import Promises
     from trimtab.run.foretold import Foretelling
     from trimtab.run.history import History
 
 _MOST_DAYS = 14
 _MOST_CONFUSIONS = 10
 _PROPER = ("log_loss", "mae")    # what does not follow the share of a class, and is better only where more was known
-_KEPT = {True: "yes", False: "no", None: "not known"}
 
 
 def intervals(past: History) -> Styler | None:
@@ -34,13 +34,21 @@ def intervals(past: History) -> Styler | None:
         return None
     rows = [
         {"over": name, "records": f"{one.rows:,}", "mean width": number(one.width), "narrow": one.narrow,
-         "held": one.coverage.value, "interval": span(one.coverage.low, one.coverage.high), "enough": _KEPT[one.kept]}
+         "held": one.coverage.value, "interval": span(one.coverage.low, one.coverage.high, percent),
+         "enough": _enough(one)}
         for name, one in (("this window", now), ("its own holdout", before)) if one is not None and one.days
     ]
     return table(
         rows, caption=f"Prediction intervals that are to hold {percent(now.promised)} of the outcomes",
         formats={"narrow": percent, "held": percent}, marks={"enough": {"no": "warn"}},
     )
+
+
+def _enough(one: Promises) -> str:
+    """Whether intervals held what they promised, as far as it can be told."""
+    if one.kept is None:
+        return "not known"
+    return "yes" if one.coverage.value >= one.promised else "not told apart" if one.kept else "no"
 
 
 def foretold(told: Foretelling) -> Styler | None:
@@ -79,13 +87,18 @@ def days(past: History, metric: str) -> Styler:
     return table(rows, caption=f"{metric} day by day{more}", formats=formats)
 
 
-def confusions(past: History) -> Styler:
-    """Which class was taken for which in the current window, the most frequent first, with the share of that class."""
+def confusions(past: History) -> Styler | None:
+    """Which class was taken for which in the current window, the most frequent first, with the share of that class.
+
+    None in a regression, which has no classes.
+    """
     now = [one for one in past.taken if past.start.date() <= one.day < past.end.date()]
     total = confused(now)
+    if any("mae" in one.metrics for one in past.taken):
+        return None
     if total is None:
-        return sentence("Which class was taken for which is not known of this window: there are no outcomes or no "
-                        f"classes, more than {MOST_CLASSES} of them, or it was scored before this was kept.")
+        return sentence("Which class was taken for which is not known of this window: there are no outcomes, more "
+                        f"than {MOST_CLASSES} classes, or it was scored before this was kept.")
     wrong = [
         {"came": came, "predicted": said, "records": records,
          "share of what came": found.value, "interval": span(found.low, found.high, percent)}

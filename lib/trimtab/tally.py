@@ -176,12 +176,13 @@ def _apart(
         fetched = execute(watched.cast(window.table, time, segment))
         rows, numbers, counted = in_memory.read_values(watched, bins, fetched)
     else:
-        rows, numbers, counted = _in_database(backend, window.table, watched, bins, execute, time, segment)
+        rows, numbers, counted = _in_database(
+            backend, window.table, watched, bins, execute, time=time, segment=segment)
     return rows, {name: bins[name] for name in counted}, np.column_stack([numbers, *counted.values()])
 
 
 def _in_database(
-    backend: Any, table: ir.Table, watched: Watched, bins: BinTable, execute: Run, time: str | None,
+    backend: Any, table: ir.Table, watched: Watched, bins: BinTable, execute: Run, *, time: str | None,
     segment: str | None,
 ) -> tuple[list[Any], Counts, dict[str, Counts]]:
     """What is counted apart, how many records each part has, and the counts by column."""

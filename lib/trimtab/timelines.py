@@ -26,6 +26,8 @@ from trimtab.canvas import (
 )
 from trimtab.measure.over_time.certainty import of_day
 
+_FEWEST_OF_SEVEN = 4    # days, of which a mean of seven is drawn
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -63,9 +65,10 @@ def over_time(past: History, metric: str, *, alpha: float = 0.05) -> Picture:
     _whiskers(axes, days, np.array([(one.low, one.high) for one in (of_day(one, metric) for one in known)]))
     axes.axvspan(*mdates.date2num([past.start, past.end]), color=LIGHT, alpha=0.25, zorder=0, linewidth=0)
     for point in past.points.points:
-        axes.axvline(mdates.date2num(point.at), color=ALARM, linewidth=1.2, linestyle=":", zorder=1)
+        axes.axvline(mdates.date2num(point.at), color=DARK, linewidth=1.2, linestyle=":", zorder=1)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    axes.set_xlabel("day (shaded: the current window; dotted: the loss went to another level)")
+    dotted = f"; dotted: the {past.loss} went to another level" if past.points.points else ""
+    axes.set_xlabel(f"day (shaded: the current window{dotted})")
     axes.set_ylabel(short(metric) + less_is_better([metric]))
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="best")
     entitle(axes, f"{short(metric)} day by day. {_history_answer(past, alpha)}")
@@ -104,8 +107,10 @@ def foretold(told: Foretelling, metric: str) -> Picture | None:
     return figure
 
 
-def signals_over_time(checks: Sequence[Mapping[str, Any]], most: int = 8) -> Picture:
+def signals_over_time(checks: Sequence[Mapping[str, Any]], most: int = 8) -> Picture | None:
     """How have the signals moved from check to check? Each on an axis of its own, with the threshold that counts.
+
+    None with fewer than two checks, for then nothing has moved.
 
     Parameters
     ----------
@@ -118,7 +123,7 @@ def signals_over_time(checks: Sequence[Mapping[str, Any]], most: int = 8) -> Pic
             known.setdefault(str(row["name"]), []).append(row)
     seen = {name: rows for name, rows in known.items() if len({row["as_of"] for row in rows}) > 1}
     if not seen:
-        return empty("There is no earlier check of this model to compare with")
+        return None
     raised = sorted(seen, key=lambda name: -sum(row["severity"] != "none" for row in seen[name]))[:most]
     figure = Picture(figsize=(9, 1.75 * math.ceil(len(raised) / 2)), layout="constrained")
     for place, name in enumerate(raised, 1):
@@ -128,7 +133,8 @@ def signals_over_time(checks: Sequence[Mapping[str, Any]], most: int = 8) -> Pic
         tidy(axes)
     figure.supxlabel("time that the check stood at (UTC); dashed: the threshold", fontsize=9)
     count = len({row["as_of"] for row in checks})
-    figure.suptitle(f"Signals of {count} checks (filled: it counted)", x=0.01, ha="left", fontsize=12)
+    which = f"The {len(raised)} signals that counted most often, of" if len(seen) > len(raised) else "Signals of"
+    figure.suptitle(f"{which} {count} checks (filled: it counted)", x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -202,6 +208,7 @@ def _history_answer(past: History, alpha: float) -> str:
 
 
 def _rolling(days: Any, values: Any, weights: Any) -> Any:
-    """Means over seven days that end on each day, by records."""
+    """Means over seven days that end on each day, by records; nan where fewer than four of them are known."""
     inside = (days[None, :] <= days[:, None]) & (days[None, :] > days[:, None] - np.timedelta64(7, "D"))
-    return (inside * weights) @ values / (inside * weights).sum(axis=1)
+    means = (inside * weights) @ values / (inside * weights).sum(axis=1)
+    return np.where(inside.sum(axis=1) >= _FEWEST_OF_SEVEN, means, np.nan)

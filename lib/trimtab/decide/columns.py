@@ -22,7 +22,7 @@ _NEW = ("unseen", "newcomer")
 # What each aspect is called as a signal, and what it says of one column.
 _MOSTLY = 0.8    # of the records with new levels: then these are as good as one level
 _SIGNALS = {
-    "wasserstein": ("feature_shift", "has moved by {} of the reference's spread"),
+    "wasserstein": ("feature_shift", "has moved by {}"),
     "missing": ("missing_values", "is missing more or less often than before, by {}"),
     "unseen": ("unseen_levels", "has levels that the reference never had, {} more than chance gives"),
     "newcomer": ("unseen_levels", "has one level that the reference never had, which makes up about {} of the records"),
@@ -67,11 +67,13 @@ def class_balance(drift: Drift, settings: DriftSettings) -> Measurement:
     shift = column["psi"]
     significant = _certain(shift, settings)
     size = f"PSI {column.excess:.2f}"
-    size += "" if significant and column.excess >= settings.psi_warn else ", less than counts"
+    size += "" if significant and column.excess >= settings.psi_warn else ", less than counts" if significant else \
+        ", which chance or natural variation explains"
     new = f"; {column.unseen:.1%} are of a class that the holdout did not have" if column.unseen else ""
     return Measurement(
         "class_balance", column.excess, significant=significant, p_value=shift.q_value, columns=(column.name,),
-        message=f"The shares of the classes differ from those of the champion's holdout ({size}{new}).",
+        message=f"The shares of the classes beside those of the champion's holdout: {size}{new}." if not significant
+        else f"The shares of the classes differ from those of the champion's holdout ({size}{new}).",
         evidence=of_drift(drift.columns, settings.psi_alert),
     )
 
@@ -169,7 +171,9 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     message = f"{len(moved)} of {len(drift.columns)} {words} drifted"
     largest = f"the largest that chance and natural variation do not explain is {worst.name}" if significant else \
         f"chance and natural variation explain the largest shift, {worst.name}"
-    message += f": {_listed(moved, settings)}." if moved else f"; {largest} (PSI {worst.excess:.2f})."
+    by_psi = any("psi" in (one.name for one in c.moved(**settings.bounds)) for c in moved)
+    otherwise = "" if by_psi else f", none of them by the PSI of its values, which is {worst.excess:.2f} at most"
+    message += f": {_listed(moved, settings)}{otherwise}." if moved else f"; {largest} (PSI {worst.excess:.2f})."
     concerned = moved or ((worst,) if significant else ())
     return Measurement(
         name, worst.excess, message, significant=bool(significant), p_value=worst["psi"].q_value,
@@ -184,9 +188,11 @@ def _aspect(name: str, drift: Drift, settings: DriftSettings, *, signal: str | N
     significant = [c for c in tested if _certain(c[name], settings)]
     worst = max(significant or tested, key=lambda c: c[name].size)
     large = [c for c in significant if c[name].size >= settings.large[name]]
-    others = f"; {len(large) - 1} more have, but less far" if len(large) > 1 else ""
+    others = f"; {len(large) - 1} more {'has' if len(large) == 2 else 'have'}, but less far" if len(large) > 1 else ""
     chance = "" if significant else ", which chance or natural variation explains"
-    message = f"{worst.name} {words.format(worst[name].amount)}{others}{chance}."
+    amount = worst[name].amount.replace(" σ", " standard deviations of the reference")
+    subject = worst.name if signal is None else f"The champion's {worst.name}"
+    message = f"{subject} {words.format(amount)}{others}{chance}."
     return Measurement(
         signal or usual, worst[name].size, message, significant=bool(significant), p_value=worst[name].q_value,
         columns=tuple(c.name for c in sorted(large, key=lambda c: -c[name].size)) or (worst.name,) * bool(significant),

@@ -99,7 +99,7 @@ def check(
 def _cooldown(settings: Guardrails, as_of: datetime, last: datetime | None) -> Check:
     pause = format_duration(settings.cooldown)
     if last is None or last > as_of:
-        return Check("cooldown", True, f"no earlier retraining, so no pause of {pause} to keep")
+        return Check("cooldown", True, f"no earlier retraining, so there is no pause to keep ({pause} is asked for)")
     waited = as_of - last
     return Check(
         "cooldown", waited >= settings.cooldown,

@@ -44,7 +44,7 @@ def _certain(one: SegmentColumn, settings: DriftSettings) -> bool:
 def _told(found: SegmentDrift, moved: Sequence[SegmentColumn], settings: DriftSettings, most: int = 3) -> str:
     where = f"in {len(found.segments)} segments" if len(found.segments) > 1 else f"where {found.segments[0]}"
     if not moved:
-        return f"No column moved {where} beyond what the other records did."
+        return f"No column moved {where} beyond what the other records did, chance and natural variation explain."
     shown = ", ".join(f"{one} ({one.moved(**settings.bounds)[0]})" for one in moved[:most])
     more = f" and {len(moved) - most} more" if len(moved) > most else ""
     told = f"{len(moved)} of {found.looked_at} pairs of column and segment moved beyond what the other records did"

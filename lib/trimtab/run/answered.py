@@ -42,7 +42,7 @@ class Answered:
     source : str
         Where the answers come from.
     faulty : float
-        Share of the records asked about that got no answer that is one, in [0, 1].
+        Share of the records asked about that got no answer that is one, in [0, 1]; 0 where none was asked about.
     notes : tuple of str
         What could not be used, each in a sentence.
     no_scores : str
@@ -96,7 +96,7 @@ def answered(session: Session, frame: pd.DataFrame, model: Model | None = None) 
     classes = session.params.task == "classification"
     own = scoring.model_labels(model.estimator) if classes else ()
     said = _binary(said, own) if len(own) == 2 else said
-    faulty, frame = float(said.faulty.mean()), frame[said.usable]
+    faulty, frame = float(said.faulty.mean()) if len(frame) else 0.0, frame[said.usable]
     outcomes, having = _outcomes(session, frame)
     if frame.empty:
         return Answered(None, None, frame, having, outcomes, having, source, faulty, said.remarks, said.no_scores)

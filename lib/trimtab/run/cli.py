@@ -30,6 +30,7 @@ ParamsOption = Annotated[Path, typer.Option("--params", "-p", help="The params f
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 DEFAULT = Path("params/demo.yaml")
 _TYPED_WRONGLY: Any = typer.BadParameter.__base__    # click's usage error, for which typer has no name of its own
+_LONGEST_CELL = 400
 _PLAIN_WIDTH = 180    # of a table that goes to a file or a pipe
 
 
@@ -282,7 +283,8 @@ def _cell(value: Any) -> str:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return str(plain(value)).partition("\n")[0][:120]
+    line = str(plain(value)).partition("\n")[0]
+    return line if len(line) <= _LONGEST_CELL else f"{line[: _LONGEST_CELL - 1]}…"
 
 
 def _say(sentence: str) -> None:

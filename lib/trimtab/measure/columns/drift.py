@@ -128,6 +128,11 @@ class ColumnDrift:
         """PSI beyond chance: the size that the PSI thresholds are held against. 0 or more, nan without PSI."""
         return max(self.psi - self.psi_by_chance, 0.0) if not math.isnan(self.psi) else math.nan
 
+    @property
+    def shape(self) -> Aspect:
+        """The aspect that PSI is of: the words of a text column, else the values and those that are missing."""
+        return self["words"] if self.kind == "text" else self["psi"]
+
     def moved(self, *, alpha: float = 0.05, large: Mapping[str, float] = LARGE) -> tuple[Aspect, ...]:
         """The aspects in which it moved, significantly and far; the farthest first, as multiples of what is large."""
         found = [one for one in self.aspects if one.counts(alpha=alpha, large=large)]

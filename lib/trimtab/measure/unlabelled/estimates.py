@@ -141,7 +141,7 @@ def compare_with_realised(estimate: Estimate, realised: Interval) -> Agreement:
     inside = estimate.low <= realised.value <= estimate.high
     expected = f"the expected {estimate.low:.4g} to {estimate.high:.4g}"
     where = "within" if inside else "below" if realised.value < estimate.low else "above"
-    meaning = "as inputs let expect" if inside else "inputs alone do not explain it"
+    meaning = "as the inputs let one expect" if inside else "inputs alone do not explain it"
     return Agreement(inside, error, nearer, f"realised {realised.value:.4g}, {where} {expected}: {meaning}")
 
 
