@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from trimtab.measure.models import answers
@@ -272,3 +273,24 @@ def test_a_step_that_fails_on_some_records_does_not_hide_what_is_said_of_the_oth
     model.fit(FEATURES[:-1], np.where(P > 0.5, "yes", "no")[:-1])
     said = answers.ask(model, FEATURES, who="Version 3", labels=["no", "yes"])
     assert said.usable.tolist() == [True] * (ROWS - 1) + [False]
+
+
+@pytest.mark.parametrize("lossy", [lambda frame: frame.dropna(), lambda frame: frame["x"].tolist()])
+def test_a_pipeline_whose_steps_lose_records_or_their_shape_is_asked_as_it_is(lossy: Say) -> None:
+    class Last(BaseEstimator):
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def fit(self, values: Any) -> None:
+            raise AssertionError
+
+        def predict(self, values: Any) -> Any:
+            return np.array(["yes"] * len(values))
+
+    model = Pipeline([("step", FunctionTransformer(lossy)), ("model", Last())])
+    gaps = FEATURES.assign(x=FEATURES["x"].where(FEATURES.index != 3))
+    said = answers.ask(model, gaps, who="Version 3", labels=["no", "yes"])
+    kept = lossy(gaps)
+    assert said.usable.sum() >= ROWS - 1
+    assert len(said.usable) == ROWS
+    assert said.usable[3] == (len(kept) == ROWS)

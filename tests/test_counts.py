@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,3 +70,14 @@ def test_the_first_question_asks_for_everything_that_is_newer() -> None:
     counts.between(datetime(2024, 3, 1), datetime(2024, 3, 3))
     counts.between(datetime(2024, 3, 3), END)
     assert asked == [(datetime(2024, 3, 1), END)]
+
+
+def test_the_first_and_the_last_day_that_there_are_cost_no_more_than_others() -> None:
+    """A single record at the origin of time is common where a database had no time to give."""
+    found = {date.min: Count(1, 0), date(2024, 3, 1): Count(5, 2), date.max: Count(2, 1)}
+    counts = DayCounts(lambda start, end: {
+        day: n for day, n in found.items() if start <= datetime.combine(day, time()) < end})
+    assert counts.by_day(datetime.min, datetime.max) == found
+    assert counts.between(datetime(2024, 3, 1), datetime.max) == (7, 3)
+    assert counts.between(datetime.min, datetime(2024, 3, 1)) == (1, 0)
+    assert len(counts._days) == 3

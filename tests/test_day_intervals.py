@@ -154,6 +154,23 @@ def test_days_measured_together_are_measured_as_each_alone(
         assert {name.removeprefix("class ") for name in one.groups if name.startswith("class ")} == came
 
 
+@pytest.mark.parametrize("wild", [1e7, 1e12])
+def test_a_wild_value_spoils_no_day_but_its_own(wild: float) -> None:
+    rng = RNG(6)
+    actual = rng.normal(50, 10, 800)
+    predicted = actual + rng.normal(size=800)
+    predicted[0], actual[1] = wild, -wild
+    outputs = Outputs((), actual, predicted)
+    days = np.repeat(np.arange("2024-01-01", "2024-01-09", dtype="datetime64[D]"), 100)
+    every = snapshots(outputs, days, dict.fromkeys(np.unique(days).tolist(), 100))
+    for place, one in enumerate(every[1:], 1):
+        alone = outputs.take(np.arange(100 * place, 100 * (place + 1)))
+        for name in ("mae", "rmse", "r2"):
+            assert one.metrics[name] == pytest.approx(evaluate(name, alone), rel=1e-6), name
+        for name in ("mae", "rmse"):
+            assert one.metrics[f"{name}_error"] == pytest.approx(_error(name, alone), rel=1e-6), name
+
+
 @pytest.mark.parametrize("name", MEANS)
 def test_standard_errors_are_those_of_many_samples(name: str) -> None:
     """400 samples (seeds 0 to 399) of 200 records: their standard deviation is known to 1/√800, that is 3.5 %; four of

@@ -11,7 +11,7 @@ from scipy import stats
 
 from trimtab.measure.columns.aspects import LARGE, SMALLEST_SAMPLE, Variation
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
-from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
+from trimtab.measure.columns.drift import ColumnDrift, Drift, compare, compare_column
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 
@@ -263,3 +263,35 @@ def test_the_size_of_a_shift_leaves_out_what_chance_explains() -> None:
     assert found.psi_by_chance > 0.05
     assert found.excess == pytest.approx(max(found.psi - found.psi_by_chance, 0.0))
     assert found.excess < found.psi
+
+
+def _flat(levels: int, n: int, m: int, rng: np.random.Generator, *, gone: float = 0.0) -> ColumnDrift:
+    """A category whose levels are all alike, of which some share may have vanished since."""
+    names = np.array([f"level {i}" for i in range(levels)], dtype=object)
+    before, now = names[rng.integers(0, levels, n)], names[rng.integers(0, levels - round(gone * levels), m)]
+    bins = freeze_categorical([str(name) for name in np.unique(before)])
+    return compare_column("x", profile_array(before, bins), profile_array(now, bins))
+
+
+@pytest.mark.parametrize(("levels", "n", "m"), [(100, 5000, 500), (200, 20_000, 1500)])
+def test_a_category_of_nothing_but_rare_levels_is_seen_to_move(levels: int, n: int, m: int) -> None:
+    """No level expects ten records now, so none is a cell of its own; 30 windows each, of which none may be missed."""
+    rng = RNG([9, levels])
+    found = [_flat(levels, n, m, rng, gone=0.5)["psi"] for _ in range(30)]
+    assert min(one.size for one in found) >= LARGE["psi"]
+    assert max(one.p_value for one in found) < 0.001
+
+
+@pytest.mark.parametrize(("levels", "n", "m"), [(100, 5000, 500), (200, 1000, 500), (1000, 1000, 5000)])
+def test_rare_levels_that_share_cells_do_not_alarm(levels: int, n: int, m: int) -> None:
+    """200 undrifted pairs: 5 % and four standard errors are 11 %; sizes beyond chance stay far below what counts."""
+    rng = RNG([10, levels])
+    found = [_flat(levels, n, m, rng)["psi"] for _ in range(200)]
+    assert np.mean([one.p_value <= 0.05 for one in found]) <= 0.11
+    assert max(one.size for one in found) < LARGE["psi"]
+
+
+def test_too_few_records_for_any_two_levels_are_told() -> None:
+    found = _flat(200, 5000, 35, RNG(11))
+    assert "too few records to tell its levels apart" in found.note
+    assert math.isnan(found["psi"].p_value)

@@ -121,3 +121,21 @@ def test_a_table_that_lacks_a_column_is_refused_by_name(project: Callable[..., P
 def test_extractions_without_anything_to_watch_are_refused(project: Callable[..., Path]) -> None:
     with pytest.raises(ParamsError, match="confidence or rates"):
         opened(project, results(), {"table": "read.parquet", "field": "field"})
+
+
+@pytest.mark.parametrize("later", [None, "2030-01-01"])
+def test_results_that_are_not_there_yet_leave_the_rest_of_a_check_alone(
+    later: str | None, project: Callable[..., Path]
+) -> None:
+    read = results(days=1)
+    read = read.iloc[:0] if later is None else read.assign(at=pd.Timestamp(later))
+    found = look(opened(project, read))
+    assert (found.rates, found.confidences, found.named) == ((), (), ("rate_drop",))
+
+
+def test_a_column_is_a_rate_or_a_confidence(project: Callable[..., Path]) -> None:
+    with pytest.raises(ParamsError, match="'matched' is named under confidence and under rates"):
+        opened(project, results(), ASKED | {"confidence": "matched"})
+    both = project(merged(BINARY, data={"rates": ["x"], "confidences": ["x"]}), binary_table(200))
+    with pytest.raises(ParamsError, match="'x' is named under rates and under confidences"):
+        tt.open(both)

@@ -46,6 +46,10 @@ class DataError(TrimtabError):
     exit_code = 2
 
 
+class NoRecordsError(DataError):
+    """There are no records, or none yet."""
+
+
 class StateError(TrimtabError):
     """`TRIMTAB_HOME` cannot be written or read."""
 

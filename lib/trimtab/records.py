@@ -19,8 +19,8 @@ import ibis
 import ibis.expr.types as ir
 
 from trimtab import sources, tally
-from trimtab.counts import Count, DayCounts
-from trimtab.errors import DataError
+from trimtab.counts import Count, DayCounts, following_midnight
+from trimtab.errors import DataError, NoRecordsError
 from trimtab.measure.columns import profiling
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import Days
@@ -169,7 +169,7 @@ class Records:
     def _days(self) -> tuple[datetime, datetime]:
         """The midnight before the first record and the one after the last."""
         first, last = (datetime.combine(moment, _MIDNIGHT) for moment in self.span)
-        return first, last + timedelta(days=1)
+        return first, following_midnight(last)
 
     def _within(self, start: datetime, end: datetime) -> tuple[datetime, datetime]:
         """Two times, not before the first day that has a record, and the end of the last where nothing is newer."""
@@ -321,7 +321,7 @@ class Records:
         time = self.visible[self.data.time]
         span = self.row(self.visible.aggregate(first=time.min(), last=time.max()))
         if span["first"] is None:
-            raise DataError(f"{self.source}: no record is older than {self.as_of:%Y-%m-%d %H:%M} (as_of)")
+            raise NoRecordsError(f"{self.source}: no record is older than {self.as_of:%Y-%m-%d %H:%M} (as_of)")
         return span["first"], span["last"]
 
     def timeless(self) -> int:
@@ -336,7 +336,8 @@ class Records:
         if as_of != "latest":
             return _moment(as_of)
         newest: datetime = self.row(self._table.aggregate(t=self._table[self.data.time].max()))["t"]
-        return newest.replace(tzinfo=None) + timedelta(seconds=1)
+        latest = newest.replace(tzinfo=None)
+        return latest + timedelta(seconds=1) if latest < datetime.max - timedelta(seconds=1) else datetime.max
 
     def _visible(self) -> ir.Table:
         """The table as of T: no later records, and null in the place of labels that nobody could know."""

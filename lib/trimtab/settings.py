@@ -135,6 +135,8 @@ class Extractions(Section):
     def _something(self) -> Self:
         if self.confidence is None and not self.rates:
             raise ValueError("name a column under confidence or rates: without one there is nothing to watch")
+        if self.confidence in self.rates:
+            raise ValueError(f"column {self.confidence!r} is named under confidence and under rates; it is one of them")
         return self
 
 
@@ -179,6 +181,8 @@ class Data(Section):
         twice = [name for name in self.features if self.features.count(name) > 1]
         if twice:
             raise ValueError(f"column {twice[0]!r} is named twice among numeric, categorical and text")
+        if both := set(self.rates) & set(self.confidences):
+            raise ValueError(f"column {min(both)!r} is named under rates and under confidences; it is one of the two")
         if self.label in self.features:
             raise ValueError(f"the label {self.label!r} is also a feature: the model would read the answer")
         if self.label is not None and self.label in (self.time, self.id, self.label_time):

@@ -17,7 +17,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 
-from trimtab.errors import DataError
+from trimtab.errors import DataError, NoRecordsError
 from trimtab.settings import Data
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def _check_times(
     known = {f"known{i}": found[name].count() for i, name in enumerate(_times(data))}
     seen = run(found.aggregate(rows=found.count(), **known)).to_pylist()[0]
     if not seen["rows"]:
-        raise DataError(f"{source}: the table is empty")
+        raise NoRecordsError(f"{source}: the table is empty")
     if not seen["known0"]:
         text = table[data.time].type().is_string()
         such = _such_as(table.select(data.time).filter(table[data.time].notnull()) if text else None, run)

@@ -134,10 +134,16 @@ def confidence_shift(means: Sequence[Moved], *, alpha: float = 0.05) -> Measurem
     return Measurement(
         "confidence_shift", abs(worst.deviations), significant=_beyond(worst, p_value, alpha), p_value=p_value,
         columns=(worst.name,),
-        message=f"The mean of {worst.name} went from {worst.before:.3f} to {worst.now:.3f}: "
-        f"{worst.deviations:+.2f} standard deviations of the reference, {worst.errors:+.1f} standard errors"
+        message=f"The mean of {worst.name} went from {worst.before:.3f} to {worst.now:.3f}{_distance(worst)}"
         f"{_as_natural(worst, p_value, alpha)}.",
     )
+
+
+def _distance(moved: Moved) -> str:
+    """How far a mean moved; empty where the reference's values do not vary."""
+    if math.isnan(moved.deviations):
+        return ""
+    return f": {moved.deviations:+.2f} standard deviations of the reference, {moved.errors:+.1f} standard errors"
 
 
 def _farthest(moved: Sequence[Moved], size: Callable[[Moved], float], alpha: float) -> tuple[Moved | None, float]:

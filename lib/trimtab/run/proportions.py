@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from trimtab.errors import NoRecordsError
 from trimtab.measure.columns.aspects import INDEPENDENT, SMALLEST_SAMPLE, Variation
 from trimtab.measure.columns.means import Moved, mean, rate
 from trimtab.measure.columns.profile import ColumnProfile, Profile
@@ -23,6 +24,7 @@ from trimtab.windows import Window
 
 if TYPE_CHECKING:
     from trimtab.run.session import Session
+    from trimtab.settings import Extractions
 
 MOST_FIELDS = 50
 """Fields that are watched, the most frequent ones."""
@@ -57,13 +59,26 @@ def proportions(session: Session, window: Window) -> Proportions:
         rates = _moved(rate, {name: name for name in data.rates}, *pair)
         confidences = _moved(mean, {name: name for name in data.confidences}, *pair)
     if asked is not None:
-        fields = _Fields.of(session)
-        pair = fields.profiles(session, window) if fields.values else (Profile({}, 0), Profile({}, 0))
-        rates += _moved(rate, fields.names(asked.rates), *pair)
-        confidences += _moved(mean, fields.names((asked.confidence,) if asked.confidence else ()), *pair)
+        more = _of_fields(session, window, asked)
+        rates, confidences = rates + more[0], confidences + more[1]
     named = {"rate_drop": data.rates or (asked and asked.rates),
              "confidence_shift": data.confidences or (asked and asked.confidence)}
     return Proportions(rates, confidences, tuple(name for name, what in named.items() if what))
+
+
+def _of_fields(session: Session, window: Window, asked: Extractions) -> tuple[tuple[Moved, ...], tuple[Moved, ...]]:
+    """Rates and confidences of the fields; none where no results are there yet."""
+    try:
+        fields = _Fields.of(session)
+    except NoRecordsError:
+        return (), ()
+    if not fields.values:
+        return (), ()
+    pair = fields.profiles(session, window)
+    return (
+        _moved(rate, fields.names(asked.rates), *pair),
+        _moved(mean, fields.names((asked.confidence,) if asked.confidence else ()), *pair),
+    )
 
 
 def _moved(look: _Look, names: Mapping[str, str], before: Profile, now: Profile) -> tuple[Moved, ...]:

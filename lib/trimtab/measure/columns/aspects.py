@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns import divergences, novelty
-from trimtab.measure.columns.bins import BUCKETS, MAX_LEVELS, NumericBins
+from trimtab.measure.columns.bins import BUCKETS, MAX_LEVELS, CategoricalBins, NumericBins, buckets_of
 from trimtab.measure.columns.profile import ColumnProfile, Counts
 
 Floats = npt.NDArray[np.float64]
 
 SMALLEST_SAMPLE = 30
+IN_A_CELL = 20    # records that each of the cells which rare levels share is to expect on the smaller side
 LARGE: Mapping[str, float] = MappingProxyType(
     {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "newcomer": 0.005, "outliers": 0.02,
      "outside": 0.01, "words": 0.10, "word": 0.20, "unseen_words": 0.005}
@@ -188,17 +189,33 @@ def aspects(reference: ColumnProfile, current: ColumnProfile, variation: Variati
 
 
 def cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
-    """What PSI, JS and χ² are computed on: groups of bins; or levels, the rare ones counted as one with new ones.
+    """What PSI, JS and χ² are computed on: groups of bins; or levels, the rare ones put together with new ones.
 
     A level that the reference happens to hold once stands for many that it happens not to hold: apart from each other
-    they would always differ, though nothing has moved. Rare is what either side expects fewer than ten records of.
+    they would always differ, though nothing has moved. Rare is what either side expects fewer than ten records of. Rare
+    and new levels share as many cells as can each expect `IN_A_CELL` records, by a hash, which knows no counts: so that
+    a column of nothing but rare levels can still be seen to move.
     """
     a, b = reference.coarse(), current.coarse()
     if isinstance(reference.bins, NumericBins) or not (a.sum() and b.sum()):
         return a, b
-    rare = divergences.rare_cells(a, b)
-    rare[-1] = True    # the levels that the reference never had
-    return np.append(a[~rare], a[rare].sum()), np.append(b[~rare], b[rare].sum())
+    rare = divergences.rare_cells(a, b)[:-1]
+    n, m = a.sum(), b.sum()
+    expected = float((a + b)[np.append(rare, True)].sum()) * min(n, m) / (n + m)
+    known = all(len(side.buckets) or not side.unseen for side in (reference, current))    # where new levels belong
+    parts = min(max(int(expected // IN_A_CELL), 1), BUCKETS) if known else 1
+    return _with_rare(reference, a[:-1], rare, parts), _with_rare(current, b[:-1], rare, parts)
+
+
+def _with_rare(profile: ColumnProfile, levels: Counts, rare: npt.NDArray[np.bool_], parts: int) -> Counts:
+    """Counts of the levels that are not rare, and of the parts that the rare and the new ones share."""
+    assert isinstance(profile.bins, CategoricalBins)
+    places = np.asarray(buckets_of(profile.bins), dtype=np.intp)[rare] % parts
+    shared = np.bincount(places, weights=levels[rare].astype(np.float64), minlength=parts).astype(np.float64)
+    if profile.unseen:
+        new = profile.buckets or (profile.unseen,)
+        shared += np.bincount(np.arange(len(new)) % parts, weights=new, minlength=parts)
+    return np.concatenate([levels[~rare], shared.round().astype(np.int64)])
 
 
 def with_missing(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:

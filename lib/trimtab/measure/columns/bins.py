@@ -160,6 +160,18 @@ def bucket(level: str) -> int:
     return zlib.crc32(level.encode()) % BUCKETS
 
 
+@lru_cache(maxsize=256)    # a check looks at a column several times
+def buckets_of(bins: CategoricalBins) -> tuple[int, ...]:
+    """The bucket of each frozen level, as `bucket` gives it for others.
+
+    Examples
+    --------
+    >>> buckets_of(freeze_categorical(["a new one", "another"]))
+    (24, 56)
+    """
+    return tuple(bucket(level) for level in bins.levels)
+
+
 def to_json(bins: Bins) -> dict[str, Any]:
     """Bins as plain values; `from_json` reads them back, equal to the last bit."""
     kind = "numeric" if isinstance(bins, NumericBins) else "categorical"

@@ -333,6 +333,9 @@ def _note(reference: ColumnProfile, current: ColumnProfile) -> str:
             notes.append(f"no values {words}")
         elif _constant(profile):
             notes.append(f"constant {words}")
+    levels = 0 if isinstance(reference.bins, NumericBins) else reference.bins.size
+    if levels > 1 and len(cells(reference, current)[0]) == 1:
+        notes.append("too few records to tell its levels apart")
     if current.unseen:
         notes.append(f"{current.unseen} records with new levels")
     return "; ".join(notes)

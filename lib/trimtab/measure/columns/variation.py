@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns import divergences
-from trimtab.measure.columns.aspects import INDEPENDENT, Variation
-from trimtab.measure.columns.bins import BUCKETS, Bins, NumericBins, bucket
+from trimtab.measure.columns.aspects import IN_A_CELL, INDEPENDENT, Variation
+from trimtab.measure.columns.bins import BUCKETS, NumericBins, bucket, buckets_of
 from trimtab.measure.columns.days import Days, Matrix
 from trimtab.measure.columns.floors import Stretches, psi_beyond_chance
 from trimtab.measure.columns.means import values_of
@@ -72,7 +72,7 @@ def _of_column(reference: Days, name: str, length: int, size: float) -> Variatio
     counts, beside = reference.column(name)
     missing = beside["nulls"] + beside["nans"]
     present = counts.sum(axis=1) + beside["unseen"]
-    shape = np.column_stack([_grouped(reference.bins[name], counts, beside["unseen"], length), missing])
+    shape = np.column_stack([_grouped(reference, name, length), missing])
     below = np.cumsum(shape[:, :-1], axis=1)[:, :-1]
     strata = _strata(reference, length)
     effects = _effects(shape, strata)
@@ -174,14 +174,21 @@ def _design(days: Floats, effect: float, current: float) -> tuple[float, float]:
     return 1 + max(typical - 1, 0.0) * correlation, 1 + max(current - 1, 0.0) * correlation
 
 
-def _grouped(bins: Bins, counts: Matrix, unseen: Matrix, length: int) -> Floats:
-    """Counts by day of about ten groups of bins; or of the levels that are frequent enough, and of all others."""
+def _grouped(reference: Days, name: str, length: int) -> Floats:
+    """Counts by day of about ten groups of bins; or of the levels that are frequent enough, and of cells of others."""
+    bins, (counts, beside) = reference.bins[name], reference.column(name)
     if isinstance(bins, NumericBins):
         grouped: Floats = np.add.reduceat(counts, [0, *(index + 1 for index in bins.groups)], axis=1).astype(float)
         return grouped
     frequent = counts.sum(axis=0) * length / len(counts) >= divergences.SMALLEST_EXPECTED
-    rest = counts[:, ~frequent].sum(axis=1) + unseen
-    return np.column_stack([counts[:, frequent], rest]).astype(float)
+    rare, new, buckets = counts[:, ~frequent], beside["unseen"], reference.buckets(name)
+    parts = int((rare.sum() + new.sum()) * length / len(counts) // IN_A_CELL)
+    if parts < 2 or (buckets.sum(axis=1) != new).any():
+        return np.column_stack([counts[:, frequent], rare.sum(axis=1) + new]).astype(float)
+    parts = min(parts, BUCKETS)
+    places = np.asarray(buckets_of(bins), dtype=np.intp)[~frequent] % parts
+    shared = [rare[:, places == part].sum(axis=1) + buckets[:, part::parts].sum(axis=1) for part in range(parts)]
+    return np.column_stack([counts[:, frequent], *shared]).astype(float)
 
 
 def _batch(levels: Matrix, present: Matrix) -> float:

@@ -169,16 +169,20 @@ def as_outputs(
 def _prepared(model: Any, features: pd.DataFrame) -> tuple[Any, Any]:
     """A pipeline's last step and what the others make of the features: it is asked twice, they need not be.
 
-    Everything else, and a pipeline that fails on the way, is left to be asked as it is.
+    Everything else, and a pipeline that fails or loses records on the way, is left to be asked as it is.
     """
     from sklearn.pipeline import Pipeline
 
     if type(model) is not Pipeline or len(model.steps) < 2:
         return model, features
     try:
-        return model[-1], model[:-1].transform(features)
-    except Exception:  # noqa: BLE001 -- a step of somebody else's may raise whatever it likes
-        return model, features
+        given = model[:-1].transform(features)
+        given = given.tocsr() if hasattr(given, "tocsr") else given    # other sparse ones have no rows to choose
+        if given.shape[0] == len(features):
+            return model[-1], given
+    except Exception:  # noqa: BLE001, S110 -- a step of somebody else's may raise or give whatever it likes
+        pass
+    return model, features
 
 
 def _where_possible(predict: Callable[[Any], Any], features: Any) -> tuple[Array, Array, str]:

@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimtab.measure.models.outputs import Array, Outputs, ratio
-from trimtab.measure.models.weights import Statistic, Weights, sums_by_code, totals, weighted_sums
+from trimtab.measure.models.weights import Statistic, Weights, about_mean, sums_by_code, totals, weighted_sums
 
 Floats = NDArray[np.float64]
 
 CALIBRATION_BINS = 10
-_NO_SPREAD = 1e-12  # share of the sum of squares below which spread is rounding
 
 
 def _mean(losses: Array) -> Statistic:
@@ -105,16 +104,10 @@ def _squared_errors(outputs: Outputs) -> Floats:
 
 def r2(outputs: Outputs) -> Statistic:
     """Share of the outcome's variance that is explained; nan where the outcome does not vary."""
-    actual = outputs.actual
-    varies = len(actual) > 0 and np.ptp(actual) > 0
-    # Centred first: sums of squares of large numbers would cancel.
-    centred = actual - actual.mean() if varies else np.zeros(len(actual))
-    columns = np.column_stack([(outputs.predicted - actual) ** 2, centred, centred**2])
+    errors = _squared_errors(outputs)
 
     def _apply(weights: Weights) -> Floats:
-        errors, first, second = weighted_sums(weights, columns).T
-        spread = second - np.nan_to_num(ratio(first**2, totals(weights)))
-        return 1 - ratio(errors, np.where(spread > _NO_SPREAD * second, spread, 0.0))
+        return 1 - ratio(weighted_sums(weights, errors), about_mean(weights, outputs.actual)[2])
 
     return _apply
 
@@ -146,17 +139,12 @@ def standard_errors(name: str, outputs: Outputs) -> Statistic:
     [0.577]
     """
     losses = _PER_RECORD[name](outputs)
-    centre = float(losses.mean()) if len(losses) else 0.0    # taken off first: squares of large numbers would cancel
-    columns = np.column_stack([losses - centre, (losses - centre) ** 2])
 
     def _apply(weights: Weights) -> Floats:
-        records = totals(weights)
-        first, second = weighted_sums(weights, columns).T
-        spread = np.maximum(second - ratio(first**2, records), 0.0)
-        error = np.sqrt(ratio(ratio(spread, np.where(records > 1, records - 1, 0.0)), records))
+        records, mean, squares = about_mean(weights, losses)
+        error = np.sqrt(ratio(ratio(squares, np.where(records > 1, records - 1, 0.0)), records))
         if name != "rmse":
             return error
-        root = np.sqrt(centre + ratio(first, records))
-        return np.where(root == 0, np.where(records > 1, 0.0, np.nan), ratio(error, 2 * root))
+        return np.where(mean == 0, np.where(records > 1, 0.0, np.nan), ratio(error, 2 * np.sqrt(mean)))
 
     return _apply

@@ -63,32 +63,37 @@ def binary_roc_auc(positive: Array, scores: Array) -> Statistic:
     return _apply
 
 
-def _by_level(weights: GroupWeights, positive: Array, scores: Array) -> tuple[Floats, Floats]:
-    """Positives and negatives of each group by level of score, lowest first: each of shape (groups, levels)."""
-    found, codes, records = np.unique(scores, return_inverse=True, return_counts=True)
-    levels = len(found)
-    if weights.most_levels is not None and levels > weights.most_levels:
-        levels = weights.most_levels
-        lower = np.cumsum(records) - records    # by records, so that a level which many share has no neighbours
-        codes = (lower * levels // len(scores))[codes]
-    both = weights.tally(2 * codes + positive, 2 * levels)
-    return both[:, 1::2], both[:, 0::2]
+def _levels(weights: GroupWeights, positive: Array, scores: Array) -> tuple[Array, bool]:
+    """Scores that positives have, lowest first; of more than are told apart some, spread evenly over the positives."""
+    known = np.sort(scores[positive])
+    levels = np.unique(known)
+    if weights.most_levels is None or len(levels) <= weights.most_levels:
+        return levels, True
+    return np.unique(known[np.linspace(0, len(known) - 1, weights.most_levels).round().astype(np.intp)]), False
 
 
 def _group_area(weights: GroupWeights, positive: Array, scores: Array) -> Floats:
     """ROC AUC: pairs of records are won between pairs of groups, whatever these then count."""
-    positives, negatives = _by_level(weights, positive, scores)
-    outranked = np.cumsum(negatives, axis=1) - negatives / 2
+    levels, every = _levels(weights, positive, scores)
+    codes = np.searchsorted(levels, scores, side="right")    # 0 lies below all positives
+    tied = np.isin(scores, levels) if every else np.ones(len(scores), dtype=bool)    # else within its level
+    kinds = np.where(positive, 0, np.where(tied, 1, 2))
+    positives, equal, above = np.moveaxis(weights.tally(3 * codes + kinds, 3 * (len(levels) + 1)).reshape(
+        weights.counts.shape[1], -1, 3), 2, 0)
+    outranked = np.cumsum(equal + above, axis=1) - above - equal / 2
     wins = np.einsum("rg,rg->r", weights.spread(positives @ outranked.T), weights.counts.astype(np.float64))
-    return ratio(ratio(wins, weights.spread(positives.sum(axis=1))), weights.spread(negatives.sum(axis=1)))
+    negatives = (equal + above).sum(axis=1)
+    return ratio(ratio(wins, weights.spread(positives.sum(axis=1))), weights.spread(negatives))
 
 
 def _group_curve(weights: GroupWeights, positive: Array, scores: Array) -> tuple[Array, Array, Array]:
     """What `_curve` tells, of groups."""
-    positives, negatives = (side[:, ::-1] for side in _by_level(weights, positive, scores))
-    with_hits = positives.any(axis=0)
-    found, missed = (weights.spread(np.cumsum(side, axis=1)[:, with_hits]) for side in (positives, negatives))
-    return found, found + missed, weights.spread(negatives.sum(axis=1))
+    levels, _ = _levels(weights, positive, scores)
+    codes = np.searchsorted(levels, scores, side="right")
+    both = weights.tally(2 * codes + positive, 2 * (len(levels) + 1)).reshape(weights.counts.shape[1], -1, 2)
+    above = np.cumsum(both[:, :0:-1], axis=1)    # at or above each level, the highest first
+    found, missed = (weights.spread(np.ascontiguousarray(above[:, :, side])) for side in (1, 0))
+    return found, found + missed, weights.spread(both[:, :, 0].sum(axis=1))
 
 
 def _curve(positive: Array, scores: Array) -> Curve:

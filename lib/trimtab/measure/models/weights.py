@@ -15,9 +15,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.measure.models.outputs import Array
+from trimtab.measure.models.outputs import Array, ratio
 
 Floats = NDArray[np.float64]
+
+_NO_SPREAD = 1e-12    # share of the sum of squares about a common centre below which spread is rounding
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)    # of the largest value, by which a difference may be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +34,7 @@ class GroupWeights:
     groups : array of int, shape (n,)
         The group of each record, from 0 on.
     most_levels : int or None
-        As how many levels scores are looked at where records are ranked, at most; neighbours are merged. None keeps
-        all of them apart.
+        At how many of the scores that positives have a ranking is looked at, at most. None looks at all.
 
     Examples
     --------
@@ -156,3 +158,38 @@ def sums_by_code(
         return np.asarray(_matrix() @ weights.T.astype(np.float64, order="C")).T
 
     return _apply
+
+
+def about_mean(weights: Weights, values: Array) -> tuple[Floats, Floats, Floats]:
+    """Records, mean and sum of squares about the mean of each replicate, each of shape (replicates,).
+
+    Squares that are no more than rounding are 0. Within groups they are taken about the group's own mean, so that a
+    wild value spoils no group but its own.
+
+    Parameters
+    ----------
+    values
+        Shape (n,).
+
+    Examples
+    --------
+    >>> about_mean(np.array([[1, 1, 2]]), np.array([1.0, 2.0, 3.0]))
+    (array([4.]), array([2.25]), array([2.75]))
+    """
+    records = totals(weights)
+    if isinstance(weights, GroupWeights):
+        place = np.zeros(len(values), dtype=np.intp)
+        sizes, sums = weights.tally(place, 1)[:, 0], weights.tally(place, 1, values)[:, 0]
+        means = sums / np.maximum(sizes, 1)
+        within = weights.tally(place, 1, (values - means[weights.groups]) ** 2)[:, 0]
+        mean = ratio(weights.spread(sums), records)
+        between = weights.counts * sizes * (means - mean[:, None]) ** 2
+        squares = weights.spread(within) + between.sum(axis=1)
+        largest = np.zeros(len(sizes))
+        np.maximum.at(largest, weights.groups, np.abs(values))
+        rounding = weights.spread(sizes * (_ROUNDING * largest) ** 2)
+        return records, mean, np.where(squares > rounding, squares, 0.0)
+    centre = float(values.mean()) if len(values) and np.ptp(values) > 0 else float(values[:1].sum())
+    first, second = weighted_sums(weights, np.column_stack([values - centre, (values - centre) ** 2])).T
+    squares = second - np.nan_to_num(ratio(first**2, records))
+    return records, centre + ratio(first, records), np.where(squares > _NO_SPREAD * second, squares, 0.0)

@@ -91,7 +91,7 @@ class Gathered:
 
 
 def gathered(outputs: Outputs, most: int) -> Gathered:
-    """Gather records into about `most` groups of one predicted class and neighbouring probabilities.
+    """Gather records into groups of one predicted class and neighbouring probabilities, about `most` of them.
 
     Parameters
     ----------
@@ -108,19 +108,26 @@ def gathered(outputs: Outputs, most: int) -> Gathered:
     >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.8, 0.2], [0.3, 0.7]])
     >>> both = gathered(Outputs(("no", "yes"), np.zeros(4, dtype=int), scores.argmax(axis=1), scores, positive=1), 2)
     >>> both.sizes.tolist(), both.outputs.scores[:, 1].round(2).tolist()
-    ([2, 2], [0.15, 0.75])
+    ([2, 1, 1], [0.15, 0.7, 0.8])
     """
     if len(outputs.labels) != 2 or outputs.scores is None:
         raise ValueError("only records of two classes that have probabilities are gathered")
-    n = len(outputs)
-    rank = np.empty(n, dtype=np.intp)
-    rank[np.argsort(outputs.scores[:, 1], kind="stable")] = np.arange(n)
-    near = rank if n <= most else rank * most // n
+    n, order = len(outputs), np.argsort(outputs.scores[:, 1], kind="stable")
+    near = np.empty(n, dtype=np.intp)
+    near[order] = np.arange(n) if n <= most else (most * _passed(outputs.scores[order])).astype(np.intp)
     codes, place, sizes = np.unique(2 * near + outputs.predicted, return_inverse=True, return_counts=True)
     second = np.bincount(place, weights=outputs.scores[:, 1]) / sizes
     predicted = codes % 2
     scores = np.column_stack([1 - second, second])
     return Gathered(Outputs(outputs.labels, predicted, predicted, scores, outputs.positive), sizes.astype(np.int64))
+
+
+def _passed(ordered: Array) -> Array:
+    """What share lies before each record, of the records and of both classes: so that rare ones stay apart."""
+    each = np.column_stack([np.ones(len(ordered)), ordered])
+    before = np.cumsum(each, axis=0) - each
+    shares: Array = (before / np.maximum(each.sum(axis=0), np.finfo(float).tiny)).mean(axis=1)
+    return shares
 
 
 def drawn_counts(
