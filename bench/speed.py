@@ -63,9 +63,10 @@ def _bars(found: dict[str, Any]) -> list[dict[str, str]]:
     for method, wanted in FASTER.items():
         _, seconds, memory = found[method]
         made += [
-            bar(f"a million rows × 50 columns, as often as Evidently's {NAMES[method]}", f"at least {wanted} times",
-                f"{seconds / fast:.0f} times ({seconds / fresh:.0f} with nothing stored)",
-                met=seconds / fast >= wanted),
+            bar(f"a million rows × 50 columns, as often as Evidently's {NAMES[method]}; reference's profile stored",
+                f"at least {wanted} times", f"{seconds / fast:.0f} times", met=seconds / fast >= wanted),
+            bar(f"a million rows × 50 columns, as often as Evidently's {NAMES[method]}; both files read",
+                f"at least {wanted} times", f"{seconds / fresh:.0f} times", met=seconds / fresh >= wanted),
             bar(f"its peak memory, as a share of that of {NAMES[method]}", f"at most 1/{MEMORY}",
                 f"{small / memory:.2f} ({large / memory:.2f} with nothing stored)", met=small * MEMORY <= memory),
         ]

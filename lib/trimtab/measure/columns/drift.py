@@ -65,7 +65,8 @@ class ColumnDrift:
     cells : int
         How many groups or levels, and missing values, PSI is the sum over.
     js : float
-        Jensen-Shannon distance to base 2, of the values that are present.
+        Jensen-Shannon distance to base 2, of the values that are present, over the same groups or levels as PSI: rare
+        and new levels share cells (`aspects.cells`), so that it does not grow with the number of levels.
     ks, ks_p : float
         Kolmogorov-Smirnov statistic and p-value; nan for categorical columns.
     chi2, chi2_p : float

@@ -56,6 +56,10 @@ def variation(reference: Days, rows: int, days: int) -> Mapping[str, Variation]:
     Of levels that are not frequent it is asked, too, whether their records come in batches: how many more pairs of them
     share a day than would by chance. A new level that comes as others do, all at once, is not many news.
 
+    Days are taken to differ independently of each other, and shares to differ little from day to day. Where a column's
+    days take after the day before (weather stays), or differ by much of its whole spread, alarms come more often than
+    their level says.
+
     The floor is the largest size that any stretch of the reference, as long as the current window, reaches against the
     rest; a window longer than half the reference is held against stretches of half its length, which vary more.
 
