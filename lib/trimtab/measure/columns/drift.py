@@ -335,7 +335,7 @@ def _note(reference: ColumnProfile, current: ColumnProfile) -> str:
         elif _constant(profile):
             notes.append(f"constant {words}")
     levels = 0 if isinstance(reference.bins, NumericBins) else reference.bins.size
-    if levels > 1 and len(cells(reference, current)[0]) == 1:
+    if not notes and levels > 1 and len(cells(reference, current)[0]) == 1:
         notes.append("too few records to tell its levels apart")
     if current.unseen:
         notes.append(f"{current.unseen} records with new levels")
