@@ -8,8 +8,10 @@ after the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,7 @@ import numpy.typing as npt
 from trimtab.measure.columns import divergences
 from trimtab.measure.columns.aspects import IN_A_CELL, INDEPENDENT, Variation
 from trimtab.measure.columns.bins import BUCKETS, NumericBins, bucket, buckets_of
-from trimtab.measure.columns.days import Days, Matrix
+from trimtab.measure.columns.days import Dates, Days, Matrix
 from trimtab.measure.columns.floors import Stretches, psi_beyond_chance
 from trimtab.measure.columns.means import values_of
 
@@ -56,9 +58,10 @@ def variation(reference: Days, rows: int, days: int) -> Mapping[str, Variation]:
     Of levels that are not frequent it is asked, too, whether their records come in batches: how many more pairs of them
     share a day than would by chance. A new level that comes as others do, all at once, is not many news.
 
-    Days are taken to differ independently of each other, and shares to differ little from day to day. Where a column's
-    days take after the day before (weather stays), or differ by much of its whole spread, alarms come more often than
-    their level says.
+    Days take after the day before: weather stays. What a day has to itself is taken to be an autoregression of first
+    order, whose correlation is read off the reference (half of its standard error taken off), and design effects grow
+    as the variance of a mean over such days does. Very slow changes (a correlation of 0.9) are beyond what two or three
+    months of reference can tell, and alarm more often than their level says.
 
     The floor is the largest size that any stretch of the reference, as long as the current window, reaches against the
     rest; a window longer than half the reference is held against stretches of half its length, which vary more.
@@ -72,7 +75,7 @@ def variation(reference: Days, rows: int, days: int) -> Mapping[str, Variation]:
     return {name: _of_column(reference, name, length, size) for name in reference.bins}
 
 
-def _of_column(reference: Days, name: str, length: int, size: float) -> Variation:
+def _of_column(reference: Days, name: str, length: int, each: float) -> Variation:
     counts, beside = reference.column(name)
     missing = beside["nulls"] + beside["nans"]
     present = counts.sum(axis=1) + beside["unseen"]
@@ -80,6 +83,8 @@ def _of_column(reference: Days, name: str, length: int, size: float) -> Variatio
     below = np.cumsum(shape[:, :-1], axis=1)[:, :-1]
     strata = _strata(reference, length)
     effects = _effects(shape, strata)
+    phi = _persistence(shape, strata, reference.dates, effects)
+    size = _Window(each, length, phi)
     *cumulated, outliers = _effects_of_parts(np.column_stack([below, beside["outliers"]]), present, strata)
     lacking = _effects_of_parts(missing[:, None], present + missing, strata)[0]
     design = {
@@ -115,10 +120,7 @@ def _effects(days: Floats, strata: npt.NDArray[np.int64]) -> Floats:
     if days.shape[1] < 2:
         return np.ones(1)
     shares = days.sum(axis=0) / n
-    residual = days - sizes[:, None] * shares
-    for stratum in np.unique(strata):
-        here = strata == stratum
-        residual[here] -= sizes[here, None] * (residual[here].sum(axis=0) / max(sizes[here].sum(), 1.0))
+    residual = _residual(days, sizes, shares, strata)
     freedom = max(len(days) - len(np.unique(strata)), 1)
     scaled = residual / np.sqrt(shares) * np.sqrt(len(days) / freedom / n)
     found: Floats = np.linalg.eigvalsh(scaled.T @ scaled)[1:]    # shares sum to one, so one direction is none
@@ -137,10 +139,7 @@ def _effects_of_parts(parts: Matrix, whole: npt.NDArray[np.int64], strata: npt.N
     """
     n = max(float(whole.sum()), 1.0)
     shares = parts.sum(axis=0) / n
-    residual = parts - whole[:, None] * shares
-    for stratum in np.unique(strata):
-        here = strata == stratum
-        residual[here] -= whole[here, None] * (residual[here].sum(axis=0) / max(float(whole[here].sum()), 1.0))
+    residual = _residual(parts.astype(np.float64), whole.astype(np.float64), shares, strata)
     freedom = max(len(whole) - len(np.unique(strata)), 1)
     both = shares * (1 - shares)
     found = (residual**2).sum(axis=0) * len(whole) / freedom / n / np.where(both > 0, both, np.inf)
@@ -170,12 +169,62 @@ def _spread(counts: Floats, values: Floats) -> float:
     return float(np.sqrt(counts @ (values - counts @ values / n) ** 2 / n))
 
 
-def _design(days: Floats, effect: float, current: float) -> tuple[float, float]:
-    """Design effects of the reference, and of a window with `current` records a day; 1 or more."""
+class _Window(NamedTuple):
+    """What design effects are carried over to.
+
+    Attributes
+    ----------
+    size : float
+        Records a day of the current window.
+    length : int
+        Its days.
+    phi : float
+        How much of what a day has to itself the next one has, too.
+    """
+
+    size: float
+    length: int
+    phi: float
+
+
+def _design(days: Floats, effect: float, current: _Window) -> tuple[float, float]:
+    """Design effects of the reference, and of the current window; 1 or more."""
     sizes = days.sum(axis=1)
     typical = float((sizes**2).sum() / max(sizes.sum(), 1.0))
     correlation = max(effect - 1, 0.0) / max(typical - 1, 1.0)
-    return 1 + max(typical - 1, 0.0) * correlation, 1 + max(current - 1, 0.0) * correlation
+    before, now = (max(size - 1, 0.0) * _run_on(length, current.phi)
+                   for size, length in ((typical, len(days)), (current.size, current.length)))
+    return 1 + before * correlation, 1 + now * correlation
+
+
+def _run_on(length: int, phi: float) -> float:
+    """Variance of a mean over so many days that take after each other, relative to that over independent ones."""
+    lags = np.arange(1, max(length, 1))
+    return 1 + 2 * float(((1 - lags / max(length, 1)) * phi**lags).sum())
+
+
+def _persistence(days: Floats, strata: npt.NDArray[np.int64], dates: Dates, effects: Floats) -> float:
+    """Correlation of what a day has to itself with the day after, from 0 to 0.95; 0 where days hardly differ."""
+    effect, directions = float(effects.mean()), float(effects.sum() ** 2 / (effects**2).sum())
+    follow = np.flatnonzero(np.diff(dates) == np.timedelta64(1, "D"))
+    if len(follow) < FEWEST_DAYS or effect <= 1 + 2 * math.sqrt(2 / (len(days) * directions)):
+        return 0.0
+    used = days.sum(axis=0) > 0
+    shares = days[:, used].sum(axis=0) / days.sum()
+    residual = _residual(days[:, used], days.sum(axis=1), shares, strata) / np.sqrt(shares)
+    together = float((residual[follow] * residual[follow + 1]).sum()) / len(follow)
+    alike = together / (float((residual**2).sum()) / len(days)) + len(np.unique(strata)) / len(days)
+    doubt = 0.5 / math.sqrt(len(follow) * directions)
+    return float(np.clip((alike - doubt) * effect / (effect - 1), 0.0, 0.95))
+
+
+def _residual(days: Floats, sizes: Floats, shares: Floats, strata: npt.NDArray[np.int64]) -> Floats:
+    """What each day has beyond the shares of its stratum."""
+    residual = days - sizes[:, None] * shares
+    for stratum in np.unique(strata):
+        here = strata == stratum
+        residual[here] -= sizes[here, None] * (residual[here].sum(axis=0) / max(float(sizes[here].sum()), 1.0))
+    return residual
 
 
 def _grouped(reference: Days, name: str, length: int) -> Floats:
