@@ -21,7 +21,7 @@ from trimtab.measure.columns.profile import ColumnProfile, Counts
 Floats = npt.NDArray[np.float64]
 
 SMALLEST_SAMPLE = 30
-IN_A_CELL = 20    # records that each of the cells which rare levels share is to expect on the smaller side
+IN_A_CELL = 20    # records that cells which rare levels share are to expect on average, on the smaller side
 LARGE: Mapping[str, float] = MappingProxyType(
     {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "newcomer": 0.005, "outliers": 0.02,
      "outside": 0.01, "words": 0.10, "word": 0.20, "unseen_words": 0.005}
@@ -193,8 +193,8 @@ def cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Cou
 
     A level that the reference happens to hold once stands for many that it happens not to hold: apart from each other
     they would always differ, though nothing has moved. Rare is what either side expects fewer than ten records of. Rare
-    and new levels share as many cells as can each expect `IN_A_CELL` records, by a hash, which knows no counts: so that
-    a column of nothing but rare levels can still be seen to move.
+    and new levels share as many cells as can expect `IN_A_CELL` records on average, by a hash, which knows no counts:
+    so that a column of nothing but rare levels can still be seen to move.
     """
     a, b = reference.coarse(), current.coarse()
     if isinstance(reference.bins, NumericBins) or not (a.sum() and b.sum()):

@@ -170,6 +170,7 @@ class _Stretch:
 
     @classmethod
     def of(cls, daily: Daily) -> _Stretch:
+        """Of all days there are, around levels that they may have gone between."""
         means = _tame(daily.means - np.median(daily.means))
         weights = 1 / (1 + daily.own)
         level = _levels(means, weights)

@@ -288,6 +288,7 @@ class _Window:
 
     @classmethod
     def of(cls, daily: Daily) -> _Window:
+        """Of the days of one window, each as much as it has records."""
         shares = daily.counts / daily.records
         leverage = (len(daily) - 1) / len(daily) * (shares / (1 - shares)) ** 2
         apart = daily.means - daily.mean
