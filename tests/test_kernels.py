@@ -279,11 +279,13 @@ def test_modules_for_later_kernels_are_imported_while_the_first_one_works(tmp_pa
 
 
 def test_user_settings_win_over_default_thread_counts() -> None:
-    asked = {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "2", "GOMP_SPINCOUNT": "5"}
+    asked = {"OMP_NUM_THREADS": "3", "OMP_THREAD_LIMIT": "4", "OPENBLAS_NUM_THREADS": "2", "GOMP_SPINCOUNT": "5"}
     assert warm_server.thread_environment(asked) == asked
+    assert warm_server.thread_environment({"OMP_NUM_THREADS": "3"})["OMP_THREAD_LIMIT"] == "3"
     assert warm_server.thread_environment({"OMP_NUM_THREADS": "3"})["OPENBLAS_NUM_THREADS"] == "1"
     cores = min(len(os.sched_getaffinity(0)), warm_server.MOST_THREADS)
-    assert warm_server.thread_environment({})["OMP_NUM_THREADS"] == str(cores)
+    assert warm_server.thread_environment({})["OMP_THREAD_LIMIT"] == str(cores)
+    assert warm_server.thread_environment({})["OMP_NUM_THREADS"] == "1"
 
 
 def test_importing_the_preload_module_elsewhere_changes_nothing() -> None:

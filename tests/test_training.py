@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from conftest import BINARY, binary_table, merged
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 import trimtab as tt
 from trimtab.act import modelfile, training
@@ -117,6 +118,17 @@ def test_estimator_that_raises_is_quoted(table: pd.DataFrame, tmp_path: Path) ->
     with pytest.raises(StepError, match="Misbehaving failed: ValueError: these numbers are not to my liking"):
         _train(_misbehaving("raise"), table, tmp_path / "one")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("values_for_one", "limit", "threads"), [(1000, "2", 1), (100, "2", 2), (100, "1", 1)])
+def test_only_a_table_that_keeps_them_busy_is_fitted_by_more_threads_than_one(
+    values_for_one: int, limit: str, threads: int, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_VALUES_PER_THREAD", values_for_one)
+    monkeypatch.setenv("OMP_THREAD_LIMIT", limit)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1,1")    # for nested loops, too
+    with training._threads(table[["x", "z"]].size):    # 400 records of two features
+        assert _openmp_effective_n_threads() == threads
 
 
 def test_process_that_dies_is_told_with_its_exit_code(table: pd.DataFrame, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_VALUES_PER_THREAD = 5_000_000
 _GRACE = 60    # seconds of processor time beyond the limit, for importing, reading and writing
 
 
@@ -145,7 +146,8 @@ def _fit(
         features = records[list(data.features)]
         empty = features.columns[features.isna().all()].tolist()
         pipeline = estimators.build(candidate, data, task, empty=empty)
-        pipeline.fit(features, records[data.label])
+        with _threads(features.size):
+            pipeline.fit(features, records[data.label])
         seconds = time.perf_counter() - started
         package = candidate.class_.partition(".")[0]
         modelfile.save(pipeline, folder, package=package, requirements=_requirements(package))
@@ -155,6 +157,21 @@ def _fit(
     except Exception as error:  # noqa: BLE001 -- whatever an estimator raises, its words belong in the report
         failed = StepError(f"training {candidate.class_} failed: {type(error).__name__}: {error}")
         sender.send(of_place(error, folder) or failed)
+
+
+def _threads(values: int) -> contextlib.AbstractContextManager[Any]:
+    """More OpenMP threads than one for a table that gives each enough to do; else they wait more than they work."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # -- has no annotations
+
+    least, most = _asked("OMP_NUM_THREADS"), _asked("OMP_THREAD_LIMIT")
+    threads = max(least, min(most, values // _VALUES_PER_THREAD))
+    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(threads, user_api="openmp")
+    return limits
+
+
+def _asked(name: str) -> int:
+    first = os.environ.get(name, "").partition(",")[0].strip()    # one number for each level of nesting
+    return int(first) if first.isdecimal() else 1
 
 
 def _limit_processor_time(max_runtime: timedelta) -> None:
