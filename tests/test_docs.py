@@ -14,7 +14,7 @@ from typer.main import get_command
 from trimtab import errors
 from trimtab.decide.signals import FAMILIES, SIGNALS
 from trimtab.run.cli import app
-from trimtab.run.pipelines import PIPELINES
+from trimtab.run.pipelines import BY_NAME
 from trimtab.settings import DriftSettings, Params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +54,7 @@ def test_every_command_is_in_the_readme(name: str) -> None:
     assert re.search(rf"trimtab .*\b{name}\b", README)
 
 
-@pytest.mark.parametrize("name", list(PIPELINES))
+@pytest.mark.parametrize("name", BY_NAME)
 def test_every_pipeline_is_in_the_readme_and_the_makefile(name: str) -> None:
     assert name in README
     assert re.search(rf"^.*\b{name}\b.*: setup", (ROOT / "Makefile").read_text(), re.M)

@@ -243,15 +243,16 @@ def test_retrain_event_is_begun_completed_and_answers_the_usual_queries(ledger: 
     assert row["gain"] == pytest.approx(0.1)
 
 
-def test_last_retrain_is_the_newest_before_the_time_one_stands_at_whatever_the_order_of_runs(ledger: Ledger) -> None:
-    assert ledger.last_retrain("me", AS_OF) is None
-    for run_id, day in (("july", datetime(2024, 7, 1)), ("may", datetime(2024, 5, 1))):    # a replay goes back
+def test_attempts_to_retrain_are_those_up_to_the_time_one_stands_at_whatever_the_order_of_runs(ledger: Ledger) -> None:
+    may, july = datetime(2024, 5, 1), datetime(2024, 7, 1)
+    assert ledger.retrained("me", AS_OF) == []
+    for run_id, day in (("july", july), ("may", may)):    # a replay goes back
         ledger.record_retrain(run_id, as_of=day, retrain_attempted=True)
     ledger.record_retrain("baseline", as_of=datetime(2024, 7, 3), retrain_attempted=False)
-    assert ledger.last_retrain("me", datetime(2024, 7, 5)) == datetime(2024, 7, 1)
-    assert ledger.last_retrain("me", datetime(2024, 6, 1)) == datetime(2024, 5, 1)
-    assert ledger.last_retrain("july", datetime(2024, 7, 5)) == datetime(2024, 5, 1)
-    assert ledger.last_retrain("me", AS_OF) is None
+    assert ledger.retrained("me", datetime(2024, 7, 5)) == [may, july]
+    assert ledger.retrained("me", datetime(2024, 6, 1)) == [may]
+    assert ledger.retrained("july", datetime(2024, 7, 5)) == [may]
+    assert ledger.retrained("me", AS_OF) == []
 
 
 def test_versions_baselines_and_profiles_are_read_back(ledger: Ledger) -> None:

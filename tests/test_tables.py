@@ -17,6 +17,7 @@ import pytest
 from histories import a_history, some_foretelling
 
 from trimtab import cells, findings, tables
+from trimtab.act.approvals import Request
 from trimtab.contract import Column, Contract
 from trimtab.decide.causes import Cause, Causes
 from trimtab.decide.decision import Decision
@@ -186,6 +187,15 @@ def _session(task: str = "classification", values: Any = ()) -> Any:
     return SimpleNamespace(params=params, records=records, ledger=SimpleNamespace(version=lambda target: None))
 
 
+def _request(**known: Any) -> Request:
+    plain: dict[str, Any] = {
+        "run_id": NASTY, "kind": "promotion", "as_of": datetime(2024, 4, 1), "requested_at": datetime(2024, 4, 2),
+        "expires_at": datetime(2024, 4, 9), "champion": 1, "challenger": 2, "sha256": "0" * 64, "severity": None,
+        "reasons": (NASTY,),
+    }
+    return Request(**plain | known)
+
+
 def _change(**changes: Any) -> dict[str, Any]:
     return {"as_of": None, "created_at": START, "kind": "promotion", "from_version": None, "to_version": 1,
             "state": "done", "by": NASTY, "why": NASTY} | changes
@@ -244,6 +254,11 @@ TABLES: dict[str, Callable[[], Any]] = {
     "decision": lambda: tables.decision(Decision(True, "high", 0.5, (NASTY,), (NASTY,) * 20)),
     "quiet decision": lambda: tables.decision(Decision(False, "none", 1.0, (), ())),
     "guard": lambda: tables.guard(Guard((Check(NASTY, False, NASTY),))),
+    "checks": lambda: tables.checks((Check(NASTY, True, NASTY),), NASTY),
+    "gates": lambda: tables.gates(Verdict("reject", (), (), (Check(NASTY, False, NASTY), Check("b", True, "")))),
+    "no gates": lambda: tables.gates(Verdict("hold", (), ())),
+    "request": lambda: tables.request(_request()),
+    "request to retrain": lambda: tables.request(_request(kind="retrain", challenger=None, sha256=None, reasons=())),
     "verdict": lambda: tables.verdict(Verdict("reject", (NASTY,), (_row("failed"), _row("not evaluable", NAN)))),
     "verdict without criteria": lambda: tables.verdict(Verdict("hold", (NASTY,), ())),
     "changes": lambda: tables.changes([_change(), _change(state="intent", to_version=None)]),

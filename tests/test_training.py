@@ -132,7 +132,7 @@ def test_only_a_table_that_keeps_them_busy_is_fitted_by_more_threads_than_one(
 
 
 def test_process_that_dies_is_told_with_its_exit_code(table: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(StepError, match=r"ended without a model \(exit code 7\)"):
+    with pytest.raises(StepError, match=r"ended without an answer \(exit code 7\)"):
         _train(_misbehaving("exit"), table, tmp_path / "one")
 
 

@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trimtab import decide, plots, tables
     from trimtab.measure.columns.drift import compare
-    from trimtab.run import checking, lifecycle, readings
+    from trimtab.run import approving, checking, lifecycle, readings
     from trimtab.run.check import check
     from trimtab.run.scraps import hand_on
     from trimtab.run.session import open_session as open
 
 __version__ = "0.1.0"
-__all__ = ["check", "checking", "compare", "decide", "hand_on", "lifecycle", "open", "plots", "readings", "tables"]
+__all__ = [
+    "approving", "check", "checking", "compare", "decide", "hand_on", "lifecycle", "open", "plots", "readings",
+    "tables",
+]
 
 _WHERE = {
+    "approving": ("trimtab.run.approving", None),
     "check": ("trimtab.run.check", "check"),
     "checking": ("trimtab.run.checking", None),
     "compare": ("trimtab.measure.columns.drift", "compare"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from trimtab.errors import DataError
 
 if TYPE_CHECKING:
     from trimtab.records import Records
-
+    from trimtab.windows import Window
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,22 @@ def check(records: Records) -> Contract:
             shown, n = twice[0][records.data.id], twice[0]["n"]
             raise DataError(f"{records.source}: column {records.data.id!r} is not unique: {shown!r} occurs {n} times")
     return contract
+
+
+def gone(records: Records, before: Window, window: Window) -> list[str]:
+    """The features that hold nothing in a window, though they did before."""
+    empty = [name for name, known in _known(records, window, records.data.features).items() if not known]
+    held = _known(records, before, empty) if empty else {}
+    return [name for name in empty if held[name]]
+
+
+def _known(records: Records, window: Window, names: Sequence[str]) -> dict[str, int]:
+    """How many records of a window have a value in each column."""
+    table = window.table
+    present = {name: (table[name].notnull() & ~table[name].isnan()) if table[name].type().is_floating() else
+               table[name].notnull() for name in names}
+    found = records.row(table.aggregate(**{f"known{i}": present[name].sum() for i, name in enumerate(names)}))
+    return {name: found[f"known{i}"] or 0 for i, name in enumerate(names)}
 
 
 def check_label(records: Records, task: str) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from trimtab.decide.causes import Causes
     from trimtab.decide.decision import Decision
-    from trimtab.decide.guardrails import Guard
+    from trimtab.decide.guardrails import Check, Guard
     from trimtab.decide.signals import Signal
     from trimtab.measure.columns.drift import ColumnDrift, Drift
     from trimtab.measure.columns.segments import SegmentDrift
@@ -370,11 +370,14 @@ def decision(made: Decision) -> Styler:
 
 def guard(checked: Guard) -> Styler:
     """Every safeguard with its evidence."""
-    rows = [
-        {"safeguard": c.name, "passed": "yes" if c.passed else "no", "evidence": c.evidence} for c in checked.checks
-    ]
     words = "Retraining is allowed" if checked.allowed else f"Retraining is blocked by {', '.join(checked.blocked_by)}"
-    return table(rows, caption=words, marks={"passed": {"yes": "good", "no": "bad"}})
+    return checks(checked.checks, words, what="safeguard")
+
+
+def checks(seen: Sequence[Check], caption: str, *, what: str = "must hold") -> Styler:
+    """Checks with their evidence, whether they passed or not."""
+    rows = [{what: c.name, "passed": "yes" if c.passed else "no", "evidence": c.evidence} for c in seen]
+    return table(rows or [{what: "nothing"}], caption=caption, marks={"passed": {"yes": "good", "no": "bad"}})
 
 
 def better_is(metric: str) -> str:

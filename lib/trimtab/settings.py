@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self, TypedDict
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 Severity = Literal["none", "low", "medium", "high", "critical"]
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DEFAULT_METRICS = {"classification": ("roc_auc", "accuracy"), "regression": ("mae", "mae")}
+_MINUTES = 24 * 60    # of a day
 _LONGEST = timedelta(days=365_000)    # so that counting back from any date of use ends in a year that dates can have
 
 
@@ -77,20 +79,60 @@ def parse_time(value: object) -> datetime:
     datetime.datetime(2013, 7, 1, 0, 0)
     """
     if isinstance(value, datetime):
-        time = value
+        moment = value
     else:
         try:
-            time = datetime.fromisoformat(str(value).strip())
+            moment = datetime.fromisoformat(str(value).strip())
         except ValueError:
             raise ValueError(f"{value!r} is no ISO date or time, such as 2013-07-01 or 2013-07-01T06:00:00") from None
     try:
-        return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     except OverflowError:
         raise ValueError(f"{value!r} is outside the years that dates can have") from None
 
 
+def parse_clock(value: object) -> time:
+    """Read a time of day such as ``22:30``; ``24:00`` is the end of a day, and so the start of the next.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else. YAML reads 22:30 without quotes as a number of minutes, which is understood.
+
+    Examples
+    --------
+    >>> parse_clock("06:30"), parse_clock(22 * 60 + 30)
+    (datetime.time(6, 30), datetime.time(22, 30))
+    """
+    if isinstance(value, time):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MINUTES:
+        return time(value % _MINUTES // 60, value % 60)
+    match = re.fullmatch(r"([0-9]{1,2}):([0-5][0-9])", str(value).strip())
+    if not match or int(match[1]) * 60 + int(match[2]) > _MINUTES:
+        raise ValueError(f"{value!r} is no time of day; write hours and minutes, such as 22:30")
+    return time(int(match[1]) % 24, int(match[2]))
+
+
+def parse_zone(value: str) -> str:
+    """Check the name of a time zone, such as ``Europe/Berlin``.
+
+    Raises
+    ------
+    ValueError
+        If this system knows no such zone.
+    """
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no time zone that is known here; write one such as Europe/Berlin") from None
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
 Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(datetime.isoformat, return_type=str)]
+Clock = Annotated[time, BeforeValidator(parse_clock), PlainSerializer("{:%H:%M}".format, return_type=str)]
+Zone = Annotated[str, AfterValidator(parse_zone)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -294,14 +336,31 @@ class Trigger(Section):
         return self
 
 
+class QuietHours(Section):
+    """Hours of the day in which no retraining may start; where `to` is not later than `from`, they end the next day."""
+
+    from_: Clock = Field(alias="from")
+    to: Clock
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = (
+        "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
 class Guardrails(Section):
     """What must hold before retraining may start."""
 
+    master: bool = True
     enabled: bool = True
+    tenants: tuple[str, ...] | None = None
     min_records: Count = 200
     max_runtime: Duration = timedelta(seconds=900)
     cooldown: Duration = timedelta(days=7)
     min_severity: Severity = "high"
+    confirmation: Duration = timedelta(0)
+    approval: Severity | None = None
+    approval_expires: Duration = timedelta(days=7)
+    quiet_hours: tuple[QuietHours, ...] = ()
+    timezone: Zone = "UTC"
+    budget: Count | None = None
 
 
 BOUNDS = ("max_drop", "min_gain", "min_relative_gain", "floor")
@@ -335,19 +394,30 @@ class Criterion(Section):
         return {name: getattr(self, name) for name in BOUNDS if getattr(self, name) is not None}
 
 
+class SmokeLimits(Section):
+    """What a model must keep to when it is taken up as serving code would."""
+
+    max_load: Duration = timedelta(seconds=60)
+    max_latency: Duration = timedelta(seconds=1)
+    max_megabytes: Annotated[float, Field(gt=0)] = 2000.0
+
+
 class Promotion(Section):
     """The gate that a challenger must pass."""
 
     confidence: Annotated[float, Field(gt=0, le=0.995)] = 0.95    # 500 bootstrap replicates say no more
     criteria: tuple[Criterion, ...] = ()
+    smoke: SmokeLimits = SmokeLimits()
+    approval_expires: Duration = timedelta(days=7)
 
 
 class Rollback(Section):
-    """How long and by what a new champion is watched."""
+    """How long and by what a new champion is watched, and how much worse than the one before it may be."""
 
     watch: Duration = timedelta(hours=24)
     metric: str = "accuracy"
     max_drop: Annotated[float, Field(ge=0)] = 0.05
+    min_support: Annotated[int, Field(ge=1)] = 30
 
 
 class Alerts(Section):

@@ -26,6 +26,7 @@ from trimtab.findings import (
     assumptions,
     better_is,
     causes,
+    checks,
     decision,
     drift,
     expected,
@@ -50,6 +51,7 @@ from trimtab.retrospect import confusions, days, foretold, intervals
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+    from trimtab.act.approvals import Request
     from trimtab.contract import Contract
     from trimtab.decide.promotion import Verdict
     from trimtab.measure.columns.means import Moved
@@ -61,8 +63,8 @@ if TYPE_CHECKING:
     from trimtab.windows import Window
 
 __all__ = [    # for notebooks, beside everything below
-    "assumptions", "causes", "confusions", "days", "decision", "drift", "expected", "facts", "foretold", "groups",
-    "guard", "history", "intervals", "joint", "not_looked_at", "outputs", "performance", "realised",
+    "assumptions", "causes", "checks", "confusions", "days", "decision", "drift", "expected", "facts", "foretold",
+    "groups", "guard", "history", "intervals", "joint", "not_looked_at", "outputs", "performance", "realised",
     "realised_by_group", "segments",
     "sentence", "signals", "since_last", "table", "with_unit", "words",
 ]
@@ -143,6 +145,23 @@ def verdict(given: Verdict) -> Styler:
     formats["records that count"] = count
     caption, marks = f"Verdict: {given.outcome}. {words}", {"finding": _FINDINGS}
     return table(rows, caption=caption, formats=formats, marks=marks, optional=("champion", "note"), longest=80)
+
+
+def gates(given: Verdict) -> Styler:
+    """What must hold whatever the figures are, with its evidence."""
+    shut = sum(not gate.passed for gate in given.gates)
+    words = f"{shut} of {len(given.gates)} gates are shut" if shut else "The figures are fair, and the model can serve"
+    return checks(given.gates, words)
+
+
+def request(asked: Request) -> Styler:
+    """What a person is asked."""
+    return facts({
+        "run that asks": asked.run_id, "what": f"may it go on {asked.what}?", "as of": moment(asked.as_of),
+        "asked": f"{moment(asked.requested_at)} UTC", "expires": f"{moment(asked.expires_at)} UTC",
+        "champion then": _version(asked.champion), "severity": asked.severity or "–",
+        "why it asks": " ".join(asked.reasons) or "–",
+    })
 
 
 def changes(rows: Sequence[Mapping[str, Any]], caption: str = "What served when") -> Styler:
@@ -323,8 +342,8 @@ def version(opened: Session, target: int) -> Styler:
 def proof(made: Proof) -> Styler:
     """Evidence that a version can serve."""
     told = {
-        "file": "as registered, only reviewed types", "loads": f"in {made.load_seconds:.2f} s",
-        "predicts": f"{made.rows:,} records of the {made.window} window in {made.predict_seconds:.2f} s",
+        "file": "as registered, only reviewed types", "loads": f"in a fresh process, in {made.load_seconds:.2f} s",
+        "predicts": f"{made.rows:,} records of the {made.window} window, {made.latency * 1000:.3g} ms for one alone",
         "mean score": number(made.mean_score), "agreement with the champion (1: the same)": number(made.agreement),
     }
     return facts({name: text for name, text in told.items() if text != "–"}, f"Version {made.version} can serve")

@@ -5,6 +5,7 @@ A `Ledger` is bound to one model and tenant. Each method is one transaction: it 
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from trimtab.act import tables
+from trimtab.act.approvals import Approvals
 from trimtab.act.daybook import DayBook
 from trimtab.act.rows import Rows, now
 from trimtab.decide.decision import Decision
-from trimtab.decide.guardrails import Guard
-from trimtab.decide.promotion import Verdict
+from trimtab.decide.guardrails import Asked, Check, Guard
+from trimtab.decide.promotion import Row, Verdict
 from trimtab.decide.rollback import Service
 from trimtab.decide.signals import Signal
 from trimtab.errors import BusyError, ChampionError
@@ -48,6 +50,11 @@ class Ledger(Rows):
     def days(self) -> DayBook:
         """What was measured day by day."""
         return DayBook(self.engine, self._mine["model"], self._mine["tenant"])
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        """What persons were asked, and what they said."""
+        return Approvals(self.engine, self._mine["model"], self._mine["tenant"])
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
@@ -108,6 +115,11 @@ class Ledger(Rows):
             connection.execute(_closing(held["run_id"], DIED, clock))
             return str(held["run_id"])
 
+    def active(self) -> str | None:
+        """The run that holds the lease and is alive, as far as can be known; None when there is none."""
+        held = self._rows(self._select(tables.leases))
+        return None if not held or _dead(held[0], now()) else str(held[0]["run_id"])
+
     def renew(self, run_id: str) -> bool:
         """Say that the run is still alive; False when the lease is another run's by now."""
         lease = tables.leases
@@ -165,7 +177,18 @@ class Ledger(Rows):
         self._replace(
             tables.verdicts, run_id=run_id, as_of=as_of, recorded_at=now(), champion=champion, challenger=challenger,
             outcome=verdict.outcome, reasons=plain(verdict.reasons), criteria=plain(verdict.rows),
+            gates=plain(verdict.gates),
         )
+
+    def verdict(self, run_id: str) -> Verdict | None:
+        """What a run decided of a challenger; None when it decided nothing."""
+        rows = self._rows(self._select(tables.verdicts).where(tables.verdicts.c.run_id == run_id))
+        if not rows:
+            return None
+        found = rows[0]
+        criteria = tuple(_criterion(row) for row in found["criteria"])
+        gates = tuple(Check(**gate) for gate in found["gates"] or ())
+        return Verdict(found["outcome"], tuple(found["reasons"]), criteria, gates)
 
     def record_retrain(self, run_id: str, **values: Any) -> None:
         """Begin or complete the retrain event of a run: columns that are given are set, the others stay."""
@@ -190,15 +213,28 @@ class Ledger(Rows):
         table = tables.retrain_events
         return self._rows(self._select(table).order_by(table.c.triggered_at.desc()).limit(limit))
 
-    def last_retrain(self, before_run: str | None, as_of: datetime) -> datetime | None:
-        """`as_of` of the newest attempt to retrain up to a time, other than by this run.
+    def retrained(self, before_run: str | None, as_of: datetime) -> list[datetime]:
+        """`as_of` of every attempt to retrain up to a time, other than by this run, oldest first.
 
-        Newest by the time that runs stood at, not by the clock: a replay may go back and forth.
+        By the time that runs stood at, not by the clock: a replay may go back and forth.
         """
         table = tables.retrain_events
         earlier = (table.c.retrain_attempted, table.c.run_id != (before_run or ""), table.c.as_of <= as_of)
-        rows = self._rows(self._select(table).where(*earlier).order_by(table.c.as_of.desc()).limit(1))
-        return rows[0]["as_of"] if rows else None
+        rows = self._rows(self._select(table).where(*earlier).order_by(table.c.as_of))
+        return [row["as_of"] for row in rows]
+
+    def rolled_back(self, as_of: datetime) -> datetime | None:
+        """`as_of` of the newest rollback up to a time; None when there was none."""
+        done = [row["as_of"] for row in self.changes() if row["kind"] == "rollback" and row["state"] == "done"]
+        return max((when for when in done if when is not None and when <= as_of), default=None)
+
+    def asked(self, before_run: str | None, as_of: datetime) -> list[Asked]:
+        """What checks of the present champion have said up to a time, other than this run's, oldest first."""
+        table = tables.decisions
+        since = max((row["created_at"] for row in self.changes() if row["state"] == "done"), default=datetime.min)
+        earlier = (table.c.run_id != (before_run or ""), table.c.as_of <= as_of, table.c.recorded_at >= since)
+        rows = self._rows(self._select(table).where(*earlier).order_by(table.c.as_of, table.c.recorded_at))
+        return [Asked(row["as_of"], row["needs_retrain"], row["severity"]) for row in rows]
 
     # -- versions and profiles -----------------------------------------------------------------------------------
 
@@ -315,6 +351,12 @@ class Ledger(Rows):
         query = self._select(table).where(table.c.state == "done").order_by(table.c.id.desc()).limit(1)
         row = connection.execute(query).mappings().first()
         return row["to_version"] if row else None
+
+
+def _criterion(row: Mapping[str, Any]) -> Row:
+    """A criterion as it was recorded, where nan had become null."""
+    known: dict[str, Any] = {name: math.nan if value is None else value for name, value in row.items()}
+    return Row(**known)
 
 
 def plain_json(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:

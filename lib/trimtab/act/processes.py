@@ -1,11 +1,60 @@
-"""How does a process end that has lost the one that asked for it?"""
+"""How is work done in a process of its own, under a time limit, so that nothing of it outlives who asked for it?"""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import resource
 import signal
 import threading
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trimtab.errors import StepError, TimeLimitError, TrimtabError, of_place
+
+R = TypeVar("R")
+_GRACE = 60    # seconds of processor time beyond the limit, for importing, reading and writing
+
+
+def apart(work: Callable[..., R], *args: Any, limit: timedelta, what: str, setting: str, place: Path) -> R:
+    """Do work in a fresh process, which is killed at the limit even when it sits in native code.
+
+    Parameters
+    ----------
+    work : function of a module
+        Called with `args`; what it returns comes back. All of them are pickled.
+    limit : timedelta
+        How long it may take.
+    what : str
+        What it is called in messages.
+    setting : str
+        The params key that says how long.
+    place : Path
+        The folder that it works in, for messages about it.
+
+    Raises
+    ------
+    TimeLimitError
+        When it took longer; the process was killed, with whatever it had started.
+    StepError
+        When it failed, with its own words, or ended without an answer.
+    """
+    context = multiprocessing.get_context("forkserver")
+    receiver, sender = context.Pipe(duplex=False)
+    told = {"sender": sender, "limit": limit, "what": what, "place": place}
+    process = context.Process(target=_work, args=(work, args), kwargs=told, daemon=True)
+    try:
+        _start(process, what)
+        sender.close()
+        return _await(process, receiver, limit, what, setting)    # type: ignore[no-any-return]  # what a pipe brings has no type
+    finally:
+        _end(process)
+        receiver.close()
 
 
 def end_with_parent() -> None:
@@ -24,3 +73,57 @@ def end_with_parent() -> None:
             os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=_wait, name="end-with-parent", daemon=True).start()
+
+
+def _start(process: BaseProcess, what: str) -> None:
+    try:
+        process.start()
+    except (OSError, EOFError) as error:    # no memory to fork, or it died while the records were handed over
+        raise StepError(f"{what} could not be started: {error!r}") from error
+
+
+def _end(process: BaseProcess) -> None:
+    """Kill the process with whatever was started from it."""
+    if process.pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError):    # all gone, or it has not made its own group yet
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join()
+
+
+def _await(process: BaseProcess, receiver: Connection, limit: timedelta, what: str, setting: str) -> Any:
+    seconds = limit.total_seconds()
+    if not receiver.poll(seconds):
+        raise TimeLimitError(f"{what} took longer than {seconds:.3g} s ({setting}) and was stopped")
+    try:
+        told = receiver.recv()
+    except EOFError:
+        process.join()
+        raise StepError(f"{what} ended without an answer (exit code {process.exitcode})") from None
+    if isinstance(told, TrimtabError):
+        raise told
+    return told
+
+
+def _work(
+    work: Callable[..., Any], args: tuple[Any, ...], *, sender: Connection, limit: timedelta, what: str, place: Path
+) -> None:
+    """In the process: do it, and tell what came of it or the error."""
+    end_with_parent()    # in a group of its own, so that what an estimator starts can be ended with it
+    _limit_processor_time(limit)
+    try:
+        sender.send(work(*args))
+    except TrimtabError as error:
+        sender.send(error)
+    except Exception as error:  # noqa: BLE001 -- whatever an estimator raises, its words belong in the report
+        failed = StepError(f"{what} failed: {type(error).__name__}: {error}")
+        sender.send(of_place(error, place) or failed)
+
+
+def _limit_processor_time(limit: timedelta) -> None:
+    """The last resort: native code that never lets another thread run is ended by the system itself."""
+    most = int(limit.total_seconds() * (os.cpu_count() or 1)) + _GRACE
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (most, hard))

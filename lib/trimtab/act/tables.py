@@ -65,7 +65,7 @@ verdicts = Table(
     Column("as_of", DateTime, nullable=False), Column("recorded_at", DateTime, nullable=False),
     Column("champion", Integer), Column("challenger", Integer, nullable=False),
     Column("outcome", String(20), nullable=False), Column("reasons", JSON, nullable=False),
-    Column("criteria", JSON, nullable=False),
+    Column("criteria", JSON, nullable=False), Column("gates", JSON),
 )
 
 retrain_events = Table(
@@ -163,6 +163,18 @@ holdouts = Table(
     Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False), Column("rows", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False), Column("recorded_at", DateTime, nullable=False),
+)
+
+approvals = Table(    # what waits, or has waited, for a person
+    "approvals", metadata,
+    Column("run_id", String(80), primary_key=True), *_model(),
+    Column("kind", String(20), nullable=False), Column("as_of", DateTime, nullable=False),
+    Column("requested_at", DateTime, nullable=False), Column("expires_at", DateTime, nullable=False),
+    Column("champion", Integer), Column("challenger", Integer), Column("sha256", String(64)),
+    Column("severity", String(10)), Column("reasons", JSON, nullable=False),
+    Column("state", String(10), nullable=False), Column("by", String(200)), Column("why", Text),
+    Column("decided_at", DateTime), Column("used_by", String(80)),
+    Index("approvals_by_model", "model", "tenant", "state"),
 )
 
 leases = Table(

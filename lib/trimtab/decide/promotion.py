@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from trimtab.decide.guardrails import Check
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.metrics import METRICS, metric
 from trimtab.measure.models.performance import Evaluation, gain, group_name
@@ -77,18 +78,22 @@ class Verdict:
         One sentence per criterion that decided.
     rows : tuple of Row
         Every criterion for every group.
+    gates : tuple of Check
+        What must hold whatever the figures are: that nothing leaked, and that the model can serve.
     """
 
     outcome: Outcome
     reasons: tuple[str, ...]
     rows: tuple[Row, ...]
+    gates: tuple[Check, ...] = ()
 
 
-def judge(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdict:
+def judge(criteria: Sequence[Criterion], evaluation: Evaluation, gates: Sequence[Check] = ()) -> Verdict:
     """Judge a challenger.
 
-    All criteria must hold. A miss rejects when the estimate itself misses, and holds when the evidence is too thin to
-    tell; `otherwise: approve` turns either into a request for approval. Without a champion only floors apply.
+    A gate that is shut rejects, and nobody can approve what it keeps out. Of criteria all must hold: a miss rejects
+    when the estimate itself misses, and holds when the evidence is too thin to tell. `otherwise: approve` turns either
+    into a request for approval. Without a champion only floors apply.
 
     Parameters
     ----------
@@ -96,7 +101,15 @@ def judge(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdict:
         The gate; without any, a challenger is promoted only where there is no champion.
     evaluation : Evaluation
         Of the challenger, with the champion on the same records where there is one.
+    gates : sequence of Check
+        As `gates.leakage` and `gates.can_serve` give them.
     """
+    verdict = replace(_by_criteria(criteria, evaluation), gates=tuple(gates))
+    shut = tuple(f"{gate.name.replace('_', ' ').capitalize()}: {gate.evidence}." for gate in gates if not gate.passed)
+    return replace(verdict, outcome="reject", reasons=shut) if shut else verdict
+
+
+def _by_criteria(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdict:
     judged = [(criterion, row) for criterion in criteria for row in _rows(criterion, evaluation)]
     rows = tuple(row for _, row in judged)
     missed = [(criterion, row) for criterion, row in judged if not row.passed]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import nan
 from typing import Any
 
-from trimtab.decide import columns, guardrails, losses
+from trimtab.decide import columns, losses
 from trimtab.decide import signals as rules
 from trimtab.decide.classes import class_drop
 from trimtab.decide.decision import Decision
@@ -25,6 +25,7 @@ from trimtab.run.classes import class_changes
 from trimtab.run.expected import Expected, expected
 from trimtab.run.foretold import foretold
 from trimtab.run.freshness import freshness
+from trimtab.run.guarding import ask, guard
 from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
 from trimtab.run.profiles import whole_days
@@ -202,36 +203,10 @@ def loss_thresholds(session: Session) -> tuple[float, ...]:
     return tuple(sorted({t.at_least for t in mine if t.at_least > 0}))
 
 
-def guard(session: Session, decision: Decision) -> Guard:
-    """Whether retraining may start now, with the evidence for each safeguard."""
-    training = session.training_windows()[0] if session.params.data.label is not None else None
-    return guardrails.check(
-        decision,
-        session.params.guardrails,
-        training_records=training.rows if training else 0,
-        as_of=session.as_of,
-        last_retrain=session.ledger.last_retrain(session.run_id, session.as_of),
-        repeated=_repeated(session, training) if training else False,
-    )
-
-
-_HOW = ("task", "data", "estimator")    # sections of a params file that a model follows from
-
-
-def _repeated(session: Session, training: Window) -> bool:
-    """Whether a challenger would learn what the champion has learned, in the same way."""
-    known = session.champion.lineage
-    if not known:
-        return False
-    same = [known["trained_from"], known["trained_until"], known["train_records"]] == plain(
-        [training.start, training.end, training.rows])
-    return same and all(known["params"].get(name) == session.loaded.public.get(name) for name in _HOW)
-
-
 def record(
     session: Session, found: list[Signal], decision: Decision, allowed: Guard, window: Window | None = None
 ) -> None:
-    """Write signals, decision and guard to the ledger.
+    """Write signals, decision and guard to the ledger, and ask for approval where that is all that is missing.
 
     Parameters
     ----------
@@ -239,6 +214,7 @@ def record(
         The current one. With it, what was found of the champion's performance stands beside its last day's snapshot.
     """
     session.ledger.record_check(session.run_id, session.as_of, found, decision, allowed)
+    ask(session, decision, allowed)
     lost = next((one for one in found if one.name == "performance_drop"), None)
     if window is not None and lost is not None:
         mark(session, window, lost)

@@ -48,9 +48,51 @@ def run(
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
 ) -> None:
     """Run a pipeline of notebooks."""
+    extra = {name: value for name, value in {"to": to, "by": by, "why": why}.items() if value is not None}
+    _carry_out(pipeline, params, as_of, tuple(set_ or ()), extra, dry_run=dry_run, as_json=as_json, cold=cold)
+
+
+@app.command()
+def approve(
+    run_id: Annotated[str, typer.Argument(help="The run that asks; see trimtab approvals.")],
+    by: Annotated[str, typer.Option(help="Who approves.")],
+    why: Annotated[str, typer.Option(help="The reason, for whoever reads the history.")],
+    params: ParamsOption = DEFAULT,
+    as_of: Annotated[str | None, typer.Option(help="Stand at this time: an ISO time, now, or latest.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Approve what a run asked for: that a challenger is trained, or that this very challenger serves."""
+    _answer("approved", run_id, by, why, params, as_of, as_json=as_json)
+
+
+@app.command()
+def reject(
+    run_id: Annotated[str, typer.Argument(help="The run that asks; see trimtab approvals.")],
+    by: Annotated[str, typer.Option(help="Who declines.")],
+    why: Annotated[str, typer.Option(help="The reason, for whoever reads the history.")],
+    params: ParamsOption = DEFAULT,
+    as_of: Annotated[str | None, typer.Option(help="Stand at this time: an ISO time, now, or latest.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Decline what a run asked for."""
+    _answer("rejected", run_id, by, why, params, as_of, as_json=as_json)
+
+
+def _answer(said: str, run_id: str, by: str, why: str, params: Path, as_of: str | None, *, as_json: bool) -> None:
+    for name, text in (("by", by), ("why", why)):
+        if not text.strip():
+            raise UsageError(f"--{name} is empty: whoever reads the history wants to know who decided, and why")
+    extra = {"request": run_id, "said": said, "by": by, "why": why}
+    _carry_out("approval", params, as_of, (), extra, dry_run=False, as_json=as_json, cold=False)
+
+
+def _carry_out(
+    pipeline: str, params: Path, as_of: str | None, overrides: tuple[str, ...], extra: dict[str, Any], *,
+    dry_run: bool, as_json: bool, cold: bool,
+) -> NoReturn:
+    """Run a pipeline, tell how it went, and end with its exit code."""
     try:
-        extra = {name: value for name, value in {"to": to, "by": by, "why": why}.items() if value is not None}
-        outcome = _run(pipeline, params, as_of, tuple(set_ or ()), extra, dry_run=dry_run, quiet=as_json, cold=cold)
+        outcome = _run(pipeline, params, as_of, overrides, extra, dry_run=dry_run, quiet=as_json, cold=cold)
     except (TrimtabError, EOFError, OSError) as failed:    # the latter when the warm server was killed
         error = failed if isinstance(failed, TrimtabError) else StepError(f"the run could not go on: {failed!r}")
         if as_json:
@@ -81,13 +123,13 @@ def _run(
     warm = not cold and server.available()
     if not warm and not cold:
         _say("warm kernels need fork, which this platform lacks; using ordinary ones")
-    from trimtab.run.pipelines import PIPELINES
+    from trimtab.run.pipelines import BY_NAME
     from trimtab.run.preflight import Request
     from trimtab.run.runner import run as run_pipeline
 
-    if pipeline not in PIPELINES:
-        raise UsageError(f"there is no pipeline {pipeline!r}; choose from {', '.join(PIPELINES)}")
-    if extra and pipeline != "rollback":
+    if pipeline not in BY_NAME and "request" not in extra:
+        raise UsageError(f"there is no pipeline {pipeline!r}; choose from {', '.join(BY_NAME)}")
+    if extra and pipeline in BY_NAME and pipeline != "rollback":
         raise UsageError(f"--{next(iter(extra))} goes with run rollback only")
     return run_pipeline(Request(
         pipeline=pipeline, params=params, as_of=as_of, overrides=overrides, dry_run=dry_run, warm=warm,
@@ -145,6 +187,36 @@ def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 
         return
     _table("Champion", changes, ("created_at", "as_of", "kind", "from_version", "to_version", "state", "by", "why"))
     _table("Runs", runs, ("started_at", "run_id", "pipeline", "as_of", "status", "error"))
+
+
+@app.command()
+def approvals(
+    params: ParamsOption = DEFAULT,
+    as_json: Json = False,
+    every: Annotated[bool, typer.Option("--all", help="Also those that are decided or have expired.")] = False,
+) -> None:
+    """What waits for a person, and what persons have decided."""
+    with _state(params) as (ledger, registry):
+        rows = [_request_row(one, registry.champion()) for one in ledger.approvals.all()]
+    shown = [row for row in rows if every or row["state"] == "pending"]
+    if as_json:
+        print(json.dumps(plain({"approvals": shown})))
+        return
+    _table("Approvals" if every else "Waiting for approval", shown,
+           ("run_id", "what", "state", "requested_at", "expires_at", "champion", "by", "why"))
+
+
+def _request_row(one: Any, champion: int | None) -> dict[str, Any]:
+    """A request with what has become of it: it expires with time, and goes stale when the champion changes."""
+    from trimtab.act.rows import now
+
+    state = one.state
+    if state in {"pending", "approved"} and one.expires_at <= now():
+        state = "expired"
+    elif state == "pending" and one.champion != champion:
+        state = "stale"
+    row: dict[str, Any] = vars(one) | {"what": one.what, "state": state}
+    return row
 
 
 @app.command()

@@ -30,6 +30,7 @@ from trimtab.run.manifest import code_version
 from trimtab.run.reach import features_of, reach_by_day
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
 from trimtab.run.scored import baseline_to_json, primary_metric
+from trimtab.run.serving import gates_of
 from trimtab.run.session import Model, Session
 from trimtab.settings import Criterion, parse_time
 from trimtab.windows import Window
@@ -100,6 +101,9 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
     """
     if guard is not None and not guard.allowed:
         raise UsageError(f"retraining is blocked by {', '.join(guard.blocked_by)}")
+    approved = session.ledger.approvals.granted(session.serving) if trigger is not None else None
+    if approved is not None:
+        session.ledger.approvals.use(approved.run_id, session.run_id)
     older, newer = session.training_windows()
     event = _begin_event(session, trigger, older, newer)
     try:
@@ -283,11 +287,12 @@ def evaluate_challenger(session: Session, model: Model) -> Contest:
 
 def judge(session: Session, contest: Contest) -> Verdict:
     """The verdict that the params file's criteria give; a version that serves already has nothing to earn."""
-    verdict = promotion.judge(session.params.promotion.criteria, contest.evaluation)
+    gates = gates_of(session, contest.challenger, contest.window, contest.records)
+    verdict = promotion.judge(session.params.promotion.criteria, contest.evaluation, gates)
     if contest.serving != contest.challenger.version:
         return verdict
     again = f"Version {contest.challenger.version} serves already; it was measured again and left in place."
-    return Verdict("hold", (again,), verdict.rows)
+    return Verdict("hold", (again,), verdict.rows, gates)
 
 
 def check_metric(key: str, name: str, task: str) -> None:
@@ -334,6 +339,8 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
     reach = reach_by_day(kept, kept.encode(features), outputs, days)
     ledger.days.keep_snapshots(model.version, history.of_holdout(session, outputs, records, reach))
     ledger.record_verdict(session.run_id, session.as_of, verdict, champion=before, challenger=model.version)
+    if verdict.outcome == "needs_approval":
+        _ask(session, contest, verdict)
     change = None
     if verdict.outcome == "promote":
         change = champions.change(
@@ -343,6 +350,16 @@ def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment
     if before != model.version:    # measuring the champion again is no part of the event that made it
         _complete_event(session, contest, verdict, promoted=change is not None)
     return Appointment(verdict, before, session.registry.champion(), change, session.dry_run)
+
+
+def _ask(session: Session, contest: Contest, verdict: Verdict) -> None:
+    """Ask a person whether this very challenger may serve."""
+    known = session.ledger.version(contest.challenger.version) or {}
+    session.ledger.approvals.ask(
+        session.run_id, "promotion", as_of=session.as_of, expires=session.params.promotion.approval_expires,
+        champion=contest.serving, challenger=contest.challenger.version, sha256=known.get("sha256"),
+        reasons=verdict.reasons,
+    )
 
 
 def _complete_event(session: Session, contest: Contest, verdict: Verdict, *, promoted: bool) -> None:

@@ -59,12 +59,21 @@ def rollback(run: Steps) -> None:
     run.step("05_rollback")
 
 
+def approval(run: Steps) -> None:
+    """A person's answer to what an earlier run asked."""
+    run.step("06_approval")
+
+
 PIPELINES: dict[str, Callable[[Steps], object]] = {
     "baseline": baseline, "drift": drift, "retrain": retrain, "rollback": rollback,
+    "approval": approval,
 }
+BY_NAME = ("baseline", "drift", "retrain", "rollback")
+"""Those that `trimtab run` takes; the others are part of other commands."""
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "baseline": ("01_baseline",),
     "drift": ("01_baseline", "02_drift_analysis"),
     "retrain": ("01_baseline", "02_drift_analysis", "03_retrain", "04_evaluate_and_promote"),
     "rollback": ("05_rollback",),
+    "approval": ("06_approval",),
 }

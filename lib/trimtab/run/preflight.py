@@ -11,9 +11,12 @@ from trimtab import contract
 from trimtab.act import estimators
 from trimtab.decide import signals
 from trimtab.errors import StateError, UsageError
-from trimtab.run import kernels, lifecycle, notebooks, rollbacks
+from trimtab.run import approving, kernels, lifecycle, notebooks, rollbacks
 from trimtab.run.pipelines import NOTEBOOKS
 from trimtab.run.session import Session
+
+_BY_HAND = ("rollback", "approval")    # pipelines that need no outcome
+_WITH_EXTRA = ("05_rollback", "06_approval")
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Request:
     overrides : tuple of str
         As `--set` takes them.
     extra : dict
-        Parameters of one notebook: `to`, `by` and `why` of a rollback.
+        Parameters of one notebook: `to`, `by` and `why` of a rollback; `request`, `said`, `by` and `why` of an
+        approval.
     """
 
     pipeline: str
@@ -62,7 +66,7 @@ def check(session: Session, request: Request) -> None:
         session.reference_window()
     if request.pipeline == "drift" and params.data.label is None:
         _check_unlabelled(session)
-    elif request.pipeline != "rollback":
+    elif request.pipeline not in _BY_HAND:
         _check_training(session)
     _check_stores(session, request)
 
@@ -73,6 +77,10 @@ def _check_stores(session: Session, request: Request) -> None:
         raise UsageError(f"{session.registry.name} has no champion yet, so there is nothing to roll back from")
     if request.pipeline == "rollback":
         rollbacks.target_version(session, request.extra.get("to"))
+    if request.pipeline == "approval":
+        asked = approving.request(session, request.extra["request"])
+        if request.extra["said"] == "approved":
+            approving.refuse_stale(session, asked)
 
 
 def _check_place(folder: Path) -> None:
@@ -109,4 +117,4 @@ def parameters(session: Session, request: Request, notebook: str) -> dict[str, A
         "params": str(session.loaded.path), "as_of": session.as_of.isoformat(), "run_id": session.run_id,
         "overrides": list(request.overrides), "dry_run": request.dry_run,
     }
-    return given | (request.extra if notebook == "05_rollback" else {})
+    return given | (request.extra if notebook in _WITH_EXTRA else {})

@@ -19,6 +19,7 @@ TITLES = {
     "03_retrain": "Retraining in the shadow",
     "04_evaluate_and_promote": "Evaluation and promotion",
     "05_rollback": "Rollback",
+    "06_approval": "Approval",
 }
 _LISTED = ("run_id", "started_at", "model", "tenant", "pipeline", "as_of", "status")
 ERROR_ANCHOR = "papermill-error-cell"

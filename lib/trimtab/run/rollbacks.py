@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +13,13 @@ from trimtab.act.champion import Change
 from trimtab.decide import rollback
 from trimtab.errors import DataError, StepError
 from trimtab.measure.models import scoring
+from trimtab.run.serving import SAMPLE, sample, try_out
 from trimtab.run.session import Session
 from trimtab.settings import WindowSpec
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_PROOF_ROWS = 1000
-
 
 @dataclass(frozen=True)
 class Proof:
@@ -36,6 +33,8 @@ class Proof:
         Which one: `current`, or `newest` where the current one holds nothing.
     champion : int or None
         The version that served meanwhile, and that a rollback expects to find unchanged.
+    load_seconds, latency : float
+        In a fresh process: until it was loaded, and for one record by itself.
     agreement : float
         With the champion on these: share of equal classes, or correlation of numbers; nan when the champion is broken.
     mean_score : float
@@ -47,7 +46,7 @@ class Proof:
     rows: int
     window: str
     load_seconds: float
-    predict_seconds: float
+    latency: float
     agreement: float
     mean_score: float
 
@@ -69,32 +68,30 @@ def prove(session: Session, version: int) -> Proof:
         When it cannot predict, or learned from columns that are not named any more.
     """
     champion = session.registry.champion()
-    started = time.perf_counter()
     model = session.model(version)
     session.require_features(model)
-    loaded = time.perf_counter()
-    window = _recent(session)
-    every = session.frame(window, labelled=False)[list(session.params.data.features)]
-    features = every.iloc[np.unique(np.linspace(0, len(every) - 1, _PROOF_ROWS).astype(int))]
+    window = recent(session)
+    features = sample(session, session.frame(window, labelled=False))
+    tried = try_out(session, version, features)
     labels = session.labels([model], [])
     positive = session.positive(model, labels)
     try:
         said = scoring.model_outputs(model.estimator, features, None, labels=labels, positive=positive)
     except Exception as error:
         raise StepError(f"version {version} loads but cannot predict: {type(error).__name__}: {error}") from error
-    done = time.perf_counter()
     values = next(iter(scoring.output_values(said).values()))
     mean = float(np.mean(values)) if values.dtype.kind == "f" else math.nan
     agreement = _agreement(session, features, model.estimator.predict(features))
-    return Proof(version, champion, len(features), window.name, loaded - started, done - loaded, agreement, mean)
+    return Proof(
+        version, champion, len(features), window.name, tried.load_seconds, tried.latency, agreement, mean)
 
 
-def _recent(session: Session) -> Window:
+def recent(session: Session) -> Window:
     """The current window; where nothing has come for that long, the newest records there are."""
     try:
         return session.records.window("current", session.params.windows.current)
     except DataError:
-        return session.records.window("newest", WindowSpec(rows=_PROOF_ROWS))
+        return session.records.window("newest", WindowSpec(rows=SAMPLE))
 
 
 def _agreement(session: Session, features: pd.DataFrame, then: np.ndarray[Any, Any]) -> float:

@@ -89,12 +89,26 @@ class RollbackScraps(Scraps):
     why: str | None = None
 
 
+class ApprovalScraps(Scraps):
+    """Of 06_approval: what was asked, what a person said, and who serves now."""
+
+    request: str
+    kind: str
+    answer: str
+    by: str
+    why: str
+    reading: str
+    champion_before: int | None = None
+    champion_after: int | None = None
+
+
 CONTRACT: dict[str, type[Scraps]] = {
     "01_baseline": BaselineScraps,
     "02_drift_analysis": DriftScraps,
     "03_retrain": RetrainScraps,
     "04_evaluate_and_promote": EvaluationScraps,
     "05_rollback": RollbackScraps,
+    "06_approval": ApprovalScraps,
 }
 
 

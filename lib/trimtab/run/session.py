@@ -301,9 +301,14 @@ class Session:
         """Load a version, checking its file."""
         known = self.ledger.version(version)
         lineage = known["lineage"] if known else {}
-        folder = Path(known["source"]) if known and Path(known["source"]).is_dir() else self._fetched(version)
         sha256 = known["sha256"] if known else None
-        return Model(version, modelfile.load(folder, sha256=sha256, package=lineage.get("package")), lineage)
+        loaded = modelfile.load(self.folder_of(version), sha256=sha256, package=lineage.get("package"))
+        return Model(version, loaded, lineage)
+
+    def folder_of(self, version: int) -> Path:
+        """Where the files of a version are, on this machine."""
+        known = self.ledger.version(version)
+        return Path(known["source"]) if known and Path(known["source"]).is_dir() else self._fetched(version)
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def holdout(self, version: int) -> Holdout | None:

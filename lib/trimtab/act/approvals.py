@@ -1,0 +1,165 @@
+"""Who was asked, and what did they say? Requests for a person's approval, in the ledger.
+
+A run that may not go on by itself leaves a request under its own id. A person approves or rejects it once, for a time;
+what was approved can be used once, and only while the champion is the one that it was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from trimtab.act import tables
+from trimtab.act.rows import Rows, now
+from trimtab.errors import UsageError
+from trimtab.plain import plain
+
+Kind = Literal["retrain", "promotion"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person is asked to approve.
+
+    Attributes
+    ----------
+    run_id : str
+        The run that asks, by which a person names it.
+    kind : str
+        retrain (may a challenger be trained?) or promotion (may this very challenger serve?).
+    champion : int or None
+        Who served when it was asked.
+    challenger : int or None
+        Who is to serve; None where retraining is asked for.
+    sha256 : str or None
+        Of the challenger's model file as it was evaluated.
+    severity : str or None
+        Of the decision that asks for retraining.
+    state : str
+        pending, approved, rejected or used; of one that is pending or approved, `expires_at` says for how long.
+    """
+
+    run_id: str
+    kind: Kind
+    as_of: datetime
+    requested_at: datetime
+    expires_at: datetime
+    champion: int | None
+    challenger: int | None
+    sha256: str | None
+    severity: str | None
+    reasons: tuple[str, ...]
+    state: str = "pending"
+    by: str | None = None
+    why: str | None = None
+    decided_at: datetime | None = None
+    used_by: str | None = None
+
+    @property
+    def what(self) -> str:
+        """What is asked, in words."""
+        return "to retrain" if self.kind == "retrain" else f"to promote version {self.challenger}"
+
+
+class Approvals(Rows):
+    """Requests of one model and tenant; parameters as `Rows`."""
+
+    def ask(
+        self, run_id: str, kind: Kind, *, as_of: datetime, expires: timedelta, champion: int | None,
+        challenger: int | None = None, sha256: str | None = None, severity: str | None = None,
+        reasons: Sequence[str] = (),
+    ) -> Request:
+        """Ask for approval; one that is still open and asks for the same is not asked for twice.
+
+        Returns
+        -------
+        Request
+            The new one, or the one that is open already.
+        """
+        for known in self.open():
+            if (known.kind, known.champion, known.challenger, known.sha256) == (kind, champion, challenger, sha256):
+                return known
+        clock = now()
+        asked = Request(
+            run_id, kind, as_of, clock, clock + expires, champion, challenger, sha256, severity, tuple(reasons))
+        self._replace(tables.approvals, **vars(asked) | {"reasons": plain(asked.reasons)})
+        return asked
+
+    def all(self) -> list[Request]:
+        """Every request, oldest first."""
+        rows = self._rows(self._select(tables.approvals).order_by(tables.approvals.c.requested_at))
+        return [_request(row) for row in rows]
+
+    def open(self) -> list[Request]:
+        """Those that wait for a person and have not expired, oldest first."""
+        clock = now()
+        return [one for one in self.all() if one.state == "pending" and one.expires_at > clock]
+
+    def of_run(self, run_id: str) -> Request | None:
+        """What a run asked for; None when it asked for nothing."""
+        rows = self._rows(self._select(tables.approvals).where(tables.approvals.c.run_id == run_id))
+        return _request(rows[0]) if rows else None
+
+    def decide(self, run_id: str, state: Literal["approved", "rejected"], *, by: str, why: str) -> None:
+        """Write down what a person said.
+
+        Raises
+        ------
+        UsageError
+            When nothing is asked under this id, it was decided already, or it has expired.
+        """
+        table, clock = tables.approvals, now()
+        open_one = (table.c.run_id == run_id, table.c.state == "pending", table.c.expires_at > clock)
+        said = {"state": state, "by": by, "why": why, "decided_at": clock}
+        with self._write() as connection:
+            if connection.execute(table.update().where(*self._is_mine(table), *open_one).values(**said)).rowcount == 1:
+                return
+        self.require_open(run_id)
+
+    def require_open(self, run_id: str) -> Request:
+        """The request that a run left, if a person may still decide it.
+
+        Raises
+        ------
+        UsageError
+            When nothing is asked under this id, it was decided already, or it has expired.
+        """
+        known = self.of_run(run_id)
+        if known is None:
+            waiting = ", ".join(one.run_id for one in self.open()) or "none"
+            raise UsageError(f"run {run_id} of {self._mine['model']} asks for no approval; waiting: {waiting}")
+        if known.state != "pending":
+            raise UsageError(
+                f"run {run_id} was {'approved' if known.state == 'used' else known.state} by {known.by} already "
+                f"({known.decided_at:%Y-%m-%d %H:%M} UTC)"
+            )
+        if known.expires_at <= now():
+            raise UsageError(
+                f"the request of run {run_id} has expired ({known.expires_at:%Y-%m-%d %H:%M} UTC); run it again to ask "
+                "anew"
+            )
+        return known
+
+    def granted(self, champion: int | None) -> Request | None:
+        """The newest retraining of this champion that was approved and neither used nor expired."""
+        clock = now()
+        fitting = [
+            one for one in self.all()
+            if one.kind == "retrain" and one.state == "approved" and one.champion == champion and one.expires_at > clock
+        ]
+        return fitting[-1] if fitting else None
+
+    def use(self, run_id: str, used_by: str) -> None:
+        """Mark an approval as used, so that it allows nothing a second time."""
+        table = tables.approvals
+        approved = (table.c.run_id == run_id, table.c.state == "approved")
+        with self._write() as connection:
+            connection.execute(
+                table.update().where(*self._is_mine(table), *approved).values(state="used", used_by=used_by))
+
+
+def _request(row: dict[str, Any]) -> Request:
+    known = {name: row[name] for name in Request.__dataclass_fields__}
+    return Request(**known | {"reasons": tuple(row["reasons"])})

@@ -1,0 +1,160 @@
+"""What was a person asked, and may it be done now? As notebook 06 calls it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from trimtab.act import champion as champions
+from trimtab.act import modelfile
+from trimtab.act.approvals import Request
+from trimtab.act.champion import Change
+from trimtab.decide.guardrails import Check
+from trimtab.decide.promotion import Verdict
+from trimtab.errors import ChampionError, ModelFileError, TrimtabError, UsageError
+from trimtab.run.rollbacks import recent
+from trimtab.run.serving import sample, try_out
+from trimtab.run.session import Session
+
+Answer = Literal["approved", "rejected"]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a person said, and what came of it."""
+
+    request: Request
+    answer: str
+    by: str
+    why: str
+    champion_before: int | None
+    champion_after: int | None
+    change: Change | None
+
+    @property
+    def reading(self) -> str:
+        """It in one sentence."""
+        if self.answer == "rejected":
+            return f"{self.by} declined {self.request.what}; version {self.champion_after} serves on."
+        if self.change is None:
+            return f"{self.by} allowed {self.request.what}; the next run that finds nothing else in its way will do it."
+        return f"{self.by} approved, and version {self.champion_after} serves now."
+
+
+def request(session: Session, run_id: str | None = None) -> Request:
+    """What a run asked for, still open; without a name the newest that waits.
+
+    Raises
+    ------
+    UsageError
+        When nothing waits, or this was decided or has expired.
+    """
+    if run_id is not None:
+        return session.ledger.approvals.require_open(run_id)
+    waiting = session.ledger.approvals.open()
+    if not waiting:
+        raise UsageError("nothing waits for approval")
+    return waiting[-1]
+
+
+def verdict_of(session: Session, asked: Request) -> Verdict:
+    """The verdict that led to a request, as it was recorded; without any criterion where retraining is asked for."""
+    return session.ledger.verdict(asked.run_id) or Verdict("needs_approval", asked.reasons, ())
+
+
+def refuse_stale(session: Session, asked: Request) -> None:
+    """Refuse what is not as it was when it was asked, as far as can be told without loading anything.
+
+    Raises
+    ------
+    ChampionError
+        When another version serves than did then.
+    ModelFileError
+        When the challenger's file is missing, or is not the one that was evaluated.
+    """
+    for one in (_same_champion(session, asked), _same_file(session, asked)):
+        if not one.passed:
+            raise (ModelFileError if one.name == "same_file" else ChampionError)(f"run {asked.run_id}: {one.evidence}")
+
+
+def checks(session: Session, asked: Request) -> tuple[Check, ...]:
+    """Everything that must hold for an approval to be carried out, with its evidence."""
+    found = [_same_champion(session, asked), _same_file(session, asked)]
+    if asked.challenger is not None:
+        found.append(_serves(session, asked))
+    return tuple(found)
+
+
+def answer(
+    session: Session, asked: Request, seen: tuple[Check, ...], said: Answer, *, by: str, why: str
+) -> Answered:
+    """Write down what a person said, and promote where that was asked for.
+
+    Raises
+    ------
+    ChampionError
+        When approved and a check did not pass; nothing is changed then, and the request stays open.
+    """
+    before = session.serving
+    if said == "rejected":
+        session.ledger.approvals.decide(asked.run_id, "rejected", by=by, why=why)
+        return Answered(asked, said, by, why, before, before, None)
+    failed = [one.evidence for one in seen if not one.passed]
+    if failed:
+        raise ChampionError(f"run {asked.run_id} cannot be approved: {'; '.join(failed)}")
+    change = _promote(session, asked, by=by, why=why) if asked.challenger is not None else None
+    session.ledger.approvals.decide(asked.run_id, "approved", by=by, why=why)
+    return Answered(asked, said, by, why, before, session.registry.champion(), change)
+
+
+def _promote(session: Session, asked: Request, *, by: str, why: str) -> Change:
+    assert asked.challenger is not None, "a promotion is of a version"
+    session.ledger.approvals.require_open(asked.run_id)
+    made = champions.change(
+        session.ledger, session.registry, kind="promotion", expected=asked.champion, to_version=asked.challenger,
+        run_id=session.run_id, as_of=session.as_of, by=by, why=why,
+    )
+    known = session.ledger.version(asked.challenger) or {}
+    if known.get("run_id"):
+        session.ledger.record_retrain(known["run_id"], promoted=True, notes=f"approved by {by}: {why}")
+    return made
+
+
+def answered_facts(made: Answered) -> dict[str, Any]:
+    """What readers of the report need to know of an approval."""
+    return {
+        "request": made.request.run_id, "kind": made.request.kind, "answer": made.answer, "by": made.by,
+        "why": made.why, "champion_before": made.champion_before, "champion_after": made.champion_after,
+        "reading": made.reading,
+    }
+
+
+def _same_champion(session: Session, asked: Request) -> Check:
+    serving = session.registry.champion()
+    if serving == asked.champion:
+        return Check("same_champion", True, f"version {serving} serves, as it did when this was asked")
+    told = f"version {serving} serves now, and version {asked.champion} did when this was asked"
+    return Check("same_champion", False, told)
+
+
+def _same_file(session: Session, asked: Request) -> Check:
+    if asked.challenger is None:
+        return Check("same_file", True, "no model is concerned yet")
+    try:
+        found = modelfile.digest(session.folder_of(asked.challenger) / modelfile.FILE)
+    except (OSError, TrimtabError) as error:
+        return Check("same_file", False, f"the file of version {asked.challenger} cannot be read: {error}")
+    if found != asked.sha256:
+        return Check("same_file", False, f"the file of version {asked.challenger} is not the one that was evaluated")
+    return Check("same_file", True, f"SHA-256 of the evaluated file: {found}")
+
+
+def _serves(session: Session, asked: Request) -> Check:
+    assert asked.challenger is not None, "a promotion is of a version"
+    try:
+        frame = session.frame(recent(session), labelled=False)
+        tried = try_out(session, asked.challenger, sample(session, frame), sha256=asked.sha256)
+    except TrimtabError as error:
+        return Check("can_serve", False, session.loaded.redact(str(error)))
+    told = f"loaded in a fresh process in {tried.load_seconds:.2g} s, predicted {tried.rows:,} recent records"
+    return Check("can_serve", True, told)
