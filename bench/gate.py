@@ -1,7 +1,7 @@
 """How often does the promotion gate promote a challenger that is no better, and refuse one that is?
 
-Two models see what decides the outcome through noise of their own; how much of it, says how good they are. Every draw is
-held to several gates at once. Where days have a luck of their own, each model errs together on the records of a day.
+Two models see what decides the outcome through noise of their own; how much of it, says how good they are. Every draw
+is held to several gates at once. Where days have a luck of their own, each model errs together on a day's records.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def _outputs(actual: Array, seen: Array, variance: float) -> Outputs:
     shrunk = seen * SPREAD**2 / (SPREAD**2 + variance)
     left = SPREAD**2 * variance / (SPREAD**2 + variance)
     share = _share(shrunk / math.sqrt(1 + math.pi * left / 8))    # MacKay's (1992) mean of a logistic under noise
-    return Outputs(("no", "yes"), actual, (share > 0.5).astype(np.int64), np.column_stack([1 - share, share]), positive=1)
+    said = (share > 0.5).astype(np.int64)
+    return Outputs(("no", "yes"), actual, said, np.column_stack([1 - share, share]), positive=1)
 
 
 @cache
@@ -108,7 +109,7 @@ def _share(log_odds: Array) -> Array:
 def _bars(found: list[dict[str, Any]], times: int) -> list[dict[str, str]]:
     made = []
     for what, wanted, quality, sizes, want in (
-        ("a challenger that is no better is promoted where a gain is required", "at most 5 %", "the same", SIZES, -0.05),
+        ("a challenger no better is promoted where a gain is required", "at most 5 %", "the same", SIZES, -0.05),
         ("a challenger 5 pp worse is refused", "at least 99 %", "5 pp worse", (BAR_SIZE,), 0.99),
         ("a challenger 5 pp better is promoted", "at least 95 %", "5 pp better", (BAR_SIZE,), 0.95),
     ):
@@ -134,9 +135,9 @@ def show(found: dict[str, Any]) -> str:
     return "\n\n".join([
         "## Promotion on evidence",
         prose(f"""How often a gate promotes a challenger whose true accuracy is {GAP * 100:.0f} points below that of the
-            champion ({ACCURACY:.0%}), the same, or as much above; {found['times']:,} draws of each cell (seed {SEED}), so
-            that 5 % is known to ± {error(0.05, found['times']) * 100:.1f} %. Both models give calibrated probabilities of
-            what they see of the truth through noise of their own. Where days have luck, {DAYS} of them, each model errs
+            champion ({ACCURACY:.0%}), the same, or as much above; {found['times']:,} draws of each cell (seed {SEED}),
+            so that 5 % is known to ± {error(0.05, found['times']) * 100:.1f} %. Both models give calibrated
+            probabilities of what they see of the truth through noise of their own. Where days have luck, {DAYS} of them, each model errs
             together on the records of a day (a standard deviation of {LUCK} beside a spread of {SPREAD:g} of the log
             odds), and intervals draw whole days. The last gate compares point estimates, as many systems do."""),
         table(["gate", "records", "challenger", *(f"{size:,}" for size in SIZES)], rows),
