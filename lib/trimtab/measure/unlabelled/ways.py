@@ -54,7 +54,8 @@ def relative_ratios(ratios: Array, mixed_in: float = MIXED_IN) -> Floats:
     Notes
     -----
     Source: M. Yamada et al., Relative density-ratio estimation for robust distribution comparison, Neural Computation
-    25 (2013). What is learned with them lies between what is learned with the ratios and without.
+    25 (2013). Each lies between the ratio and 1; an estimate learned with them need not lie between that learned with
+    the ratios and that learned without.
 
     Examples
     --------
