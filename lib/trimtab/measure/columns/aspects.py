@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.measure.columns import divergences, novelty
+from trimtab.measure.columns import divergences, novelty, quantile_cells
 from trimtab.measure.columns.bins import BUCKETS, MAX_LEVELS, CategoricalBins, NumericBins, buckets_of
 from trimtab.measure.columns.profile import ColumnProfile, Counts
 
@@ -115,35 +115,36 @@ class Variation:
         Squared coefficient of variation of the design effects of a column's cells; 0 when all vary alike.
     freedom : float
         Degrees of freedom that the design effects were estimated with; infinite where they are known.
+    fewer : mapping
+        By aspect: degrees of freedom, where luck that comes on few days makes them fewer.
     """
 
     design: Mapping[str, tuple[float, float]]
     floor: Mapping[str, float]
     spread: float = 0.0
     freedom: float = math.inf
+    fewer: Mapping[str, float] = field(default_factory=dict)
 
     def thinned(self, aspect: str) -> tuple[float, float]:
         """Records that count for one on either side; 1 where nothing is known."""
         return self.design.get(aspect, (1.0, 1.0))
 
-    def of_table(self, a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-        """p-value of a table whose counts are thinned already.
+    def of_table(self, statistic: float, p_value: float, cells: int) -> float:
+        """p-value of χ² of a table of so many cells, whose counts are thinned already.
 
         The second-order correction of J. Rao and A. Scott (1984), On chi-squared tests for multiway contingency tables
         with cell proportions estimated from survey data, held against F.
         """
         from scipy import special
 
-        statistic, p_value = divergences.pearson(a, b)
-        cells = int(np.count_nonzero(np.asarray(a) + np.asarray(b)))
         if math.isinf(self.freedom) or cells < 2:
             return p_value
         directions = (cells - 1) / (1 + self.spread)
         return float(special.fdtrc(directions, directions * self.freedom, statistic / (cells - 1)))
 
-    def of_share(self, p_value: float) -> float:
+    def of_share(self, aspect: str, p_value: float) -> float:
         """A p-value of the normal distribution, as one of Student's t with the degrees of freedom there are."""
-        return float(of_student(p_value, self.freedom))
+        return float(of_student(p_value, self.fewer.get(aspect, self.freedom)))
 
 
 def of_student(p_values: npt.ArrayLike, freedom: float) -> Floats:
@@ -230,8 +231,14 @@ def _psi(reference: ColumnProfile, current: ColumnProfile, variation: Variation)
     size = divergences.psi(a, b) - divergences.psi_by_chance(a / thin[0], b / thin[1])
     # With one level in all there is nothing that could differ, so nothing was tested.
     tested = np.count_nonzero(a + b) > 1
-    p_value = variation.of_table(*_table(reference, a / thin[0], b / thin[1])) if tested else math.nan
+    p_value = _of_table(reference, a / thin[0], b / thin[1], variation) if tested else math.nan
     return _aspect("psi", max(size, 0.0), p_value, variation)
+
+
+def _of_table(reference: ColumnProfile, a: Floats, b: Floats, variation: Variation) -> float:
+    test = quantile_cells.between_quantiles if isinstance(reference.bins, NumericBins) else divergences.pearson
+    before, now = _table(reference, a, b)
+    return variation.of_table(*test(before, now), int(np.count_nonzero(before + now)))
 
 
 def _table(reference: ColumnProfile, a: Floats, b: Floats) -> tuple[Floats, Floats]:
@@ -239,7 +246,7 @@ def _table(reference: ColumnProfile, a: Floats, b: Floats) -> tuple[Floats, Floa
     if not isinstance(reference.bins, NumericBins):
         return divergences.pooled(a, b)
     missing = divergences.rare_cells(a, b)[-1]    # too few to be a cell of their own; they have a test of their own
-    present = divergences.merged(a[:-1], b[:-1])
+    present = quantile_cells.merged(a[:-1], b[:-1])
     return present if missing else (np.append(present[0], a[-1]), np.append(present[1], b[-1]))
 
 
@@ -250,7 +257,7 @@ def _wasserstein(reference: ColumnProfile, current: ColumnProfile, variation: Va
     a, b = (np.asarray(p.counts) / by for p, by in zip((reference, current), thin, strict=True))
     statistic, p_value = divergences.kolmogorov_smirnov(a, b)
     constant = not (statistic or reference.bins.scale)    # and still as it was
-    return _aspect("wasserstein", size, math.nan if constant else variation.of_share(p_value), variation)
+    return _aspect("wasserstein", size, math.nan if constant else variation.of_share("wasserstein", p_value), variation)
 
 
 def _missing(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
@@ -277,7 +284,7 @@ def _share_changed(
     change = now[0] / now[1] - before[0] / before[1]
     if not both_ways and change <= 0:
         return _aspect(name, 0.0, 1.0, variation)
-    p_value = variation.of_share(divergences.share_difference(*_thinned(before, now, variation.thinned(name))))
+    p_value = variation.of_share(name, divergences.share_difference(*_thinned(before, now, variation.thinned(name))))
     return _aspect(name, abs(change) if both_ways else max(change, 0.0), p_value, variation)
 
 
