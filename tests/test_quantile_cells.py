@@ -18,8 +18,8 @@ RNG = np.random.default_rng
 
 @pytest.mark.parametrize(("n", "cells", "m"), [(100, 5, 1000), (100, 5, 50_000), (300, 10, 3000), (100, 5, 60)])
 def test_windows_of_any_size_alarm_no_oftener_than_stated(n: int, cells: int, m: int) -> None:
-    """20,000 windows: one in a thousand is 20 of them, and four standard errors more 38. Shares between order statistics
-    have a Dirichlet distribution."""
+    """20,000 windows: one in a thousand is 20 of them, and four standard errors more 38. Shares of the population that
+    lie between order statistics have a Dirichlet distribution."""
     rng, before = RNG([1, n, m]), np.full(cells, n // cells)
     windows = rng.multinomial(m, rng.dirichlet(before + (np.arange(cells) == cells - 1), 20_000))
     p_values = np.array([between_quantiles(before, now)[1] for now in windows])

@@ -269,8 +269,10 @@ def test_a_day_that_holds_most_outliers_makes_them_known_less() -> None:
 
 
 def test_days_that_take_after_each_other_leave_fewer_degrees_of_freedom() -> None:
-    found = [_freedom(53, _Window(100.0, 7, phi)) for phi in (0.0, 0.2, 0.4, 0.6, 0.95)]
+    found = [_freedom(53, _Window(100.0, 7, phi), 1e9) for phi in (0.0, 0.2, 0.4, 0.6, 0.95)]
     assert found[0] == 53.0
     assert found[1] > found[2] > found[3] == found[4] > 10
     # Of a single day nothing is carried over, so only the variance's own degrees are fewer.
-    assert _freedom(53, _Window(100.0, 1, 0.4)) == pytest.approx(53 * (1 - 0.4**2) / (1 + 0.4**2))
+    assert _freedom(53, _Window(100.0, 1, 0.4), 1.5) == pytest.approx(53 * (1 - 0.4**2) / (1 + 0.4**2))
+    blurred = [_freedom(53, _Window(100.0, 7, 0.4), effect) for effect in (1.5, 2.0, 4.0, 1e9)]
+    assert blurred[0] == blurred[1] < blurred[2] < blurred[3]

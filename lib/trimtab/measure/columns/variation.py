@@ -26,6 +26,7 @@ from trimtab.measure.columns.means import values_of
 FEWEST_DAYS = 7
 _WEEK = 7
 _LONGEST = 0.6    # correlation of a day with the next, beyond which two months of days cannot tell much
+_MOST_BLURRED = 2.0    # times the error of that correlation, which chance enlarges; more would leave next to no degrees
 _STEP = 1e-3
 _RARE = 0.05    # levels of no larger share tell how records of a new one come
 
@@ -105,7 +106,7 @@ def _of_column(reference: Days, name: str, length: int, each: float) -> Variatio
     if not isinstance(reference.bins[name], NumericBins):
         design["newcomer"] = _design(shape, _batch(counts, present), size)
     spread = float(effects.var() / effects.mean() ** 2)
-    freedom = _freedom(len(reference) - len(np.unique(strata)), size)
+    freedom = _freedom(len(reference) - len(np.unique(strata)), size, float(effects.mean()))
     parts = {"outliers": (beside["outliers"], present), "missing": (missing, present + missing)}
     fewer = {aspect: _of_few_days(freedom, _kurtosis(*part, strata), length) for aspect, part in parts.items()}
     return Variation(design, _floor(reference, name, shape, length), spread, freedom, fewer)
@@ -212,17 +213,19 @@ def _run_on(length: int, phi: float) -> float:
     return 1 + 2 * float(((1 - lags / max(length, 1)) * phi**lags).sum())
 
 
-def _freedom(days: int, current: _Window) -> float:
+def _freedom(days: int, current: _Window, effect: float) -> float:
     """Degrees of freedom of a design effect: fewer where days take after each other, for how much they do is estimated.
 
     Those of the variance of an autoregression's values, and, by the delta method, of what `_run_on` makes of the
-    estimate. Beyond a correlation of `_LONGEST` design effects alone say how little is known.
+    estimate, which is the less certain the less of what days differ by is more than chance. Beyond a correlation of
+    `_LONGEST` design effects alone say how little is known.
     """
     phi = min(current.phi, _LONGEST)
     if not phi:
         return float(days)
     slope = math.log(_run_on(current.length, phi + _STEP) / _run_on(current.length, phi)) / _STEP
-    return days / ((1 + phi**2) / (1 - phi**2) + slope**2 * (1 - phi**2) / 2)
+    blurred = min(effect / (effect - 1), _MOST_BLURRED)
+    return days / ((1 + phi**2) / (1 - phi**2) + (slope * blurred) ** 2 * (1 - phi**2) / 2)
 
 
 def _of_few_days(freedom: float, kurtosis: float, length: int) -> float:
