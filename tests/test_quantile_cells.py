@@ -66,3 +66,18 @@ def test_what_fills_a_cell_that_was_empty_is_seen() -> None:
     statistic, p_value = between_quantiles([50, 50, 0], [0, 0, 1000])
     assert statistic == pytest.approx(2 * 2 * 100 * 1000 / 1100)    # of shares that have nothing in common
     assert p_value < 1e-30
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_order_of_cells_is_irrelevant_and_inputs_stay_as_they_are(seed: int) -> None:
+    rng = RNG([4, seed])
+    a, b = rng.integers(0, 50, 12), rng.integers(0, 500, 12)
+    kept, order = (a.copy(), b.copy()), rng.permutation(12)
+    statistic, p_value = between_quantiles(a, b)
+    assert np.array_equal(a, kept[0])
+    assert np.array_equal(b, kept[1])
+    assert statistic >= 0
+    assert 0 <= p_value <= 1
+    assert between_quantiles(a[order], b[order]) == pytest.approx((statistic, p_value))
+    cells = merged(a, b)
+    assert [side.sum() for side in cells] == [a.sum(), b.sum()]

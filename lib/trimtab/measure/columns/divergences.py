@@ -51,7 +51,7 @@ def psi(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     >>> round(psi([500, 500], [600, 400]), 2)
     0.04
     """
-    a, b = occupied(reference, current)
+    a, b = _occupied(reference, current)
     if not (a.sum() and b.sum()):
         return math.nan
     p = (a + SMOOTHING) / (a + SMOOTHING).sum()
@@ -75,7 +75,7 @@ def psi_by_chance(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     >>> round(psi_by_chance([5] * 10, [5] * 10), 2)
     0.36
     """
-    a, b = occupied(reference, current)
+    a, b = _occupied(reference, current)
     if not (a.sum() and b.sum()):
         return math.nan
     return float((len(a) - 1) * (1 / a.sum() + 1 / b.sum()))
@@ -98,7 +98,7 @@ def jensen_shannon(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
     """
     from scipy.spatial import distance
 
-    a, b = pair(reference, current)
+    a, b = _pair(reference, current)
     if not (a.sum() and b.sum()):
         return math.nan
     return float(np.nan_to_num(distance.jensenshannon(a, b, base=2)))
@@ -156,7 +156,7 @@ def kolmogorov_smirnov(reference: npt.ArrayLike, current: npt.ArrayLike) -> tupl
     >>> statistic
     0.5
     """
-    a, b = pair(reference, current)
+    a, b = _pair(reference, current)
     n, m = a.sum(), b.sum()
     if not (n and m):
         return math.nan, math.nan
@@ -210,7 +210,7 @@ def pooled(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Counts, Co
     >>> [side.tolist() for side in pooled([500, 480, 20, 5], [60, 30, 4, 6])]
     [[500.0, 505.0], [60.0, 40.0]]
     """
-    a, b = occupied(reference, current)
+    a, b = _occupied(reference, current)
     if not (a.sum() and b.sum()):
         return a, b
     rare = rare_cells(a, b)
@@ -247,7 +247,7 @@ def pearson(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, fl
     """
     from scipy import special
 
-    a, b = occupied(reference, current)
+    a, b = _occupied(reference, current)
     n, m = a.sum(), b.sum()
     if not (n and m):
         return math.nan, math.nan
@@ -324,7 +324,7 @@ def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike, bins: NumericB
     >>> round(wasserstein([0, 1, 0, 1, 0], [0, 2, 0, 0, 0], bins) * bins.scale, 3)
     0.5
     """
-    a, b = pair(reference, current)
+    a, b = _pair(reference, current)
     if not (a.sum() and b.sum()) or not bins.scale > 0:
         return math.nan
     return float(distance_between((np.cumsum(a) / a.sum() - np.cumsum(b) / b.sum())[:-1], bins))
@@ -372,26 +372,19 @@ def false_discovery(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return adjusted
 
 
-def pair(
+def _pair(
     reference: npt.ArrayLike, current: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Both vectors as floats.
-
-    Raises
-    ------
-    ValueError
-        When they are not counts over the same bins.
-    """
     a, b = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"counts over the same bins are needed, not shapes {a.shape} and {b.shape}")
     return a, b
 
 
-def occupied(
+def _occupied(
     reference: npt.ArrayLike, current: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Both vectors without the bins that are empty on both sides."""
-    a, b = pair(reference, current)
+    a, b = _pair(reference, current)
     used = a + b > 0
     return a[used], b[used]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.measure.columns.divergences import SMALLEST_EXPECTED, Counts, occupied, pair, pearson
+from trimtab.measure.columns.divergences import SMALLEST_EXPECTED, Counts, pearson
 
 _OF_REFERENCE = 20.0    # records in a cell
 
@@ -26,7 +26,7 @@ def merged(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Counts, Co
     >>> [side.tolist() for side in merged([100, 100, 100, 100], [4, 5, 6, 5])]
     [[200.0, 200.0], [9.0, 11.0]]
     """
-    a, b = pair(reference, current)
+    a, b = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
     n, m = a.sum(), b.sum()
     if not (n and m):
         return a, b
@@ -71,10 +71,10 @@ def between_quantiles(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple
     """
     from scipy import special
 
-    a, b = occupied(reference, current)
-    n, m = a.sum(), b.sum()
-    if m <= n or not n or len(a) < 2:
+    a, b = np.asarray(reference, dtype=np.float64), np.asarray(current, dtype=np.float64)
+    n, m, used = a.sum(), b.sum(), a + b > 0
+    if m <= n or not n or used.sum() < 2:
         return pearson(a, b)
-    shares = a / n, b / m
+    shares = a[used] / n, b[used] / m
     statistic = float(((shares[0] - shares[1]) ** 2 / (shares[0] + shares[1])).sum() * 2 * n * m / (n + m))
-    return statistic, float(special.chdtrc(len(a) - 1, statistic))
+    return statistic, float(special.chdtrc(used.sum() - 1, statistic))
