@@ -88,12 +88,26 @@ class Aspect:
         >>> Aspect("psi", 0.314, 0.0).amount, Aspect("missing", 0.05, 0.0).amount
         ('0.31', '5.0 pp')
         """
+        return self._written("σ")
+
+    @property
+    def told(self) -> str:
+        """The amount for a sentence, where standard deviations are no σ.
+
+        Examples
+        --------
+        >>> Aspect("wasserstein", 0.314, 0.0).told, Aspect("missing", 0.05, 0.0).told
+        ('0.31 standard deviations of the reference', '5.0 pp')
+        """
+        return self._written("standard deviations of the reference")
+
+    def _written(self, deviations: str) -> str:
         if self.name in ("psi", "words"):
             return f"{self.size:.2f}"
         if self.name == "word":
             return f"h {self.size:.2f}"
         if self.name == "wasserstein":
-            return f"{self.size:.2f} σ"
+            return f"{self.size:.2f} {deviations}"
         return f"{100 * self.size:.1f} {'%' if self.name == 'newcomer' else 'pp'}"
 
     def __str__(self) -> str:
