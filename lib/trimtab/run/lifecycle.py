@@ -18,6 +18,7 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
 from trimtab.errors import ParamsError, TimeLimitError, TrimtabError, UsageError
+from trimtab.measure.models.intervals import Resampling
 from trimtab.measure.models.metrics import METRICS, evaluate
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import Evaluation, evaluate_pair
@@ -274,7 +275,7 @@ def evaluate_challenger(session: Session, model: Model) -> Contest:
             per_class=[c.metric for c in criteria if c.per == "class"],
             segments=session.segments(frame),
             days=session.days(frame),
-            confidence=session.params.promotion.confidence,
+            resampling=Resampling(confidence=session.params.promotion.confidence),
         )
     except ValueError as error:
         raise ParamsError(f"promotion.criteria: {error}") from None
