@@ -146,7 +146,7 @@ def backfill(
     """
     from tqdm import tqdm
 
-    session.refuse_future(session.champion)
+    session.champion.refuse_before(session.as_of)
     served = services(session.ledger.changes(), session.as_of, _made(session))
     parts = [part for one in served if (part := _within(one, start, end)) is not None]
     scored: dict[int, int] = {}

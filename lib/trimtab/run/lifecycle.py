@@ -31,7 +31,8 @@ from trimtab.run.manifest import code_version
 from trimtab.run.reach import features_of, reach_by_day
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
 from trimtab.run.scored import baseline_to_json, primary_metric
-from trimtab.run.session import Model, Session
+from trimtab.run.session import Session
+from trimtab.run.versions import Model
 from trimtab.settings import Criterion, parse_time
 from trimtab.windows import Window
 

@@ -14,6 +14,7 @@ from trimtab.act.champion import Change
 from trimtab.decide import rollback
 from trimtab.errors import DataError, StepError
 from trimtab.measure.models import scoring
+from trimtab.run import versions
 from trimtab.run.session import Session
 from trimtab.settings import WindowSpec
 from trimtab.windows import Window
@@ -71,13 +72,13 @@ def prove(session: Session, version: int) -> Proof:
     champion = session.registry.champion()
     started = time.perf_counter()
     model = session.model(version)
-    session.require_features(model)
+    model.require(session.params.data.features)
     loaded = time.perf_counter()
     window = _recent(session)
     every = session.frame(window, labelled=False)[list(session.params.data.features)]
     features = every.iloc[np.unique(np.linspace(0, len(every) - 1, _PROOF_ROWS).astype(int))]
-    labels = session.labels([model], [])
-    positive = session.positive(model, labels)
+    labels = versions.labels([model], []) if session.params.task == "classification" else ()
+    positive = model.positive(labels, session.params.data.positive)
     try:
         said = scoring.model_outputs(model.estimator, features, None, labels=labels, positive=positive)
     except Exception as error:

@@ -129,7 +129,7 @@ def score(session: Session, window: Window) -> Scored:
 
     Records that the champion was made from are left out: it has learned from them, or its baseline rests on them.
     """
-    session.refuse_future(session.champion)
+    session.champion.refuse_before(session.as_of)
     window = unseen(session, window)
     if not window.rows:
         return _nothing_new(session)
