@@ -67,6 +67,18 @@ def test_days_of_fields_are_counted_once(project: Callable[..., Path], monkeypat
     assert counted == [40 * 3]
 
 
+def test_a_check_that_asks_twice_reads_the_results_once(
+    project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened(project, results())
+    first, current = look(session), session.windows()[1]
+    drift = tt.compare(*(session.profile(one) for one in session.windows()))
+    monkeypatch.setattr(Records, "arrow", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(Records, "days", lambda *_: pytest.fail("counted again"))
+    assert "rate_drop" in [one.name for one in checking.measured_of_columns(session, drift, current)]
+    assert checking.proportions(session, current) is first
+
+
 def test_fields_are_those_of_what_the_champion_was_made_from(project: Callable[..., Path]) -> None:
     """A field that came up in March is none of them, though a sliding reference has it; one that went still is."""
     read = results()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import ibis
@@ -49,6 +50,7 @@ class Proportions:
     named: tuple[str, ...]
 
 
+@lru_cache(maxsize=2)    # a check asks twice: for its signals, and for the table of them
 def proportions(session: Session, window: Window) -> Proportions:
     """How rates and confidences moved from the reference to a window."""
     data, asked = session.params.data, session.params.data.extractions
