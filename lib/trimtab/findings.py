@@ -17,6 +17,7 @@ from trimtab.cells import (
     p_value,
     percent,
     plural,
+    probability,
     sentence,
     shorten,
     signed,
@@ -361,7 +362,7 @@ def decision(made: Decision) -> Styler:
     answer = "Retraining is asked for" if made.needs_retrain else "Retraining is not asked for"
     rows = [{"reasons": reason} for reason in made.reasons] or [{"reasons": "No signal passed its threshold."}]
     causes = f"; columns concerned: {listed(made.root_causes)}" if made.root_causes else ""
-    told = f"{answer} (severity {made.severity}, confidence {made.confidence:.2f}){causes}"
+    told = f"{answer} (severity {made.severity}, confidence {probability(made.confidence)}){causes}"
     told += "; below one half: the evidence leans the other way, without being strong enough" \
         if made.confidence < 0.5 else ""
     told += f"; could not be tested: {listed(made.untested)}" if made.untested else ""
