@@ -45,7 +45,7 @@ from trimtab.findings import (
 )
 from trimtab.measure.models.performance import gain, group_name, told_apart
 from trimtab.omissions import not_looked_at
-from trimtab.retrospect import confusions, days, foretold, intervals
+from trimtab.retrospect import confusions, days, foretold, intervals, newest_day_by_group
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -62,9 +62,8 @@ if TYPE_CHECKING:
 
 __all__ = [    # for notebooks, beside everything below
     "assumptions", "causes", "confusions", "days", "decision", "drift", "expected", "facts", "foretold", "groups",
-    "guard", "history", "intervals", "joint", "not_looked_at", "outputs", "performance", "realised",
-    "realised_by_group", "segments",
-    "sentence", "signals", "since_last", "table", "with_unit", "words",
+    "guard", "history", "intervals", "joint", "newest_day_by_group", "not_looked_at", "outputs", "performance",
+    "realised", "realised_by_group", "segments", "sentence", "signals", "since_last", "table", "with_unit", "words",
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}
