@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -218,7 +219,7 @@ def test_a_rate_of_none_or_all_has_an_error_too() -> None:
 def _told(said: float, true: float, checks: int = 200) -> list[confidence.Told]:
     """Checks that say a probability, of which a share had changed."""
     return [
-        confidence.Told("outcomes" if i < true * checks else "", 100, said > 0.5, max(said, 1 - said))
+        confidence.Told(i % 16, "outcomes" if i < true * checks else "", 100, said > 0.5, max(said, 1 - said))
         for i in range(checks)
     ]
 
@@ -227,8 +228,19 @@ def test_groups_of_checks_are_calibrated_where_as_many_had_changed_as_was_said()
     honest = confidence._group(_told(0.9, 0.9), 0.8, 0.95)
     assert (honest["checks"], honest["said"], honest["true"]) == (200, pytest.approx(0.9), pytest.approx(0.9))
     assert confidence._gap(honest) == 0
-    # Three errors of 0.9 in 200 checks are 0.064, and one check is 0.005.
+    # Three errors of 0.9 in 200 checks are 0.064, and one check is 0.005; champions hardly differ.
     assert confidence._gap(confidence._group(_told(0.9, 0.7), 0.8, 0.95)) == pytest.approx(0.2 - 0.0686, abs=1e-3)
+
+
+def test_checks_of_one_champion_are_not_taken_for_independent_ones() -> None:
+    """Of sixteen champions two are wrong in all of their checks: the mean over champions has an error of its own."""
+    told = [replace(one, champion=i // 12, changed="outcomes" if i // 12 not in (3, 9) else "")
+            for i, one in enumerate(_told(0.9, 0.9, 192))]
+    group = confidence._group(told, 0.8, 0.95)
+    shares = np.repeat([1.0, 0.0], [14, 2]) - 0.9
+    assert group["error"] == pytest.approx(np.sqrt(((shares - shares.mean()) ** 2).sum() * 16 / 15) / 16)
+    assert group["error"] > 3 * np.sqrt(0.9 * 0.1 / 192)
+    assert confidence._group(_told(0.9, 0.9), 0.8, 0.95)["error"] == pytest.approx(np.sqrt(0.9 * 0.1 / 200))
 
 
 def test_a_group_without_checks_says_nothing_against_calibration() -> None:
@@ -236,8 +248,8 @@ def test_a_group_without_checks_says_nothing_against_calibration() -> None:
 
 
 def test_confidence_in_not_retraining_is_what_is_left_of_the_probability() -> None:
-    assert confidence.Told("", 100, retrain=False, confidence=0.8).probability == pytest.approx(0.2)
-    assert confidence.Told("", 100, retrain=True, confidence=0.8).probability == pytest.approx(0.8)
+    assert confidence.Told(0, "", 100, retrain=False, confidence=0.8).probability == pytest.approx(0.2)
+    assert confidence.Told(0, "", 100, retrain=True, confidence=0.8).probability == pytest.approx(0.8)
 
 
 def _month(**said: object) -> harm.Check:
@@ -337,9 +349,11 @@ def test_new_words_are_named_as_changed_and_texts_like_those_before_are_not(monk
     assert levels["a tenth of the texts in words never seen"] == [True]
     assert [name for name, raised in levels.items() if "nothing" in name and any(raised)] == []
     assert len(levels) == len(vocabulary.CHANGES) + len(vocabulary.DIFFERING) + len(vocabulary.QUIET)
+    quiet = vocabulary.found_of_nothing(1)
+    assert set(quiet) == {name for name in levels if name.startswith("nothing")}
 
 
 @pytest.mark.parametrize(("worst", "verdict"), [(0.05, "met"), (0.0667, "missed")])
 def test_false_alarms_of_texts_of_one_size_are_enough_to_miss_the_bar(worst: float, verdict: str) -> None:
     rates = {f"{one.name}; {vocabulary.ALONE}": {"two tables": [0.0, worst, 0.0]} for one in vocabulary.QUIET}
-    assert {one["verdict"] for one in vocabulary._bars({"repetitions": 60, "rates": rates})} == {verdict}
+    assert {one["verdict"] for one in vocabulary._bars({"quiet": 60, "rates": rates})} == {verdict}
