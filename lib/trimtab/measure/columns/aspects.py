@@ -211,26 +211,56 @@ def cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Cou
     and new levels share as many cells as can expect `IN_A_CELL` records on average, by a hash, which knows no counts:
     so that a column of nothing but rare levels can still be seen to move.
     """
+    shape = shared(reference, current)
+    return shape.of(reference), shape.of(current)
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Which cells the rare levels of two windows share.
+
+    Attributes
+    ----------
+    rare : array of bool, shape (levels,), or None
+        None of a column without levels, or of which a window has no values: then each bin is a cell of its own.
+    parts : int
+        Cells that rare and new levels share.
+    """
+
+    rare: npt.NDArray[np.bool_] | None
+    parts: int
+
+    def of(self, profile: ColumnProfile) -> Counts:
+        """Counts of levels that are not rare, then of the shared cells; of any window by the same bins."""
+        levels = profile.coarse()
+        if self.rare is None:
+            return levels
+        assert isinstance(profile.bins, CategoricalBins)
+        places = np.asarray(buckets_of(profile.bins), dtype=np.intp)[self.rare] % self.parts
+        counts = levels[:-1][self.rare].astype(np.float64)
+        found = np.bincount(places, weights=counts, minlength=self.parts).astype(np.float64)
+        if profile.unseen:
+            new = profile.buckets or (profile.unseen,)
+            found += np.bincount(np.arange(len(new)) % self.parts, weights=new, minlength=self.parts)
+        return np.concatenate([levels[:-1][~self.rare], found.round().astype(np.int64)])
+
+
+def shared(reference: ColumnProfile, current: ColumnProfile, *beside: ColumnProfile) -> Shared:
+    """Which levels share cells, going by these two windows.
+
+    Parameters
+    ----------
+    beside : ColumnProfile
+        Others that are to be read off by the same cells: where their new levels belong must be known, too.
+    """
     a, b = reference.coarse(), current.coarse()
     if isinstance(reference.bins, NumericBins) or not (a.sum() and b.sum()):
-        return a, b
+        return Shared(None, 0)
     rare = divergences.rare_cells(a, b)[:-1]
     n, m = a.sum(), b.sum()
     expected = float((a + b)[np.append(rare, True)].sum()) * min(n, m) / (n + m)
-    known = all(len(side.buckets) or not side.unseen for side in (reference, current))    # where new levels belong
-    parts = min(max(int(expected // IN_A_CELL), 1), BUCKETS) if known else 1
-    return _with_rare(reference, a[:-1], rare, parts), _with_rare(current, b[:-1], rare, parts)
-
-
-def _with_rare(profile: ColumnProfile, levels: Counts, rare: npt.NDArray[np.bool_], parts: int) -> Counts:
-    """Counts of the levels that are not rare, and of the parts that the rare and the new ones share."""
-    assert isinstance(profile.bins, CategoricalBins)
-    places = np.asarray(buckets_of(profile.bins), dtype=np.intp)[rare] % parts
-    shared = np.bincount(places, weights=levels[rare].astype(np.float64), minlength=parts).astype(np.float64)
-    if profile.unseen:
-        new = profile.buckets or (profile.unseen,)
-        shared += np.bincount(np.arange(len(new)) % parts, weights=new, minlength=parts)
-    return np.concatenate([levels[~rare], shared.round().astype(np.int64)])
+    known = all(len(side.buckets) or not side.unseen for side in (reference, current, *beside))
+    return Shared(rare, min(max(int(expected // IN_A_CELL), 1), BUCKETS) if known else 1)
 
 
 def with_missing(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
