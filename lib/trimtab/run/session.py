@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from trimtab.act import database, modelfile
 from trimtab.act.ledger import Ledger
 from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registered_name
 from trimtab.decide.signals import FAMILIES
-from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, UsageError
+from trimtab.errors import DataError, ModelFileError, NoRecordsError, ParamsError, StateError, UsageError
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
@@ -139,7 +140,10 @@ class Session:
     # -- records -------------------------------------------------------------------------------------------------
 
     def check(self) -> contract.Contract:
-        """Check the records against what the params file says of them; see `contract.check`."""
+        """Check the records against what the params file says of them, and extraction results; see `contract.check`."""
+        with contextlib.suppress(NoRecordsError):    # results may come later than records
+            if self.extractions is not None:
+                contract.check(self.extractions)
         return contract.check(self.records)
 
     def windows(self) -> tuple[Window, Window]:
