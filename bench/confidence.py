@@ -48,10 +48,13 @@ class Told:
 
     Attributes
     ----------
+    champion : int
+        Whose check it is.
     changed : str
         What had changed; empty for nothing.
     """
 
+    champion: int
     changed: str
     records: int
     retrain: bool
@@ -100,7 +103,7 @@ def checks_of(number: int, checks: int) -> list[Told]:
             session = tt.open(params, as_of=_day(2 * DAYS * (k + 2)))
             decision = check(session).decision
             session.close()
-            told.append(Told(name, n, decision.needs_retrain, decision.confidence))
+            told.append(Told(number, name, n, decision.needs_retrain, decision.confidence))
     return told
 
 
@@ -121,14 +124,33 @@ def measure() -> dict[str, Any]:
 
 
 def _group(told: list[Told], low: float, high: float) -> dict[str, float]:
-    """Of the checks whose probability lies in a range: its mean, the share that had changed, and the standard error."""
+    """Of the checks whose probability lies in a range: its mean, the share that had changed, and the standard error.
+
+    Checks of one champion share its reference and what it learned, so that their surprises are summed up by champion
+    first (cluster-robust); the error is at least that of checks that share nothing.
+    """
     inside = [one for one in told if low <= one.probability < high or one.probability == high == 1.0]
     said = np.array([one.probability for one in inside])
-    error = float(np.sqrt((said * (1 - said)).sum()) / len(said)) if len(said) else 0.0
+    came = np.array([bool(one.changed) for one in inside], dtype=float)
+    error = max(_apart_by_chance(said), _by_champion([one.champion for one in inside], came - said))
     return {
         "low": low, "high": high, "checks": len(inside), "said": float(said.mean()) if len(said) else 0.0,
-        "true": float(np.mean([bool(one.changed) for one in inside])) if inside else 0.0, "error": error,
+        "true": float(came.mean()) if inside else 0.0, "error": error,
     }
+
+
+def _apart_by_chance(said: np.ndarray[Any, Any]) -> float:
+    """Standard error of a share, where each record has its own probability."""
+    return float(np.sqrt((said * (1 - said)).sum()) / len(said)) if len(said) else 0.0
+
+
+def _by_champion(champions: list[int], surprises: np.ndarray[Any, Any]) -> float:
+    """Standard error of the mean surprise, with champions as what is drawn; 0 with fewer than two of them."""
+    names, place = np.unique(champions, return_inverse=True)
+    if len(names) < 2:
+        return 0.0
+    sums = np.bincount(place, weights=surprises - surprises.mean())
+    return float(np.sqrt((sums**2).sum() * len(names) / (len(names) - 1)) / len(surprises))
 
 
 def _gap(group: dict[str, float]) -> float:
@@ -190,7 +212,8 @@ def show(found: dict[str, Any]) -> str:
             of {windows} ({alarms.seeds()}). In half of them something had changed as far as the default triggers grade
             high, up to {FARTHEST:.0f} times as far: {', '.join(CHANGES)}. The probability of a change is the confidence
             of a decision to retrain, or what confidence leaves of a decision not to. The last column says how far what
-            was said lies from what was true, beyond three standard errors, in percentage points."""),
+            was said lies from what was true, beyond three standard errors, in percentage points; checks of one champion
+            are not taken for independent ones (cluster-robust errors, and at least those of independent checks)."""),
         table(["probability said", "checks", "said on average", "had changed", "standard error", "beyond"], rows),
         prose(f"""Said and true lie {100 * s['apart']:.1f} percentage points apart on average over checks, where chance
             alone would give {100 * s['apart_by_chance']:.1f}; Brier score {s['brier']:.3f} (0.25 without knowledge).

@@ -20,6 +20,7 @@ Change = Callable[[np.random.Generator, Array, float], Array]
 SEED = 3
 COLUMNS = 50
 KINDS = ("normal", "lognormal", "zero-inflated", "Zipf-50", "Zipf-1000", "binary", "constant", "20 % null")
+FLAT = {"flat-50": 50, "flat-200": 200}    # kinds of equally common levels, which only moved columns are of
 _REFERENCE, _CURRENT, _MOVED, _TUNING = range(4)    # streams of random numbers
 
 
@@ -43,6 +44,8 @@ def draw(rng: np.random.Generator, kind: str, n: int) -> Array:
         return np.full(n, 3.0)
     if kind == "20 % null":
         return np.where(rng.random(n) < 0.2, np.nan, rng.normal(size=n))
+    if kind in FLAT:
+        return rng.integers(0, FLAT[kind], n)
     return np.searchsorted(_SHARES[kind], rng.random(n) * (1 - 1e-12))
 
 
@@ -63,8 +66,18 @@ def current(n: int, m: int, repetition: int) -> Table:
 # -- what can move ---------------------------------------------------------------------------------------------------
 
 
+def _place(kind: str) -> int:
+    return [*KINDS, *FLAT].index(kind)
+
+
 def _other(rng: np.random.Generator, values: Array, share: float, other: Array) -> Array:
     return np.where(rng.random(len(values)) < share, other, values)
+
+
+def _gone(rng: np.random.Generator, values: Array, share: float, levels: int) -> Array:
+    """A share of the levels comes no more; the others come instead, all alike."""
+    first = round(share * levels)
+    return np.where(values < first, rng.integers(first, levels, len(values)), values)
 
 
 CHANGES: Mapping[str, Change] = {
@@ -78,6 +91,10 @@ CHANGES: Mapping[str, Change] = {
     "zero": lambda rng, values, share: _other(rng, values, share, 0.0),
     "level 1": lambda rng, values, share: _other(rng, values, share, 1),
     "over 50": lambda rng, values, share: _other(rng, values, share, rng.integers(0, 50, len(values))),
+    "half of 50": lambda rng, values, share: _other(rng, values, share, rng.integers(0, 25, len(values))),
+    "half of 200": lambda rng, values, share: _other(rng, values, share, rng.integers(0, 100, len(values))),
+    "gone of 50": lambda rng, values, share: _gone(rng, values, share, 50),
+    "gone of 200": lambda rng, values, share: _gone(rng, values, share, 200),
     "over 1000": lambda rng, values, share: _other(rng, values, share, rng.integers(0, 1000, len(values))),
 }
 
@@ -117,30 +134,32 @@ SHIFTS = (
     Shift("new level, 1 %, beside 1000", "Zipf-1000", "new", 0.01),
     Shift("nulls 0 → 5 %", "normal", "null", 0.05),
     Shift("nulls 20 → 25 %", "20 % null", "null", 0.0625),
+    *(Shift(f"a fifth of {n} equally common levels vanishes", f"flat-{n}", f"gone of {n}", 0.2) for n in (50, 200)),
 )
 # What is tuned to a given PSI: kind, change, and amounts between which it lies.
 TUNABLE = (
     ("normal", "mean", 0.0, 2.0), ("normal", "scale", 1.0, 5.0), ("lognormal", "factor", 0.0, 2.0),
     ("zero-inflated", "zero", 0.0, 1.0), ("Zipf-50", "over 50", 0.0, 1.0), ("Zipf-1000", "over 1000", 0.0, 1.0),
     ("binary", "level 1", 0.0, 1.0), ("20 % null", "mean", 0.0, 2.0),
+    ("flat-50", "half of 50", 0.0, 1.0), ("flat-200", "half of 200", 0.0, 1.0),
 )
 
 
 def tuning_draw(kind: str, n: int) -> tuple[Array, np.random.Generator]:
     """Many values of a kind, and a generator for a change of them; the same each time."""
-    rng = np.random.default_rng([SEED, _TUNING, KINDS.index(kind)])
+    rng = np.random.default_rng([SEED, _TUNING, _place(kind)])
     return draw(rng, kind, n), rng
 
 
 def before(shift: Shift, n: int, repetition: int, place: int) -> Array:
     """A column that will move, in the reference."""
-    kind = KINDS.index(shift.kind)
+    kind = _place(shift.kind)
     return draw(np.random.default_rng([SEED, _MOVED, kind, n, repetition, place]), shift.kind, n)
 
 
 def after(shift: Shift, n: int, m: int, repetition: int, place: int) -> Array:
     """The column once it has moved; from the same draws for every shift of its kind."""
-    rng = np.random.default_rng([SEED, _MOVED, KINDS.index(shift.kind), n, repetition, place, m])
+    rng = np.random.default_rng([SEED, _MOVED, _place(shift.kind), n, repetition, place, m])
     return shift.apply(rng, draw(rng, shift.kind, m))
 
 

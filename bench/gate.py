@@ -19,6 +19,7 @@ from show import bar, prose, table
 from trimtab.decide.promotion import judge
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import evaluate_pair
+from trimtab.measure.models.resampling import Resampling
 from trimtab.settings import Criterion
 
 Array = Any
@@ -61,7 +62,10 @@ def _promoted(quality: str, size: int, days: bool, times: int) -> dict[str, floa
     promoted = dict.fromkeys(GATES, 0)
     for number in range(times):
         champion, challenger, of_day = _draw(rng, size, noises, luck=LUCK if days else 0.0)
-        seen = evaluate_pair(challenger, champion, per_class=["recall"], days=of_day if days else None, seed=number)
+        seen = evaluate_pair(
+            challenger, champion, per_class=["recall"], days=of_day if days else None,
+            resampling=Resampling(seed=number),
+        )
         for name, criteria in GATES.items():
             promoted[name] += judge(criteria, seen).outcome == "promote"
     return {name: n / times for name, n in promoted.items()}
@@ -137,8 +141,8 @@ def show(found: dict[str, Any]) -> str:
         prose(f"""How often a gate promotes a challenger whose true accuracy is {GAP * 100:.0f} points below that of the
             champion ({ACCURACY:.0%}), the same, or as much above; {found['times']:,} draws of each cell (seed {SEED}),
             so that 5 % is known to ± {error(0.05, found['times']) * 100:.1f} %. Both models give calibrated
-            probabilities of what they see of the truth through noise of their own. Where days have luck, {DAYS} of them, each model errs
-            together on the records of a day (a standard deviation of {LUCK} beside a spread of {SPREAD:g} of the log
+            probabilities of what they see of the truth through noise of their own. Where days have luck, {DAYS} of
+            them, each model errs together on the records of a day (a standard deviation of {LUCK} beside a spread of {SPREAD:g} of the log
             odds), and intervals draw whole days. The last gate compares point estimates, as many systems do."""),
         table(["gate", "records", "challenger", *(f"{size:,}" for size in SIZES)], rows),
     ])

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,17 @@ def measure() -> dict[str, Any]:
 
 def _checks(story: Story, place: Path) -> list[Check]:
     """All checks of a story; beside them the files that the peers read."""
-    watched = Watched(story, place / "home")
     folder = place / "peers"
     folder.mkdir()
-    watched.write_reference(folder)
+    with closing(Watched(story, place / "home")) as watched:
+        watched.write_reference(folder)
+        found = _looked_at(story, watched, folder)
+        watched.write_about(folder, [f"{i:03d}.parquet" for i in range(len(found))])
+    return found
+
+
+def _looked_at(story: Story, watched: Watched, folder: Path) -> list[Check]:
+    """Every month as it was, and the first quiet ones with something done to their records."""
     found: list[Check] = []
 
     def _look(month: str, done: str, changed: Path | None = None) -> None:
@@ -77,7 +85,6 @@ def _checks(story: Story, place: Path) -> list[Check]:
     for month in [one["month"] for one in found if not harmed(one, LOSSES[1])][:QUIET]:
         for done, changed in watched.injected(month):
             _look(month, done, changed)
-    watched.write_about(folder, [f"{i:03d}.parquet" for i in range(len(found))])
     return found
 
 

@@ -105,6 +105,10 @@ class Watched:
         chosen = {"triggers": []} if overrides is None else overrides
         return tt.open(self.home / "params" / self.story.params, as_of=as_of, overrides=chosen, dry_run=dry_run)
 
+    def close(self) -> None:
+        """Give back what the session in which the champion was made has opened."""
+        self.session.close()
+
     def check(self, month: str, table: Path | None = None) -> tuple[dict[str, Any], pd.DataFrame]:
         """Check one month.
 

@@ -26,7 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PACKAGES = ("duckdb", "ibis-framework", "pandas", "numpy", "scipy", "scikit-learn", "mlflow-skinny", "papermill")
-PARTS = ("loop", "profiling", "speed", "year", "warm", "null", "power", "confidence", "simulations", "harm", "gate")
+PARTS = (
+    "loop", "profiling", "speed", "year", "warm", "null", "days", "power", "confidence", "simulations", "harm", "gate",
+)
 _MODULES = {"profiling": "profile_speed"}
 
 

@@ -24,6 +24,7 @@ from trimtab.measure.columns.divergences import pearson
 from trimtab.measure.columns.drift import compare
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import Profile
+from trimtab.measure.columns.quantile_cells import between_quantiles
 from trimtab.measure.models.class_rates import RateChange, class_rates, class_shares, rate_changes
 from trimtab.measure.models.importance import Importance
 from trimtab.measure.models.intervals import Measure, intervals
@@ -57,6 +58,23 @@ def chi_square() -> Rows:
             cells = [f"{(p_values <= level).mean() / level:.2f} ± {error(level, times) / level:.2f}"
                      for level in (0.05, 0.001)]
             rows.append([f"{what}, {expected} expected in the rarest, {many:,} against {small:,}", *cells])
+    return rows
+
+
+def quantiles() -> Rows:
+    """p-values over cells cut at the reference's quantiles, relative to how often they should be so small."""
+    times, rows = repetitions(60_000), []
+    for n, cells, m in ((100, 5, 1_000), (100, 5, 50_000), (300, 10, 1_000), (300, 10, 50_000), (1_000, 10, 1_000)):
+        rng, before = _rng(n, cells, m), np.full(cells, n // cells)
+        # What lies between order statistics of a sample is a share with a Dirichlet distribution.
+        shares = rng.dirichlet(before + (np.arange(cells) == cells - 1), times)
+        windows = rng.multinomial(m, shares)
+        figures = []
+        for test in (between_quantiles, pearson):
+            p_values = np.array([test(before, now)[1] for now in windows])
+            figures += [f"{(p_values <= level).mean() / level:.2f} ± {error(level, times) / level:.2f}"
+                        for level in (0.05, 0.001)]
+        rows.append([f"{cells} cells of {n // cells} reference records, {m:,} now", *figures])
     return rows
 
 
@@ -276,6 +294,10 @@ SIMULATIONS: dict[str, tuple[Callable[[], Rows], str, tuple[str, ...]]] = {
     "Pearson's χ²": (
         chi_square, "`divergences.pearson`: how many times as often as it should be a p-value is at most 5 %, or 0.1 %",
         ("levels", "5 %", "0.1 %")),
+    "Cells between quantiles": (
+        quantiles, "`quantile_cells.between_quantiles`, and Pearson's χ² on the same cells: how many times as often as "
+        "it should be a p-value is at most 5 %, or 0.1 %",
+        ("cells", "5 %", "0.1 %", "Pearson's, 5 %", "Pearson's, 0.1 %")),
     "F1 of few positives": (
         few_positives, f"`losses.FEWEST_OF_CLASS`: drops that are told at {percent(LEVEL)} though there is none, "
         "against a holdout of 2,000 with ten times as many positives", ("positives", "drops")),

@@ -29,7 +29,7 @@ from trimtab.measure.models import scoring
 from trimtab.measure.models.importance import Importance
 from trimtab.run import lifecycle
 from trimtab.run.causes import causes, importance_from_json, importance_of, importance_to_json
-from trimtab.run.session import Model
+from trimtab.run.versions import Model
 from trimtab.settings import DriftSettings, Params
 
 RULES = DriftSettings()

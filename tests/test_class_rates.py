@@ -12,7 +12,7 @@ from trimtab.decide.classes import class_drop
 from trimtab.decide.losses import performance_drop
 from trimtab.decide.signals import FAMILIES, default_triggers, grade
 from trimtab.measure.models.class_rates import FEWEST, Rate, RateChange, class_rates, class_shares, rate_changes
-from trimtab.measure.models.intervals import Measure, intervals
+from trimtab.measure.models.intervals import Measure, Resampling, intervals
 from trimtab.measure.models.metrics import per_class
 from trimtab.measure.models.outputs import Outputs
 from trimtab.settings import DriftSettings
@@ -180,7 +180,8 @@ def test_minority_that_goes_wrong_is_found_though_accuracy_stays() -> None:
         before, now = _window(rng, 20, 300, effect=0.2), _window(rng, 30, 300, effect=0.2, found=worse)
         signal = grade(class_drop(_compared(before, now), alpha=LEVEL), default_triggers(DriftSettings()))
         found += signal.severity == "high" and "class rare" in signal.message
-        pair = [intervals(["accuracy"], o, groups=d, replicates=99)[Measure("accuracy")] for o, d in (before, now)]
+        few = Resampling(replicates=99)
+        pair = [intervals(["accuracy"], o, groups=d, resampling=few)[Measure("accuracy")] for o, d in (before, now)]
         overall += performance_drop("accuracy", *pair, greater_is_better=True, alpha=LEVEL).significant
     assert found / checks >= 0.95
     assert overall / checks <= 0.05

@@ -30,7 +30,7 @@ from trimtab.tally import rows_by_segment
 AS_OF = datetime(2024, 5, 1)
 ALL = WindowSpec.model_validate({"last": "365d"})
 WATCHED = Watched(("x", "z", "noise"), ("kind", "site"), (), ("hour", "weekday", "month"), "at")
-TYPES = {"at": "timestamp", "id": "bigint", "kind": "text", "site": "text", "y": "boolean"}
+TYPES = {"at": "timestamp", "id": "bigint", "kind": "text", "site": "text", "y": "boolean", "flag": "boolean"}
 
 
 def _fill(url: str, table: pd.DataFrame) -> None:
@@ -110,6 +110,25 @@ def test_windows_and_profiles_are_those_of_a_file(
             results.append((drift, (contract.rows, nulls, training.rows, holdout.rows, training.end, sites, sizes)))
     pd.testing.assert_frame_equal(results[0][0], results[1][0])
     assert results[0][1] == results[1][1]
+
+
+@pytest.mark.parametrize("few", [0, 10**9], ids=["counted there", "fetched"])
+def test_truth_under_numeric_counts_as_ones_and_zeros_everywhere(
+    few: int, database: Callable[[pd.DataFrame], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "_FEW_VALUES", few)
+    table = binary_table(600).assign(flag=lambda t: (t["x"] > 0.5).astype("boolean").mask(t["z"] > 1))
+    table.to_parquet(tmp_path / "records.parquet")
+    found = []
+    for settings in (_settings("duckdb://", "records.parquet"), _settings(database(table))):
+        with _opened({**settings, "numeric": ["x", "flag"]}, tmp_path) as records:
+            check(records)
+            window = records.window("all", ALL)
+            frame = records.frame(window, ["flag"])
+            found.append((records.profile(window, Watched(("flag",))).columns, frame["flag"].astype(float).tolist()))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert sum(found[1][0]["flag"].counts) == 600 - found[1][0]["flag"].missing
 
 
 def test_fingerprint_sees_content_and_nothing_else(postgres: str, tmp_path: Path) -> None:

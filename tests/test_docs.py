@@ -60,10 +60,12 @@ def test_every_pipeline_is_in_the_readme_and_the_makefile(name: str) -> None:
     assert re.search(rf"^.*\b{name}\b.*: setup", (ROOT / "Makefile").read_text(), re.M)
 
 
-def test_every_option_of_run_is_in_the_readme() -> None:
-    options = {o for p in get_command(app).commands["run"].params for o in p.opts if o.startswith("--")}  # type: ignore[attr-defined]
-    missing = {option for option in options if option not in README and option != "--params"}
-    assert not missing
+@pytest.mark.parametrize("name", sorted(get_command(app).commands))  # type: ignore[attr-defined]
+def test_every_option_is_in_the_readme_beside_its_command(name: str) -> None:
+    options = {o for p in get_command(app).commands[name].params for o in p.opts if o.startswith("--")}  # type: ignore[attr-defined]
+    told = " ".join(re.findall(rf"^trimtab (?:\w+\|)*{name}\b.*$", README, re.M))
+    assert told
+    assert not {option for option in options if option not in told and option != "--params"}
 
 
 def test_every_exit_code_is_in_the_readme() -> None:

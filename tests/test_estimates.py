@@ -14,7 +14,7 @@ from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import Outputs, evaluate
 from trimtab.measure.unlabelled import confidence_estimates
 from trimtab.measure.unlabelled.confidence_estimates import confidence_based
-from trimtab.measure.unlabelled.estimates import Estimate, compare_with_realised, preferred
+from trimtab.measure.unlabelled.estimates import Estimate, compare_with_realised, overlap, preferred
 from trimtab.measure.unlabelled.loss_estimates import direct_loss, error_sizes
 from trimtab.measure.unlabelled.reweighted_estimates import reweighted
 
@@ -251,6 +251,16 @@ def test_broken_assumptions_are_named() -> None:
     x, numbers = measured(300, RNG(1))
     moved = direct_loss(x, numbers, x + 9, numbers.predicted, ["mae"])[Measure("mae")]
     assert "overlap" in [one.name for one in moved.doubtful]
+
+
+@pytest.mark.parametrize(
+    ("outside", "effective", "holds"),
+    [(0.3, 500.0, True), (0.34, 500.0, False), (0.0, 320.0, False), (None, 500.0, None), (0.0, 99.0, False)],
+)
+def test_overlap_fails_where_more_than_a_third_is_missing_on_either_side(
+    outside: float | None, effective: float, holds: bool | None
+) -> None:
+    assert overlap(outside, effective, 1000 if effective > 100 else 120).holds is holds
 
 
 def test_probabilities_that_no_calibration_mends_are_told() -> None:

@@ -96,7 +96,8 @@ def test_numbers_that_do_not_vary_and_are_the_same_are_no_growth() -> None:
     found = growth(DAYS[:30], np.full(30, 7), DAYS[30:44], np.full(14, 7))
     assert found.relative.value == 0
     assert rules.growth(found).message == \
-        "Records per day did not change from the reference (7 to 7, within what days differ by)."
+        "Records per day did not change from the reference (7 to 7, within what days differ by), over the newest " \
+        "whole weeks: 28 days there and 14 now."
 
 
 def test_wrong_input_is_refused() -> None:

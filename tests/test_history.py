@@ -18,7 +18,8 @@ from trimtab.decide.signals import default_triggers, grade
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.over_time.snapshots import CONFUSION, daily_losses, snapshots
 from trimtab.run import history, lifecycle
-from trimtab.run.session import Model, Session
+from trimtab.run.session import Session
+from trimtab.run.versions import Model
 from trimtab.settings import DriftSettings
 
 

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from trimtab.measure.models import intervals as module
+from trimtab.measure.models import resampling as module
 from trimtab.measure.models.intervals import (
     Measure,
-    bootstrap,
-    bootstrap_weights,
+    Resampling,
     interval,
     intervals,
     paired_difference,
@@ -23,6 +22,7 @@ from trimtab.measure.models.intervals import (
 )
 from trimtab.measure.models.metrics import Outputs, applicable, evaluate, metric, per_class
 from trimtab.measure.models.outputs import Array
+from trimtab.measure.models.resampling import bootstrap, bootstrap_weights
 from trimtab.measure.models.weights import Weights
 
 RNG = np.random.default_rng
@@ -43,6 +43,7 @@ def two_models(n: int, seed: int, *, share: float = 0.3) -> tuple[Outputs, Outpu
 
 CHAMPION, CHALLENGER = two_models(300, 1)
 ALL = applicable(CHAMPION)
+FORTY, SIXTY = (Resampling(replicates=many) for many in (40, 60))
 
 
 @settings(max_examples=30, deadline=None)
@@ -76,14 +77,14 @@ def test_counts_vary_as_those_of_a_multinomial() -> None:
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
-    first, again, other = (interval("roc_auc", CHAMPION, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (interval("roc_auc", CHAMPION, resampling=Resampling(seed=seed)) for seed in (1, 1, 2))
     assert first == again
     assert first.value == other.value
     assert first.low != other.low
 
 
 def test_the_standard_error_of_accuracy_is_the_binomial_one() -> None:
-    found = interval("accuracy", CHAMPION, replicates=4000)
+    found = interval("accuracy", CHAMPION, resampling=Resampling(replicates=4000))
     expected = np.sqrt(found.value * (1 - found.value) / 300)
     # The relative noise of a standard error from R replicates is 1 / sqrt(2 R) = 1.1 %.
     assert found.standard_error == pytest.approx(expected, rel=0.05)
@@ -92,7 +93,7 @@ def test_the_standard_error_of_accuracy_is_the_binomial_one() -> None:
 
 def test_the_interval_of_a_mean_is_close_to_students() -> None:
     errors = RNG(3).normal(size=12)
-    found = interval("mae", Outputs((), np.zeros(12), 20 + errors), replicates=20_000)
+    found = interval("mae", Outputs((), np.zeros(12), 20 + errors), resampling=Resampling(replicates=20_000))
     low, high = stats.t.interval(0.95, 11, loc=20 + errors.mean(), scale=stats.sem(errors))
     # Ends of a plain percentile interval would be 15 % too near; skewness of twelve values leaves a few per cent.
     assert found.low == pytest.approx(low, abs=0.06 * (high - low))
@@ -117,18 +118,18 @@ def test_recall_rests_on_the_records_of_its_class_only() -> None:
 
 
 def test_more_confidence_is_a_wider_interval() -> None:
-    narrow, wide = (interval("f1", CHAMPION, confidence=c, replicates=300) for c in (0.8, 0.99))
+    narrow, wide = (interval("f1", CHAMPION, resampling=Resampling(confidence=c, replicates=300)) for c in (0.8, 0.99))
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
     assert (narrow.confidence, wide.confidence) == (0.8, 0.99)
 
 
 def test_all_metrics_of_one_pass_equal_those_asked_for_alone() -> None:
-    together = paired_differences(ALL, CHALLENGER, CHAMPION, replicates=100, seed=3)
+    together = paired_differences(ALL, CHALLENGER, CHAMPION, resampling=Resampling(replicates=100, seed=3))
     assert list(together) == [Measure(name) for name in ALL]
     for name in ALL:
-        alone = paired_difference(name, CHALLENGER, CHAMPION, replicates=100, seed=3)
+        alone = paired_difference(name, CHALLENGER, CHAMPION, resampling=Resampling(replicates=100, seed=3))
         assert together[Measure(name)] == alone
-        assert alone.champion == interval(name, CHAMPION, replicates=100, seed=3)
+        assert alone.champion == interval(name, CHAMPION, resampling=Resampling(replicates=100, seed=3))
         assert alone.difference.value == pytest.approx(alone.challenger.value - alone.champion.value)
         assert alone.relative.value == pytest.approx(alone.difference.value / abs(alone.champion.value))
 
@@ -141,7 +142,7 @@ def test_pairing_makes_the_difference_more_certain_than_two_separate_measurement
 
 
 def test_two_equal_models_do_not_differ() -> None:
-    for name, found in paired_differences(ALL, CHAMPION, CHAMPION, replicates=50).items():
+    for name, found in paired_differences(ALL, CHAMPION, CHAMPION, resampling=Resampling(replicates=50)).items():
         assert astuple(found.difference) == (0, 0, 0, 0.95, 0), name
 
 
@@ -153,17 +154,17 @@ def test_swapping_the_models_turns_the_difference_round() -> None:
 
 
 def test_classes_have_their_own_rows() -> None:
-    found = paired_differences(["accuracy"], CHALLENGER, CHAMPION, per_class=["recall", "f1"], replicates=60)
+    found = paired_differences(["accuracy"], CHALLENGER, CHAMPION, per_class=["recall", "f1"], resampling=SIXTY)
     assert list(found)[1:] == [Measure(name, label) for name in ("recall", "f1") for label in ("no", "yes")]
     for code, label in enumerate(("no", "yes")):
         assert found[Measure("recall", label)].challenger.value == per_class("recall", CHALLENGER)[code]
     # Recall of the positive class is the binary recall, draw by draw.
-    assert found[Measure("recall", "yes")] == paired_difference("recall", CHALLENGER, CHAMPION, replicates=60)
+    assert found[Measure("recall", "yes")] == paired_difference("recall", CHALLENGER, CHAMPION, resampling=SIXTY)
 
 
 def test_segments_are_measured_within_the_same_resamples() -> None:
     segments = {"first": np.arange(300) < 120, "all": np.ones(300, dtype=bool)}
-    found = intervals(["log_loss"], CHAMPION, per_class=["recall"], segments=segments, replicates=80)
+    found = intervals(["log_loss"], CHAMPION, per_class=["recall"], segments=segments, resampling=SIXTY)
     assert len(found) == 9
     assert found[Measure("log_loss", None, "all")] == found[Measure("log_loss")]
     part = found[Measure("log_loss", segment="first")]
@@ -173,8 +174,8 @@ def test_segments_are_measured_within_the_same_resamples() -> None:
 
 def test_an_empty_segment_and_no_records_at_all_are_nan() -> None:
     nobody = np.zeros(300, dtype=bool)
-    found = paired_differences(ALL, CHALLENGER, CHAMPION, segments={"nobody": nobody}, replicates=40)
-    empty = paired_differences(ALL, CHALLENGER.take(nobody), CHAMPION.take(nobody), replicates=40)
+    found = paired_differences(ALL, CHALLENGER, CHAMPION, segments={"nobody": nobody}, resampling=FORTY)
+    empty = paired_differences(ALL, CHALLENGER.take(nobody), CHAMPION.take(nobody), resampling=FORTY)
     for name in ALL:
         for one in (found[Measure(name, segment="nobody")], empty[Measure(name)]):
             assert np.isnan([one.difference.value, one.difference.low, one.difference.high]).all(), name
@@ -233,7 +234,7 @@ def test_inputs_are_not_changed() -> None:
     champion, challenger = two_models(50, 2)
     copies = [np.copy(array) for array in (champion.actual, champion.scores, challenger.predicted)]
     mask = np.arange(50) % 2 == 0
-    paired_differences(ALL, challenger, champion, per_class=["f1"], segments={"even": mask}, replicates=40)
+    paired_differences(ALL, challenger, champion, per_class=["f1"], segments={"even": mask}, resampling=FORTY)
     for array, copy in zip((champion.actual, champion.scores, challenger.predicted), copies, strict=True):
         np.testing.assert_array_equal(array, copy)
     np.testing.assert_array_equal(mask, np.arange(50) % 2 == 0)
@@ -252,10 +253,10 @@ def test_models_measured_on_other_records_are_refused() -> None:
 def test_settings_out_of_range_are_refused() -> None:
     for confidence in (0.0, 1.0, 95.0):
         with pytest.raises(ValueError, match="confidence must be between 0 and 1"):
-            interval("accuracy", CHAMPION, confidence=confidence)
+            interval("accuracy", CHAMPION, resampling=Resampling(confidence=confidence))
     with pytest.raises(ValueError, match="at least 39 replicates, not 38"):
-        interval("accuracy", CHAMPION, replicates=38)
-    assert np.isfinite(interval("accuracy", CHAMPION, replicates=39).low)
+        interval("accuracy", CHAMPION, resampling=Resampling(replicates=38))
+    assert np.isfinite(interval("accuracy", CHAMPION, resampling=Resampling(replicates=39)).low)
     with pytest.raises(ValueError, match="segment 'odd' must be a boolean mask"):
         intervals(["accuracy"], CHAMPION, segments={"odd": np.array([1, 3])})
     with pytest.raises(ValueError, match="unknown metric"):
@@ -271,7 +272,7 @@ def test_intervals_of_differences_cover_the_truth_about_as_often_as_they_say(n: 
     rounds = 200
     for seed in range(rounds):
         old, new = two_models(n, seed)
-        found = paired_differences(names, new, old, replicates=200, seed=seed)
+        found = paired_differences(names, new, old, resampling=Resampling(replicates=200, seed=seed))
         for name in names:
             one = found[Measure(name)].difference
             covered[name] += one.low <= truth[name] <= one.high
@@ -291,7 +292,7 @@ def test_whole_groups_are_drawn_where_records_belong_together() -> None:
         drawn.append(np.asarray(weights))
         return np.zeros(len(weights))
 
-    bootstrap(_seen, 60, replicates=50, groups=np.repeat(np.arange(12), 5))
+    bootstrap(_seen, 60, resampling=Resampling(replicates=50), groups=np.repeat(np.arange(12), 5))
     by_day = np.concatenate(drawn[2:]).reshape(50, 12, 5)    # after the values themselves, of records and of groups
     assert (by_day == by_day[:, :, :1]).all()
     assert (by_day[:, :, 0].sum(axis=1) == 12).all()

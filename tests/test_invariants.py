@@ -77,7 +77,7 @@ TWO_COUNTS = st.integers(5, 24).flatmap(
 def test_every_public_divergence_is_swept() -> None:
     swept = {"psi", "psi_by_chance", "jensen_shannon", "kolmogorov_smirnov",
              "jensen_shannon_by_chance", "chi_square", "share_difference",
-             "wasserstein", "false_discovery", "rare_cells", "pearson", "merged", "pooled"}
+             "wasserstein", "false_discovery", "rare_cells", "pearson", "pooled"}
     swept |= {"distance_between"}    # by way of wasserstein
     public = {name for name, f in inspect.getmembers(divergences, inspect.isfunction) if not name.startswith("_")}
     assert public == swept

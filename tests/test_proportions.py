@@ -14,7 +14,8 @@ from conftest import BINARY, binary_table, merged
 import trimtab as tt
 from trimtab.errors import DataError, ParamsError
 from trimtab.records import Records
-from trimtab.run import checking, lifecycle, proportions
+from trimtab.run import backfill, checking, lifecycle, proportions
+from trimtab.run.preflight import Request
 from trimtab.run.session import Session
 
 ASKED: dict[str, Any] = {"table": "read.parquet", "field": "field", "rates": ["matched"]}
@@ -67,6 +68,18 @@ def test_days_of_fields_are_counted_once(project: Callable[..., Path], monkeypat
     assert counted == [40 * 3]
 
 
+def test_a_check_that_asks_twice_reads_the_results_once(
+    project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened(project, results())
+    first, current = look(session), session.windows()[1]
+    drift = tt.compare(*(session.profile(one) for one in session.windows()))
+    monkeypatch.setattr(Records, "arrow", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(Records, "days", lambda *_: pytest.fail("counted again"))
+    assert "rate_drop" in [one.name for one in checking.measured_of_columns(session, drift, current)]
+    assert checking.proportions(session, current) is first
+
+
 def test_fields_are_those_of_what_the_champion_was_made_from(project: Callable[..., Path]) -> None:
     """A field that came up in March is none of them, though a sliding reference has it; one that went still is."""
     read = results()
@@ -92,6 +105,60 @@ def test_rare_fields_and_rows_without_one_are_left_out_and_most_fields_is_the_li
     read.loc[read.index[read["field"] == "a"][500:529], "field"] = "seldom"
     monkeypatch.setattr(proportions, "MOST_FIELDS", 1)
     assert [one.name for one in look(opened(project, read)).rates] == ["matched of b"]    # a has a few less
+
+
+def test_fields_that_went_and_fields_that_came_are_said_so(project: Callable[..., Path]) -> None:
+    """Dates are not read any more; of invoices there are enough now, of another field too few."""
+    read = results()
+    now = read["at"] >= "2024-03-18"
+    fresh = read[now & (read["field"] == "total")]
+    parts = [read[~now | (read["field"] != "date")], fresh.assign(field="invoice"), fresh[:29].assign(field="seldom")]
+    session = opened(project, pd.concat(parts))
+    found = look(session)
+    assert (found.gone, found.new) == (("date",), ("invoice",))
+    drift = tt.compare(*(session.profile(one) for one in session.windows()))
+    (told,) = [one.message for one in checking.measured_of_columns(session, drift, session.windows()[1])
+               if one.name == "rate_drop"]
+    assert told.endswith(". There are no results any more of date. New, and not watched: invoice.")
+    assert "no results any more of date" in tt.tables.proportions(found).to_html()
+    assert look(opened(project, results())).told == ""
+
+
+def test_where_all_fields_went_nothing_is_compared_and_that_is_said(project: Callable[..., Path]) -> None:
+    read = results()
+    read.loc[read["at"] >= "2024-03-18", "field"] = None
+    session = opened(project, read)
+    assert look(session).gone == ("Total", "date", "total")
+    drift = tt.compare(*(session.profile(one) for one in session.windows()))
+    (found,) = [one for one in checking.measured_of_columns(session, drift, session.windows()[1])
+                if one.name == "rate_drop"]
+    assert np.isnan(found.value)
+    assert "no results any more of Total, date, total" in found.message
+
+
+def test_backfill_counts_the_days_of_fields(project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = opened(project, results()).loaded.path
+    first = tt.open(path, as_of="2024-03-01", run_id="first")
+    contest = lifecycle.first_champion(first)
+    lifecycle.appoint(first, contest, lifecycle.judge(first, contest))
+    backfill.run(Request(pipeline="backfill", params=path, as_of="2024-04-15", progress=False))
+    counted: list[str] = []
+    count = Records.days
+    monkeypatch.setattr(Records, "days", lambda self, window, *rest: counted.append(window.name) or count(
+        self, window, *rest))
+    look(tt.open(path, as_of="2024-04-10", run_id="later"))
+    assert counted == []
+
+
+def test_results_that_no_run_can_go_on_with_are_refused_before_it_starts(project: Callable[..., Path]) -> None:
+    asked = {**ASKED, "confidence": "sure"}
+    read = results().assign(sure=0.9)
+    opened(project, read, asked).check()
+    with pytest.raises(DataError, match=r"'sure' \(confidences\) holds 1 infinite"):
+        opened(project, read.assign(sure=[np.inf, *read["sure"][1:]]), asked).check()
+    with pytest.raises(DataError, match="no column 'matched'"):
+        opened(project, read.drop(columns="matched"), asked).check()
+    opened(project, read[:0], asked).check()    # results may come later than records
 
 
 def test_without_rows_in_the_reference_nothing_is_said(project: Callable[..., Path]) -> None:

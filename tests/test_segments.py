@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,35 @@ def test_a_movement_that_the_others_do_not_share_is_its_own(others: Move) -> Non
 def test_who_stays_while_the_others_move_has_not_moved() -> None:
     found = beyond(*split(RNG(3), [0.0, 0.0], [lambda x: x, lambda x: x + 1.0]))
     assert max(found["psi"], found["wasserstein"]) < 0.05
+
+
+def rare_levels(rng: np.random.Generator, *, moved: bool, new: bool = False) -> tuple[Sides, Sides]:
+    """Four hundred levels, each in one record of four hundred; of the part now only every other one, or new ones."""
+    names = np.array([f"level {i}" for i in range(400)])
+    before, there, here = (rng.choice(names, n) for n in (3000, 9000, 9000))
+    now = rng.choice(names[::2] if moved else names, 1500)
+    if new:
+        now = np.where(rng.random(1500) < 0.3, rng.choice([f"new {i}" for i in range(100)], 1500), now)
+    bins = freeze_categorical(np.unique(np.concatenate([before, there])).tolist())
+    part, others = columns(bins, before, now), columns(bins, there, here)
+    return (part[0], part[1]), (others[0], others[1])
+
+
+def test_a_part_whose_rare_levels_move_is_seen_to() -> None:
+    """In one cell for all of them nothing would move; in cells of twenty records each it does."""
+    assert beyond(*rare_levels(RNG(5), moved=True))["psi"] > LARGE["psi"]
+    for seed in range(20):
+        assert beyond(*rare_levels(RNG([5, seed]), moved=False))["psi"] < LARGE["psi"]
+
+
+def test_new_levels_of_a_part_are_new_beside_the_others() -> None:
+    part, others = rare_levels(RNG(6), moved=False, new=True)
+    assert beyond(part, others)["psi"] > LARGE["psi"]
+    assert others[1] == without(part[1] + others[1], part[1])
+    blind = replace(part[1], buckets=())    # as days of an older layout are: one cell for all that is rare or new
+    found = beyond((part[0], blind), others)
+    assert found["psi"] == 0.0
+    assert found["unseen"] > 0.2
 
 
 def columns(bins: Any, *rows: np.ndarray[Any, Any]) -> tuple[Any, ...]:

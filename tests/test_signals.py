@@ -264,13 +264,33 @@ def test_confidence_is_one_half_where_nothing_could_be_seen() -> None:
 
 def test_a_rule_that_needs_no_evidence_asks_with_certainty() -> None:
     quiet = replace(signal("none", p=0.5), evidence=-math.log(9))
-    assert decide([quiet, signal("high")], params()).confidence == 1.0
+    found = decide([quiet, signal("high")], params())
+    assert found.confidence == 1.0
+    assert found.reasons[-1] == "The confidence is 1, for the rule on feature_drift needs no evidence of a change."
 
 
 @pytest.mark.parametrize("evidence", [None, -30.0], ids=["without evidence", "less than is high by default"])
 def test_a_rule_that_asks_on_a_certain_signal_is_confident(evidence: float | None) -> None:
     asking = Signal("performance_drop", 0.04, 0.03, 9e-9, "high", (), ".", evidence)
-    assert decide([asking], params()).confidence > 0.99
+    found = decide([asking], params())
+    assert found.confidence > 0.99
+    assert found.reasons == (
+        ".", "The confidence is the most that the p-value of performance_drop allows for any change, however small.")
+
+
+def test_a_rule_says_nothing_of_confidence_where_the_evidence_gives_it() -> None:
+    strong = replace(signal("high", p=0.001), evidence=math.log(99))
+    assert decide([strong], params()).reasons == ("It is high.",)
+    quiet = replace(signal("low", p=0.5), evidence=-math.log(9))
+    assert decide([quiet], params()).reasons == ("It is low.",)
+
+
+@pytest.mark.parametrize(("evidence", "confidence"), [(30.0, 0.9999), (700.0, 0.9999), (-700.0, 0.9999)])
+def test_nearly_certain_is_not_made_certain(evidence: float, confidence: float) -> None:
+    found = replace(signal("high" if evidence > 0 else "none", p=1e-9), evidence=evidence)
+    assert decide([found], params()).confidence == confidence
+    asking = Signal("performance_drop", 0.04, 0.03, 1e-300, "high", (), ".", -30.0)
+    assert decide([asking], params()).confidence == confidence
 
 
 def test_no_signals_decide_nothing_with_no_confidence() -> None:
@@ -282,7 +302,7 @@ def test_no_signals_decide_nothing_with_no_confidence() -> None:
 def test_reasons_and_causes_come_from_the_most_serious_first_and_once() -> None:
     found = decide([signal("low", columns=("x", "y")), signal("none", columns=("z",)), signal("high", columns=("y",))],
                    params())
-    assert found.reasons == ("It is high.", "It is low.")
+    assert found.reasons[:2] == ("It is high.", "It is low.")
     assert found.root_causes == ("y", "x")
     assert 0 <= found.confidence <= 1
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +30,7 @@ from trimtab.measure.columns.drift import ColumnDrift, Drift, TermShift, compare
 from trimtab.measure.columns.means import Moved
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.segments import LeftOut, Segment, SegmentColumn, SegmentDrift
+from trimtab.measure.models import count_intervals
 from trimtab.measure.models.confusion import Confusion
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.performance import Evaluation, Performance
@@ -138,6 +139,14 @@ def _confused(*rows: tuple[int, int]) -> Any:
     return replace(known, taken=tuple(replace(one, confusion=Confusion((NASTY, "b"), rows)) for one in known.taken))
 
 
+def _grouped() -> Any:
+    """The newest day with a class and a segment whose names are none."""
+    known = a_history()
+    groups = {f"class {NASTY}": {"recall": 0.5, "precision": NAN}, NASTY: {"roc_auc": 0.61, "labelled": 40.0}}
+    confusion = Confusion((NASTY, "b"), ((30, 10), (20, 40)))
+    return replace(known, taken=(*known.taken[:-1], replace(known.taken[-1], groups=groups, confusion=confusion)))
+
+
 def _apart(*, moved: bool = True) -> SegmentDrift:
     """One of two columns moved where the segment has a name that is no name."""
     here = Segment(NASTY, NASTY)
@@ -240,6 +249,7 @@ TABLES: dict[str, Callable[[], Any]] = {
         Proportions((Moved(NASTY, 0.9, 0.8, -0.3, -9.0, 0.0, 0.5),), (Moved("b", 0.5, NAN, NAN, NAN, NAN),), ("a",))),
     "no proportions": lambda: tables.proportions(Proportions((), (), ("rate_drop",))),
     "days": lambda: tables.days(a_history(), "roc_auc"),
+    "newest day by group": lambda: tables.newest_day_by_group(_grouped(), "roc_auc"),
     "days of nothing": lambda: tables.days(a_history(), "mae"),
     "confusions": lambda: tables.confusions(_confused((5, 2), (1, 4))),
     "no confusions": lambda: tables.confusions(a_history()),
@@ -342,12 +352,36 @@ def test_days_show_the_newest_with_a_proper_score_and_intervals() -> None:
     assert "log_loss" in html
     assert "2024-02-29" in html
     assert "2024-02-15" not in html
+    newest = [one for one in a_history().taken if one.day >= date(2024, 2, 16)]
+    lowest = min(newest, key=lambda one: one.metrics["roc_auc"])
+    assert f"from {lowest.metrics['roc_auc']:.3f} ({lowest.day}) to " in html
+
+
+def test_the_newest_day_is_told_by_class_and_segment_with_intervals() -> None:
+    """Of 40 of the class 30 were found, and 50 were called so; of a segment 40 outcomes are too few of either class."""
+    found = " ".join(_text(_shown(tables.newest_day_by_group(_grouped(), "roc_auc"))).split())
+    assert "2024-02-29 by class and by segment, 100 outcomes" in found
+    low, high = (f"{one:.3f}" for one in (count_intervals.share(30, 40).low, count_intervals.share(30, 40).high))
+    assert f"recall 0.750 {low} to {high}" in found
+    assert "precision 0.600" in found
+    assert "roc_auc 0.610 –" in found
+    assert tables.newest_day_by_group(a_history(), "roc_auc") is None
+    assert tables.newest_day_by_group(_grouped(), "mae") is None
+
+
+def test_the_q_of_a_column_is_that_of_the_way_in_which_it_counts() -> None:
+    column = replace(_texts("red").columns[0], aspects=(
+        Aspect("psi", 0.0, 1.0, q_value=0.9876), Aspect("unseen_words", 0.3, 0.0, q_value=0.0123)))
+    drift = Drift((column,), 100, 100)
+    for html in (_shown(tables.drift(drift, DriftSettings())), _shown(tables.since_last(drift, DriftSettings()))):
+        assert "0.0123" in html
+        assert "0.9876" not in html
 
 
 def test_confusions_are_of_the_current_window_the_most_frequent_first() -> None:
     """Twenty days of five and two, one and four: 40 of 140 of the first class, 20 of 100 of the other."""
     html = _shown(tables.confusions(_confused((5, 2), (1, 4))))
-    assert "60 of 240 known outcomes were predicted wrong" in html
+    assert "60 of 240 known outcomes were predicted wrong, most often " in html
     assert html.index("28.6%") < html.index("20.0%")
     assert "none was predicted wrong" in _shown(tables.confusions(_confused((5, 0), (0, 4))))
 

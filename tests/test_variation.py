@@ -16,7 +16,16 @@ from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.drift import compare
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.measure.columns.variation import FEWEST_DAYS, _effects, _effects_of_parts, variation
+from trimtab.measure.columns.variation import (
+    FEWEST_DAYS,
+    _effects,
+    _effects_of_parts,
+    _freedom,
+    _kurtosis,
+    _of_few_days,
+    _Window,
+    variation,
+)
 from trimtab.measure.models.scoring import profile_values
 
 RNG = np.random.default_rng
@@ -211,3 +220,59 @@ def test_what_moves_is_found_although_days_stay() -> None:
     days = np.datetime64("2024-03-01") + np.repeat(np.arange(7), 100)
     after = profile_values({"x": moved}, {"x": before.columns["x"].bins}, days=days)
     assert [one.name for one in compare(before, after).drifted()] == ["x"]
+
+
+def _batches(rng: np.random.Generator, days: int, start: int) -> Profile:
+    """100 records a day, of which 2 % are missing on average, most of them on few days: shares are lognormal."""
+    missing = rng.binomial(100, np.minimum(0.02 * np.exp(1.6 * rng.normal(size=days) - 1.28), 0.9)).tolist()
+    made = {
+        MONDAY + timedelta(days=start + i): Profile({"x": ColumnProfile(SIDES, (50, 50 - k), nulls=k)}, 100)
+        if k <= 50 else Profile({"x": ColumnProfile(SIDES, (100 - k, 0), nulls=k)}, 100)
+        for i, k in enumerate(missing)
+    }
+    every = Days.of({"x": SIDES}, made)
+    return replace(every.total(), days=every)
+
+
+def test_what_comes_on_few_days_alarms_no_oftener_than_it_should() -> None:
+    """500 weeks against 60 days (seed 31). At 0.5 % 2.5 are expected, and three standard errors more are 7.2; with
+    Student's t of as many degrees as there are days they are about 13."""
+    rng, low, careless = RNG(31), 0, 0
+    for _ in range(500):
+        before, now = _batches(rng, 60, 0), _batches(rng, 7, 60)
+        assert before.days is not None
+        known = variation(before.days, now.rows, 7)
+        simple = {"x": replace(known["x"], fewer={})}
+        low += compare(before, now, variation=known)["x"]["missing"].p_value <= 0.005
+        careless += compare(before, now, variation=simple)["x"]["missing"].p_value <= 0.005
+    assert low <= 7 < careless
+
+
+def test_outliers_and_missing_values_of_independent_days_keep_the_degrees_of_freedom_that_days_give() -> None:
+    values = normal_days(RNG(32), range(60), per_day=100)
+    before = profiled(values, frozen(values))
+    assert before.days is not None
+    for found in variation(before.days, 700, 7).values():
+        assert found.freedom == 53    # 60 days, but for a mean of each weekday
+        assert set(found.fewer.values()) == {53.0}
+
+
+def test_a_day_that_holds_most_outliers_makes_them_known_less() -> None:
+    even, odd = (np.full(60, 3), np.r_[np.full(59, 3), 60])
+    whole, strata = np.full(60, 100), np.zeros(60, dtype=np.int64)
+    assert _kurtosis(even, whole, strata) == 0.0
+    excess = _kurtosis(odd, whole, strata)
+    assert excess > 20
+    assert _of_few_days(59.0, excess, 7) < 5 < _of_few_days(59.0, 1.0, 7) < _of_few_days(59.0, 0.0, 7) == 59.0
+    assert _kurtosis(0 * odd, whole, strata) == _kurtosis(0 * odd, 0 * whole, strata) == 0.0
+    assert _kurtosis(whole, whole, strata) == 0.0
+
+
+def test_days_that_take_after_each_other_leave_fewer_degrees_of_freedom() -> None:
+    found = [_freedom(53, _Window(100.0, 7, phi), 1e9) for phi in (0.0, 0.2, 0.4, 0.6, 0.95)]
+    assert found[0] == 53.0
+    assert found[1] > found[2] > found[3] == found[4] > 10
+    # Of a single day nothing is carried over, so only the variance's own degrees are fewer.
+    assert _freedom(53, _Window(100.0, 1, 0.4), 1.5) == pytest.approx(53 * (1 - 0.4**2) / (1 + 0.4**2))
+    blurred = [_freedom(53, _Window(100.0, 7, 0.4), effect) for effect in (1.5, 2.0, 4.0, 1e9)]
+    assert blurred[0] == blurred[1] < blurred[2] < blurred[3]

@@ -89,6 +89,19 @@ def p_value(value: Any) -> str:
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
+def probability(value: float) -> str:
+    """A probability to two digits; what is nearly certain, or nearly excluded, as a bound.
+
+    Examples
+    --------
+    >>> probability(0.914), probability(0.9991), probability(0.0004), probability(1.0)
+    ('0.91', '> 0.99', '< 0.01', '1')
+    """
+    if value in (0.0, 1.0):
+        return f"{value:.0f}"
+    return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else f"{value:.2f}"
+
+
 def count(value: Any) -> str:
     """A whole number with separators, a dash for nothing."""
     return "–" if nothing(value) else f"{int(value):,}"

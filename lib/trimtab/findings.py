@@ -17,6 +17,7 @@ from trimtab.cells import (
     p_value,
     percent,
     plural,
+    probability,
     sentence,
     shorten,
     signed,
@@ -80,9 +81,9 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
             "column": c.name, "drifted": "not tested" if result.too_few else "yes" if c.name in moved else "no",
             "how": ", ".join(map(str, c.moved(**chosen.bounds))),
             "PSI": c.psi, "by chance": c.psi_by_chance, "natural": _natural(c), "JS": c.js,
-            "JS by chance": c.js_by_chance, "KS": c.ks, "χ²": c.chi2, "p": c.shape.p_value, "q": c.shape.q_value,
+            "JS by chance": c.js_by_chance, "KS": c.ks, "χ²": c.chi2, "p": c.shape.p_value, "q": _q(c, chosen),
             "missing": "" if c.missing_reference == c.missing_current == 0 else
-            f"{percent(c.missing_reference)} → {percent(c.missing_current)}",
+            f"{percent(c.missing_reference)}\N{NO-BREAK SPACE}→\N{NO-BREAK SPACE}{percent(c.missing_current)}",
             "note": c.note,
         }
         for c in result.columns[: chosen.max_columns_reported]
@@ -96,9 +97,13 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
     caption += f"; {more} columns below these are not shown" if more > 0 else ""
     caption += f". {remarks}" if remarks else ""
     numbers = dict.fromkeys(("PSI", "by chance", "natural", "JS", "JS by chance", "KS", "χ²"), number)
-    formats = {**numbers, "p": p_value, "q": p_value}
-    optional = ("how", "natural", "KS", "missing", "note")
-    return table(rows, caption=caption, formats=formats, marks=_MOVED, optional=optional)
+    return table(rows, caption=caption, formats={**numbers, "p": p_value, "q": p_value}, marks=_MOVED,
+                 optional=("how", "natural", "KS", "missing", "note"))
+
+
+def _q(column: ColumnDrift, settings: DriftSettings) -> float:
+    """Of the way in which it counts, the first where there are several; else that of its PSI."""
+    return next((one.q_value for one in column.moved(**settings.bounds)), column.shape.q_value)
 
 
 def _natural(column: ColumnDrift) -> float:
@@ -139,7 +144,7 @@ def since_last(result: Drift | None, settings: DriftSettings) -> Styler | None:
     moved = result.drifted(**settings.bounds)
     rows = [
         {"column": c.name, "how": ", ".join(map(str, c.moved(**settings.bounds))), "PSI": c.psi,
-         "by chance": c.psi_by_chance, "q": c.shape.q_value}
+         "by chance": c.psi_by_chance, "q": _q(c, settings)}
         for c in moved[: settings.max_columns_reported]
     ]
     sizes = f"{result.reference_rows:,} against {result.current_rows:,} records"
@@ -159,6 +164,7 @@ def joint(together: Joint) -> Styler:
          "measured": "–" if math.isnan(rebuilt.effect) else f"error {number(rebuilt.effect)} deviations larger",
          "interval": "–", "natural": "–",
          "p": rebuilt.p_value, "note": rebuilt.note},
+
     ]
     told_apart = apart.low > 0.5    # else there is no difference that anything could carry
     carried = "; ".join(
@@ -199,7 +205,7 @@ def segments(apart: SegmentDrift, settings: DriftSettings) -> Styler | None:
     rows = [
         {"segment": str(one.segment), "column": one.drift.name,
          "how, beyond the other records": ", ".join(map(str, one.moved(**settings.bounds))),
-         "PSI": one.drift.psi, "by chance": one.drift.psi_by_chance, "q": one.drift.shape.q_value,
+         "PSI": one.drift.psi, "by chance": one.drift.psi_by_chance, "q": one.moved(**settings.bounds)[0].q_value,
          "records": f"{one.reference_rows:,} → {one.current_rows:,}"}
         for one in moved[: settings.max_columns_reported]
     ]
@@ -361,7 +367,7 @@ def decision(made: Decision) -> Styler:
     answer = "Retraining is asked for" if made.needs_retrain else "Retraining is not asked for"
     rows = [{"reasons": reason} for reason in made.reasons] or [{"reasons": "No signal passed its threshold."}]
     causes = f"; columns concerned: {listed(made.root_causes)}" if made.root_causes else ""
-    told = f"{answer} (severity {made.severity}, confidence {made.confidence:.2f}){causes}"
+    told = f"{answer} (severity {made.severity}, confidence {probability(made.confidence)}){causes}"
     told += "; below one half: the evidence leans the other way, without being strong enough" \
         if made.confidence < 0.5 else ""
     told += f"; could not be tested: {listed(made.untested)}" if made.untested else ""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trimtab.cells import count, number, percent, sentence, span, table
+from trimtab.cells import LONGEST_NAME, MOST_GROUPS, count, number, percent, sentence, span, table
 from trimtab.measure.models import count_intervals
 from trimtab.measure.models.confusion import MOST_CLASSES
-from trimtab.measure.over_time.certainty import of_day
+from trimtab.measure.over_time.certainty import of_class, of_day, of_segment
 from trimtab.measure.over_time.snapshots import confused
 from trimtab.omissions import has_been_foretold, has_intervals
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+    from trimtab.measure.models.intervals import Interval
     from trimtab.measure.over_time.promises import Promises
+    from trimtab.measure.over_time.snapshots import Snapshot
     from trimtab.run.foretold import Foretelling
     from trimtab.run.history import History
 
@@ -63,14 +65,15 @@ def foretold(told: Foretelling) -> Styler | None:
     ]
     return table(
         rows, caption="Estimates of past windows held against what came: mean absolute errors",
-        formats={"estimate was off by": number, "nothing has changed": number, "estimate nearer": percent,
-                 "realised within range": percent},
+        formats={**dict.fromkeys(("windows", "apart", "doubtful"), count),
+                 **dict.fromkeys(("estimate was off by", "nothing has changed"), number),
+                 **dict.fromkeys(("estimate nearer", "realised within range"), percent)},
     )
 
 
 def days(past: History, metric: str) -> Styler:
     """The newest days of which any outcome is known: a metric, and a proper score beside it, each with its interval."""
-    known = [one for one in past.taken if one.labelled and not math.isnan(one.metrics.get(metric, math.nan))]
+    known = _with(past, metric)
     if not known:
         return sentence(f"{metric} is not known of any day yet.")
     newest = known[-_MOST_DAYS:]
@@ -83,8 +86,41 @@ def days(past: History, metric: str) -> Styler:
             row |= {name: found.value, f"{name}, interval": span(found.low, found.high)}
         rows.append(row)
     more = f", the newest {len(rows)} of {len(known)} days" if len(known) > len(rows) else ""
+    low, high = (choose(newest, key=lambda one: one.metrics[metric]) for choose in (min, max))
+    ends = f": from {number(low.metrics[metric])} ({low.day}) to {number(high.metrics[metric])} ({high.day})"
     formats = {"predictions": count, "outcomes": count} | dict.fromkeys((metric, *beside), number)
-    return table(rows, caption=f"{metric} day by day{more}", formats=formats)
+    return table(rows, caption=f"{metric} day by day{more}{ends}", formats=formats)
+
+
+def _with(past: History, metric: str) -> list[Snapshot]:
+    """The days of which a metric is known."""
+    return [one for one in past.taken if one.labelled and not math.isnan(one.metrics.get(metric, math.nan))]
+
+
+def newest_day_by_group(past: History, metric: str) -> Styler | None:
+    """The newest day of which the metric is known: each class's recall and precision, and the metric by segment.
+
+    None where there are no classes and no segments, or no such day.
+    """
+    known = _with(past, metric)
+    if not known or not known[-1].groups:
+        return None
+    newest = known[-1]
+    rows = [
+        {"group": group, "metric": name, "value": found.value, "interval": span(found.low, found.high)}
+        for group in newest.groups for name, found in _of_group(newest, group, metric)
+        if not math.isnan(found.value)
+    ]
+    more = f"; {len(rows) - MOST_GROUPS} more lines are not shown" if len(rows) > MOST_GROUPS else ""
+    told = f"{newest.day} by class and by segment, {newest.labelled:,} outcomes{more}"
+    return table(rows[:MOST_GROUPS], caption=told, formats={"value": number}, longest=LONGEST_NAME)
+
+
+def _of_group(taken: Snapshot, group: str, metric: str) -> list[tuple[str, Interval]]:
+    """What is told of a class, or of a segment, whose outcomes are counted."""
+    if "labelled" in taken.groups[group]:
+        return [(metric, of_segment(taken, group, metric))]
+    return [(name, of_class(taken, group.removeprefix("class "), name)) for name in ("recall", "precision")]
 
 
 def confusions(past: History) -> Styler | None:
@@ -111,6 +147,7 @@ def confusions(past: History) -> Styler | None:
     wrong.sort(key=lambda row: -int(str(row["records"])))
     errors = sum(int(str(row["records"])) for row in wrong)
     return table(
-        wrong[:_MOST_CONFUSIONS], caption=f"{errors:,} of {total.records:,} known outcomes were predicted wrong",
+        wrong[:_MOST_CONFUSIONS], caption=f"{errors:,} of {total.records:,} known outcomes were predicted wrong, most "
+        f"often {wrong[0]['came']} as {wrong[0]['predicted']}",
         formats={"records": count, "share of what came": percent},
     )

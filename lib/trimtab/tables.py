@@ -46,7 +46,7 @@ from trimtab.findings import (
 )
 from trimtab.measure.models.performance import gain, group_name, told_apart
 from trimtab.omissions import not_looked_at
-from trimtab.retrospect import confusions, days, foretold, intervals
+from trimtab.retrospect import confusions, days, foretold, intervals, newest_day_by_group
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -64,9 +64,9 @@ if TYPE_CHECKING:
 
 __all__ = [    # for notebooks, beside everything below
     "assumptions", "causes", "checks", "confusions", "days", "decision", "drift", "expected", "facts", "foretold",
-    "groups", "guard", "history", "intervals", "joint", "not_looked_at", "outputs", "performance", "realised",
-    "realised_by_group", "segments",
-    "sentence", "signals", "since_last", "table", "with_unit", "words",
+    "groups", "guard", "history", "intervals", "joint", "newest_day_by_group", "not_looked_at", "outputs",
+    "performance", "realised", "realised_by_group", "segments", "sentence", "signals", "since_last", "table",
+    "with_unit", "words",
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}
@@ -88,11 +88,12 @@ def proportions(found: Proportions, alpha: float = 0.05) -> Styler | None:
         for kind, some in (("rate", found.rates), ("mean", found.confidences)) for one in some
     ]
     if not rows:
-        return sentence("There are no records that rates and confidences could be read from.")
+        return sentence(f"There are no records that rates and confidences could be read from. {found.told}".rstrip())
     rows.sort(key=lambda row: math.inf if math.isnan(float(str(row["p"]))) else float(str(row["p"])))
     more = f"; {len(rows) - MOST_GROUPS} more are not shown" if len(rows) > MOST_GROUPS else ""
+    caption = f"Rates and confidences{more}. {found.told}".rstrip(". ")
     return table(
-        rows[:MOST_GROUPS], caption=f"Rates and confidences{more}", marks={"moved": {"yes": "warn"}},
+        rows[:MOST_GROUPS], caption=caption, marks={"moved": {"yes": "warn"}},
         formats={"before": number, "now": number, "deviations": signed, "natural": number, "standard errors": signed,
                  "p": p_value},
     )

@@ -196,9 +196,8 @@ def _aspect(name: str, drift: Drift, settings: DriftSettings, *, signal: str | N
     large = [c for c in significant if c[name].size >= settings.large[name]]
     others = f"; {len(large) - 1} more {'has' if len(large) == 2 else 'have'}, but less far" if len(large) > 1 else ""
     chance = "" if significant else ", which chance or natural variation explains"
-    amount = worst[name].amount.replace(" σ", " standard deviations of the reference")
     subject = worst.name if signal is None else f"The champion's {worst.name}"
-    message = f"{subject} {words.format(amount)}{others}{chance}."
+    message = f"{subject} {words.format(worst[name].told)}{others}{chance}."
     return Measurement(
         signal or usual, worst[name].size, message, significant=bool(significant), p_value=worst[name].q_value,
         columns=tuple(c.name for c in sorted(large, key=lambda c: -c[name].size)) or (worst.name,) * bool(significant),

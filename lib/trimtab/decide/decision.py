@@ -29,11 +29,11 @@ class Decision:
         In [0, 1]: the probability that the answer is right, if a change that would be graded high, in one of the
         respects that were looked at, had been as likely as none. About one half means that the window is too small
         to tell; less than that, that the evidence leans the other way without being strong enough. Where a rule asks
-        for retraining on less than that, the probability of any change, as far as its p-value allows; 1 where a rule
-        needs no evidence, such as one on the champion's age.
+        for retraining on less than that, the largest probability of any change that its p-value allows, an upper bound;
+        1 only where a rule needs no evidence, such as one on the champion's age. Then a reason says so.
     reasons : tuple of str
         One sentence per signal that is graded above none, most serious first; then one per signal that could not be
-        tested, which is no sign that nothing has changed.
+        tested, which is no sign that nothing has changed; then what the confidence is, where a rule gave it.
     root_causes : tuple of str
         Columns behind those signals: by how far they moved and how much the champion relies on them, where the causes
         were ranked, and the others after them, worst first.
@@ -77,10 +77,13 @@ def decide(signals: Sequence[Signal], params: Params, *, causes: Causes | None =
     raised = sorted((s for s in signals if s.severity != "none"), key=lambda s: -rank(s.severity))
     asking = [s for s in raised if rank(s.severity) >= needed]
     changed = probability([s.evidence for s in signals if s.evidence is not None])
-    confidence = max([changed, *(_by_rule(s) for s in asking)]) if needs_retrain else 1 - changed
+    rule = max(asking, key=_by_rule, default=None)
+    by_rule = rule if needs_retrain and rule is not None and _by_rule(rule) > changed else None
+    confidence = _by_rule(by_rule) if by_rule else _rounded(changed if needs_retrain else 1 - changed)
     concerned = dict.fromkeys(column for s in raised for column in s.columns)
     return Decision(
-        needs_retrain, severity, round(confidence, 4), _reasons(signals, raised), _ranked(concerned, causes),
+        needs_retrain, severity, confidence, (*_reasons(signals, raised), *_of_rule(by_rule)),
+        _ranked(concerned, causes),
         tuple(s.name for s in signals if s.untested),
     )
 
@@ -92,7 +95,23 @@ def _by_rule(asking: Signal) -> float:
     """
     if asking.evidence is None and math.isnan(asking.p_value):
         return 1.0
-    return 0.0 if asking.evidence is not None and asking.evidence >= 0 else of_p_value(asking.p_value)
+    return 0.0 if asking.evidence is not None and asking.evidence >= 0 else _rounded(of_p_value(asking.p_value))
+
+
+def _of_rule(asking: Signal | None) -> tuple[str, ...]:
+    """What the confidence is, where it is that of a rule."""
+    if asking is None:
+        return ()
+    if asking.evidence is None and math.isnan(asking.p_value):
+        return (f"The confidence is 1, for the rule on {asking.name} needs no evidence of a change.",)
+    if math.isnan(asking.p_value):
+        return (f"The confidence is one half, for there is no p-value of {asking.name}.",)
+    return (f"The confidence is the most that the p-value of {asking.name} allows for any change, however small.",)
+
+
+def _rounded(confidence: float) -> float:
+    """To four digits; what rests on evidence is never certain."""
+    return min(max(round(confidence, 4), 0.0001), 0.9999)
 
 
 def _reasons(signals: Sequence[Signal], raised: Sequence[Signal]) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 """Kinds of evidence that a check looks at, with the signals that tell of each. Each kind has an equal share of
 `drift.alpha`, so that all together raise a false alarm no oftener than that."""
 
+_WEEK = 7
 HIGH_LOSS = 0.10
 HIGH_RISE = 0.30
 HIGH_AREA = 0.80
@@ -270,9 +271,15 @@ def growth(measured: Growth, *, alpha: float = 0.05) -> Measurement:
     moved = f"{'rose' if grown > 0 else 'fell'} by {abs(grown):.0%}" if grown else "did not change"
     return Measurement(
         "growth", grown, significant=certain, p_value=measured.p_value,
-        message=f"Records per day {moved} from the reference ({measured.before:,.0f} to "
-        f"{measured.now:,.0f}{'' if certain else ', within what days differ by'}).",
+        message=f"Records per day {moved} from the reference ({measured.before:,.0f} to {measured.now:,.0f}"
+        f"{'' if certain else ', within what days differ by'}), over {_compared(measured)}.",
     )
+
+
+def _compared(measured: Growth) -> str:
+    """The days that growth rests on, which are not all of the windows."""
+    days = f"{measured.days_before} days there and {measured.days_now} now"
+    return f"the newest whole weeks: {days}" if measured.days_now >= _WEEK else days
 
 
 def unusable_outputs(share: float, told: str) -> Measurement:

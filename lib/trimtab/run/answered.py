@@ -14,8 +14,10 @@ from trimtab.measure.models import answers, scoring
 from trimtab.measure.models.answers import Answers
 from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.together.samples import Sample
+from trimtab.run import versions
 from trimtab.run.reach import features_of
-from trimtab.run.session import Model, Session
+from trimtab.run.session import Session
+from trimtab.run.versions import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +103,7 @@ def answered(session: Session, frame: pd.DataFrame, model: Model | None = None) 
     if frame.empty:
         return Answered(None, None, frame, having, outcomes, having, source, faulty, said.remarks, said.no_scores)
     labels = _labels(own, said, outcomes) if classes else ()
-    every = answers.as_outputs(said, own, labels=labels, positive=session.positive(model, labels))
+    every = answers.as_outputs(said, own, labels=labels, positive=model.positive(labels, session.params.data.positive))
     new = ~np.isin(outcomes, own) if own else np.zeros(len(outcomes), dtype=bool)
     notes = (*said.remarks, *_of_new_classes(outcomes, new, counted=len(own) != 2))
     comparable = having.copy()
@@ -131,7 +133,7 @@ def _said(session: Session, frame: pd.DataFrame, model: Model) -> tuple[Answers,
         score = frame[data.score].astype(np.float64).to_numpy() if data.score else None
         said, columns = frame[data.prediction].to_numpy(dtype=object), (data.prediction, data.score or "")
         return answers.logged(said, score, names=columns, task=task), f"logged in {data.prediction!r}"
-    session.require_features(model)
+    model.require(session.params.data.features)
     known = scoring.model_labels(model.estimator) if task == "classification" else None
     who = f"Version {model.version}"
     found = answers.ask(model.estimator, frame[list(data.features)], who=who, labels=known)
@@ -190,10 +192,10 @@ def outputs(session: Session, models: Sequence[Model], frame: pd.DataFrame) -> l
     """
     data = session.params.data
     for model in models:
-        session.require_features(model)
+        model.require(session.params.data.features)
     actual = frame[data.label].tolist()
-    labels = session.labels(models, actual)
-    positive = session.positive(models[0], labels)
+    labels = versions.labels(models, actual) if session.params.task == "classification" else ()
+    positive = models[0].positive(labels, data.positive)
     truth = scoring.label_array(actual) if labels else np.asarray(actual, dtype=np.float64)
     return [
         _output(m, frame[list(data.features)], truth, labels, positive, first=m is models[0]) for m in models

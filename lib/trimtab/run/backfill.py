@@ -16,7 +16,7 @@ from typing import Any
 from trimtab import params as params_module
 from trimtab.act import champion as champions
 from trimtab.errors import BusyError, StepError, TrimtabError, UsageError, of_place
-from trimtab.run import checking, foretold, history
+from trimtab.run import checking, foretold, history, proportions
 from trimtab.run.expected import expected
 from trimtab.run.interruptions import stops_as_exceptions, undisturbed
 from trimtab.run.lease import heartbeat
@@ -146,7 +146,7 @@ def backfill(
     """
     from tqdm import tqdm
 
-    session.refuse_future(session.champion)
+    session.champion.refuse_before(session.as_of)
     served = services(session.ledger.changes(), session.as_of, _made(session))
     parts = [part for one in served if (part := _within(one, start, end)) is not None]
     scored: dict[int, int] = {}
@@ -224,6 +224,7 @@ def _count(session: Session, start: datetime, end: datetime, bar: Any, lost: thr
         if window.rows:
             days = session.profiles.of(window, session.bins).days
             counted += 0 if days is None else len(days)
+        proportions.count(session, begin, stop)
         bar.update((stop - begin).days)
     return counted
 

@@ -16,7 +16,8 @@ from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.models.outputs import Outputs
 from trimtab.plain import plain
 from trimtab.run.scored import PRIMARY, primary_metric
-from trimtab.run.session import Model, Session
+from trimtab.run.session import Session
+from trimtab.run.versions import Model
 
 if TYPE_CHECKING:
     import pandas as pd

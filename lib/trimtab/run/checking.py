@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import nan
 from typing import Any
 
@@ -124,7 +125,8 @@ def _watched_by_one_number(session: Session, window: Window) -> list[Measurement
     found, alpha = proportions(session, window), session.thresholds.alpha
     looks = {"rate_drop": (columns.rate_drop, found.rates),
              "confidence_shift": (columns.confidence_shift, found.confidences)}
-    return [look(moved, alpha=alpha) for look, moved in (looks[name] for name in found.named)]
+    measured = [look(moved, alpha=alpha) for look, moved in (looks[name] for name in found.named)]
+    return [replace(one, message=f"{one.message} {found.told}".rstrip()) for one in measured]
 
 
 def past_signals(session: Session, found: Sequence[Signal]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ app = typer.Typer(
 
 ParamsOption = Annotated[Path, typer.Option("--params", "-p", help="The params file.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
 DEFAULT = Path("params/demo.yaml")
 _TYPED_WRONGLY: Any = typer.BadParameter.__base__    # click's usage error, for which typer has no name of its own
 _LONGEST_CELL = 400
@@ -178,7 +179,7 @@ def data(name: Annotated[str, typer.Argument(help="The data set: bikes, flights 
 
 
 @app.command()
-def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 50) -> None:
+def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: Limit = 50) -> None:
     """What served when, who changed it and why; and the newest runs."""
     with _state(params) as (ledger, _):
         changes, runs, events = ledger.changes()[-limit:], ledger.runs(limit), ledger.retrain_events(limit)
@@ -240,7 +241,7 @@ def models(params: ParamsOption = DEFAULT, as_json: Json = False) -> None:
 
 
 @app.command()
-def signals(params: ParamsOption = DEFAULT, as_json: Json = False, limit: int = 50) -> None:
+def signals(params: ParamsOption = DEFAULT, as_json: Json = False, limit: Limit = 50) -> None:
     """The newest signals."""
     with _state(params) as (ledger, _):
         rows = ledger.signals(limit)

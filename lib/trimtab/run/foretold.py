@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trimtab.measure.models.intervals import Measure, intervals
+from trimtab.measure.models.intervals import Measure, Resampling, intervals
 from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.unlabelled.track_record import Foretold, TrackRecord, track_record
 from trimtab.run.answered import answered
@@ -104,6 +104,6 @@ def _realised(session: Session, window: Window, some: Sequence[Foretold]) -> lis
     known = [one.metric for one in some if METRICS[one.metric].applies(said.labelled)]
     found = intervals(
         known, said.labelled, groups=session.days(said.records)[said.comparable],
-        confidence=session.params.promotion.confidence,
+        resampling=Resampling(confidence=session.params.promotion.confidence),
     )
     return [replace(one, realised=found.get(Measure(one.metric)), labelled=window.labelled) for one in some]

@@ -25,7 +25,8 @@ from trimtab.run.answered import Answered, answered
 from trimtab.run.profiles import whole_days
 from trimtab.run.reach import outcomes, reach_by_day
 from trimtab.run.scored import Scored, performance_from_json
-from trimtab.run.session import Model, Session
+from trimtab.run.session import Session
+from trimtab.run.versions import Model
 from trimtab.settings import parse_time
 from trimtab.windows import Window
 
@@ -89,7 +90,7 @@ def history(session: Session, window: Window, scored: Scored | None = None) -> H
     scored : Scored, optional
         What the champion said about it, which then is not asked again.
     """
-    session.refuse_future(session.champion)
+    session.champion.refuse_before(session.as_of)
     lineage, version = session.champion.lineage, session.champion.version
     begin = parse_time(lineage["holdout_from"]) if lineage else datetime.min
     unlabelled = session.params.data.label is None

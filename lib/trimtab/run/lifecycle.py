@@ -18,6 +18,7 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
 from trimtab.errors import ParamsError, TimeLimitError, TrimtabError, UsageError
+from trimtab.measure.models.intervals import Resampling
 from trimtab.measure.models.metrics import METRICS, evaluate
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import Evaluation, evaluate_pair
@@ -31,7 +32,8 @@ from trimtab.run.reach import features_of, reach_by_day
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
 from trimtab.run.scored import baseline_to_json, primary_metric
 from trimtab.run.serving import gates_of
-from trimtab.run.session import Model, Session
+from trimtab.run.session import Session
+from trimtab.run.versions import Model
 from trimtab.settings import Criterion, parse_time
 from trimtab.windows import Window
 
@@ -278,7 +280,7 @@ def evaluate_challenger(session: Session, model: Model) -> Contest:
             per_class=[c.metric for c in criteria if c.per == "class"],
             segments=session.segments(frame),
             days=session.days(frame),
-            confidence=session.params.promotion.confidence,
+            resampling=Resampling(confidence=session.params.promotion.confidence),
         )
     except ValueError as error:
         raise ParamsError(f"promotion.criteria: {error}") from None

@@ -13,6 +13,7 @@ from trimtab.act.champion import Change
 from trimtab.decide import rollback
 from trimtab.errors import DataError, StepError
 from trimtab.measure.models import scoring
+from trimtab.run import versions
 from trimtab.run.serving import SAMPLE, sample, try_out
 from trimtab.run.session import Session
 from trimtab.settings import WindowSpec
@@ -69,12 +70,12 @@ def prove(session: Session, version: int) -> Proof:
     """
     champion = session.registry.champion()
     model = session.model(version)
-    session.require_features(model)
+    model.require(session.params.data.features)
     window = recent(session)
     features = sample(session, session.frame(window, labelled=False))
     tried = try_out(session, version, features)
-    labels = session.labels([model], [])
-    positive = session.positive(model, labels)
+    labels = versions.labels([model], []) if session.params.task == "classification" else ()
+    positive = model.positive(labels, session.params.data.positive)
     try:
         said = scoring.model_outputs(model.estimator, features, None, labels=labels, positive=positive)
     except Exception as error:

@@ -11,7 +11,7 @@ from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.drift import Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.models import scoring
-from trimtab.measure.models.intervals import Interval, Measure
+from trimtab.measure.models.intervals import Interval, Measure, Resampling
 from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.models.performance import Performance, measure_performance
 from trimtab.plain import plain
@@ -129,7 +129,7 @@ def score(session: Session, window: Window) -> Scored:
 
     Records that the champion was made from are left out: it has learned from them, or its baseline rests on them.
     """
-    session.refuse_future(session.champion)
+    session.champion.refuse_before(session.as_of)
     window = unseen(session, window)
     if not window.rows:
         return _nothing_new(session)
@@ -155,8 +155,10 @@ def score(session: Session, window: Window) -> Scored:
 def _realised(session: Session, said: Answered, days: Array) -> Performance | None:
     if said.labelled is None:
         return None
-    segments, confidence = session.segments(said.records[said.comparable]), session.params.promotion.confidence
-    return measure_performance(said.labelled, segments=segments, days=days[said.comparable], confidence=confidence)
+    return measure_performance(
+        said.labelled, segments=session.segments(said.records[said.comparable]), days=days[said.comparable],
+        resampling=Resampling(confidence=session.params.promotion.confidence),
+    )
 
 
 def _beside(found: Scored, baseline: dict[str, Any], said: Answered, days: Array) -> Scored:

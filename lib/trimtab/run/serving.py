@@ -10,7 +10,8 @@ from trimtab.act.smoke import Smoke, smoke
 from trimtab.decide import gates
 from trimtab.decide.guardrails import Check
 from trimtab.errors import TrimtabError
-from trimtab.run.session import Model, Session
+from trimtab.run.session import Session
+from trimtab.run.versions import Model
 from trimtab.settings import parse_time
 from trimtab.windows import Window
 

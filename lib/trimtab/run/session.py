@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from trimtab.act import database, modelfile
 from trimtab.act.ledger import Ledger
 from trimtab.act.registry import DryRegistry, ModelRegistry, Registry, registered_name
 from trimtab.decide.signals import FAMILIES
-from trimtab.errors import DataError, ModelFileError, ParamsError, StateError, UsageError
+from trimtab.errors import DataError, ModelFileError, NoRecordsError, ParamsError, StateError, UsageError
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
@@ -28,6 +29,7 @@ from trimtab.params import Loaded
 from trimtab.records import Records
 from trimtab.run import homes
 from trimtab.run.profiles import Profiles
+from trimtab.run.versions import Model
 from trimtab.settings import Data, DriftSettings, Params, WindowSpec, parse_time
 from trimtab.windows import Window
 
@@ -37,22 +39,6 @@ if TYPE_CHECKING:
     from trimtab.decide.signals import Signal
     from trimtab.measure.columns.drift import Drift
     from trimtab.measure.unlabelled.holdouts import Holdout
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A version with what is needed to use it.
-
-    Attributes
-    ----------
-    estimator : fitted pipeline
-    lineage : dict
-        What is known of its training; empty for a version that Trimtab did not make.
-    """
-
-    version: int
-    estimator: Any
-    lineage: Mapping[str, Any]
 
 
 class Session:
@@ -154,7 +140,10 @@ class Session:
     # -- records -------------------------------------------------------------------------------------------------
 
     def check(self) -> contract.Contract:
-        """Check the records against what the params file says of them; see `contract.check`."""
+        """Check the records against what the params file says of them, and extraction results; see `contract.check`."""
+        with contextlib.suppress(NoRecordsError):    # results may come later than records
+            if self.extractions is not None:
+                contract.check(self.extractions)
         return contract.check(self.records)
 
     def windows(self) -> tuple[Window, Window]:
@@ -179,7 +168,7 @@ class Session:
                     f"windows.reference: training: version {model.version} was not trained by Trimtab, so its "
                     "training window is unknown; name a window such as {last: 60d, until: 30d}"
                 )
-            self.refuse_future(model)
+            model.refuse_before(self.as_of)
             spec = WindowSpec(from_=parse_time(lineage["trained_from"]), to=parse_time(lineage["holdout_until"]))
         return self.records.window("reference", spec)
 
@@ -320,51 +309,6 @@ class Session:
             return self.registry.fetch(version)
         except StateError as error:
             raise ModelFileError(f"version {version} cannot be fetched: {error}") from error
-
-    def refuse_future(self, model: Model) -> None:
-        """Refuse to measure a model at a time when it could not exist yet.
-
-        Raises
-        ------
-        UsageError
-            When the session stands before the time at which the model was made.
-        """
-        made = model.lineage.get("as_of")
-        if made is not None and self.as_of < parse_time(made):
-            raise UsageError(
-                f"as_of {self.as_of:%Y-%m-%d %H:%M} is before version {model.version} was made (as of "
-                f"{parse_time(made):%Y-%m-%d %H:%M}); replay an earlier time in a TRIMTAB_HOME of its own"
-            )
-
-    def require_features(self, model: Model) -> None:
-        """Refuse a model that learned from columns which the params file does not name any more.
-
-        Raises
-        ------
-        UsageError
-            Naming the first of them.
-        """
-        gone = [name for name in model.lineage.get("features", ()) if name not in self.params.data.features]
-        if gone:
-            raise UsageError(
-                f"version {model.version} learned from column {gone[0]!r}, which is not named under data any more, so "
-                "it cannot be used; name it again, or start over under another model name"
-            )
-
-    def labels(self, models: Sequence[Model], actual: Sequence[Any]) -> tuple[str, ...]:
-        """Class names that occur in any of the models or the outcomes; empty for regression."""
-        if self.params.task == "regression":
-            return ()
-        known = dict.fromkeys(label for model in models for label in scoring.model_labels(model.estimator))
-        new = sorted(set(scoring.label_array(actual)) - known.keys())
-        return (*known, *new)
-
-    def positive(self, model: Model, labels: Sequence[str]) -> str | None:
-        """The positive label in a binary task, as it was settled at training."""
-        chosen: str | None = model.lineage.get("positive")
-        if len(labels) != 2:
-            return None
-        return chosen if chosen in labels else scoring.choose_positive(labels, {}, self.params.data.positive)
 
     def frame(self, window: Window, *, labelled: bool) -> pd.DataFrame:
         """Features, label, logged outputs, segments and times of a window, oldest first."""

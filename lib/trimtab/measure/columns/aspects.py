@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.measure.columns import divergences, novelty
+from trimtab.measure.columns import divergences, novelty, quantile_cells
 from trimtab.measure.columns.bins import BUCKETS, MAX_LEVELS, CategoricalBins, NumericBins, buckets_of
 from trimtab.measure.columns.profile import ColumnProfile, Counts
 
@@ -88,12 +88,26 @@ class Aspect:
         >>> Aspect("psi", 0.314, 0.0).amount, Aspect("missing", 0.05, 0.0).amount
         ('0.31', '5.0 pp')
         """
+        return self._written("σ")
+
+    @property
+    def told(self) -> str:
+        """The amount for a sentence, where standard deviations are no σ.
+
+        Examples
+        --------
+        >>> Aspect("wasserstein", 0.314, 0.0).told, Aspect("missing", 0.05, 0.0).told
+        ('0.31 standard deviations of the reference', '5.0 pp')
+        """
+        return self._written("standard deviations of the reference")
+
+    def _written(self, deviations: str) -> str:
         if self.name in ("psi", "words"):
             return f"{self.size:.2f}"
         if self.name == "word":
             return f"h {self.size:.2f}"
         if self.name == "wasserstein":
-            return f"{self.size:.2f} σ"
+            return f"{self.size:.2f} {deviations}"
         return f"{100 * self.size:.1f} {'%' if self.name == 'newcomer' else 'pp'}"
 
     def __str__(self) -> str:
@@ -115,35 +129,36 @@ class Variation:
         Squared coefficient of variation of the design effects of a column's cells; 0 when all vary alike.
     freedom : float
         Degrees of freedom that the design effects were estimated with; infinite where they are known.
+    fewer : mapping
+        By aspect: degrees of freedom, where luck that comes on few days makes them fewer.
     """
 
     design: Mapping[str, tuple[float, float]]
     floor: Mapping[str, float]
     spread: float = 0.0
     freedom: float = math.inf
+    fewer: Mapping[str, float] = field(default_factory=dict)
 
     def thinned(self, aspect: str) -> tuple[float, float]:
         """Records that count for one on either side; 1 where nothing is known."""
         return self.design.get(aspect, (1.0, 1.0))
 
-    def of_table(self, a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-        """p-value of a table whose counts are thinned already.
+    def of_table(self, statistic: float, p_value: float, cells: int) -> float:
+        """p-value of χ² of a table of so many cells, whose counts are thinned already.
 
         The second-order correction of J. Rao and A. Scott (1984), On chi-squared tests for multiway contingency tables
         with cell proportions estimated from survey data, held against F.
         """
         from scipy import special
 
-        statistic, p_value = divergences.pearson(a, b)
-        cells = int(np.count_nonzero(np.asarray(a) + np.asarray(b)))
         if math.isinf(self.freedom) or cells < 2:
             return p_value
         directions = (cells - 1) / (1 + self.spread)
         return float(special.fdtrc(directions, directions * self.freedom, statistic / (cells - 1)))
 
-    def of_share(self, p_value: float) -> float:
+    def of_share(self, aspect: str, p_value: float) -> float:
         """A p-value of the normal distribution, as one of Student's t with the degrees of freedom there are."""
-        return float(of_student(p_value, self.freedom))
+        return float(of_student(p_value, self.fewer.get(aspect, self.freedom)))
 
 
 def of_student(p_values: npt.ArrayLike, freedom: float) -> Floats:
@@ -196,26 +211,56 @@ def cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Cou
     and new levels share as many cells as can expect `IN_A_CELL` records on average, by a hash, which knows no counts:
     so that a column of nothing but rare levels can still be seen to move.
     """
+    shape = shared(reference, current)
+    return shape.of(reference), shape.of(current)
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """Which cells the rare levels of two windows share.
+
+    Attributes
+    ----------
+    rare : array of bool, shape (levels,), or None
+        None of a column without levels, or of which a window has no values: then each bin is a cell of its own.
+    parts : int
+        Cells that rare and new levels share.
+    """
+
+    rare: npt.NDArray[np.bool_] | None
+    parts: int
+
+    def of(self, profile: ColumnProfile) -> Counts:
+        """Counts of levels that are not rare, then of the shared cells; of any window by the same bins."""
+        levels = profile.coarse()
+        if self.rare is None:
+            return levels
+        assert isinstance(profile.bins, CategoricalBins)
+        places = np.asarray(buckets_of(profile.bins), dtype=np.intp)[self.rare] % self.parts
+        counts = levels[:-1][self.rare].astype(np.float64)
+        found = np.bincount(places, weights=counts, minlength=self.parts).astype(np.float64)
+        if profile.unseen:
+            new = profile.buckets or (profile.unseen,)
+            found += np.bincount(np.arange(len(new)) % self.parts, weights=new, minlength=self.parts)
+        return np.concatenate([levels[:-1][~self.rare], found.round().astype(np.int64)])
+
+
+def shared(reference: ColumnProfile, current: ColumnProfile, *beside: ColumnProfile) -> Shared:
+    """Which levels share cells, going by these two windows.
+
+    Parameters
+    ----------
+    beside : ColumnProfile
+        Others that are to be read off by the same cells: where their new levels belong must be known, too.
+    """
     a, b = reference.coarse(), current.coarse()
     if isinstance(reference.bins, NumericBins) or not (a.sum() and b.sum()):
-        return a, b
+        return Shared(None, 0)
     rare = divergences.rare_cells(a, b)[:-1]
     n, m = a.sum(), b.sum()
     expected = float((a + b)[np.append(rare, True)].sum()) * min(n, m) / (n + m)
-    known = all(len(side.buckets) or not side.unseen for side in (reference, current))    # where new levels belong
-    parts = min(max(int(expected // IN_A_CELL), 1), BUCKETS) if known else 1
-    return _with_rare(reference, a[:-1], rare, parts), _with_rare(current, b[:-1], rare, parts)
-
-
-def _with_rare(profile: ColumnProfile, levels: Counts, rare: npt.NDArray[np.bool_], parts: int) -> Counts:
-    """Counts of the levels that are not rare, and of the parts that the rare and the new ones share."""
-    assert isinstance(profile.bins, CategoricalBins)
-    places = np.asarray(buckets_of(profile.bins), dtype=np.intp)[rare] % parts
-    shared = np.bincount(places, weights=levels[rare].astype(np.float64), minlength=parts).astype(np.float64)
-    if profile.unseen:
-        new = profile.buckets or (profile.unseen,)
-        shared += np.bincount(np.arange(len(new)) % parts, weights=new, minlength=parts)
-    return np.concatenate([levels[~rare], shared.round().astype(np.int64)])
+    known = all(len(side.buckets) or not side.unseen for side in (reference, current, *beside))
+    return Shared(rare, min(max(int(expected // IN_A_CELL), 1), BUCKETS) if known else 1)
 
 
 def with_missing(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
@@ -230,8 +275,14 @@ def _psi(reference: ColumnProfile, current: ColumnProfile, variation: Variation)
     size = divergences.psi(a, b) - divergences.psi_by_chance(a / thin[0], b / thin[1])
     # With one level in all there is nothing that could differ, so nothing was tested.
     tested = np.count_nonzero(a + b) > 1
-    p_value = variation.of_table(*_table(reference, a / thin[0], b / thin[1])) if tested else math.nan
+    p_value = _of_table(reference, a / thin[0], b / thin[1], variation) if tested else math.nan
     return _aspect("psi", max(size, 0.0), p_value, variation)
+
+
+def _of_table(reference: ColumnProfile, a: Floats, b: Floats, variation: Variation) -> float:
+    test = quantile_cells.between_quantiles if isinstance(reference.bins, NumericBins) else divergences.pearson
+    before, now = _table(reference, a, b)
+    return variation.of_table(*test(before, now), int(np.count_nonzero(before + now)))
 
 
 def _table(reference: ColumnProfile, a: Floats, b: Floats) -> tuple[Floats, Floats]:
@@ -239,7 +290,7 @@ def _table(reference: ColumnProfile, a: Floats, b: Floats) -> tuple[Floats, Floa
     if not isinstance(reference.bins, NumericBins):
         return divergences.pooled(a, b)
     missing = divergences.rare_cells(a, b)[-1]    # too few to be a cell of their own; they have a test of their own
-    present = divergences.merged(a[:-1], b[:-1])
+    present = quantile_cells.merged(a[:-1], b[:-1])
     return present if missing else (np.append(present[0], a[-1]), np.append(present[1], b[-1]))
 
 
@@ -250,7 +301,7 @@ def _wasserstein(reference: ColumnProfile, current: ColumnProfile, variation: Va
     a, b = (np.asarray(p.counts) / by for p, by in zip((reference, current), thin, strict=True))
     statistic, p_value = divergences.kolmogorov_smirnov(a, b)
     constant = not (statistic or reference.bins.scale)    # and still as it was
-    return _aspect("wasserstein", size, math.nan if constant else variation.of_share(p_value), variation)
+    return _aspect("wasserstein", size, math.nan if constant else variation.of_share("wasserstein", p_value), variation)
 
 
 def _missing(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
@@ -277,7 +328,7 @@ def _share_changed(
     change = now[0] / now[1] - before[0] / before[1]
     if not both_ways and change <= 0:
         return _aspect(name, 0.0, 1.0, variation)
-    p_value = variation.of_share(divergences.share_difference(*_thinned(before, now, variation.thinned(name))))
+    p_value = variation.of_share(name, divergences.share_difference(*_thinned(before, now, variation.thinned(name))))
     return _aspect(name, abs(change) if both_ways else max(change, 0.0), p_value, variation)
 
 

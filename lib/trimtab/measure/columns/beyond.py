@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns import divergences
-from trimtab.measure.columns.aspects import LARGE, SMALLEST_SAMPLE
+from trimtab.measure.columns.aspects import LARGE, SMALLEST_SAMPLE, shared
 from trimtab.measure.columns.bins import NumericBins
 from trimtab.measure.columns.profile import BESIDE, ColumnProfile
 
@@ -84,12 +84,13 @@ def without(whole: ColumnProfile, part: ColumnProfile) -> ColumnProfile:
     """All records but those of the part; none where the part was counted later and has more."""
     counts = tuple(max(a - b, 0) for a, b in zip(whole.counts, part.counts, strict=True))
     beside = {name: max(getattr(whole, name) - getattr(part, name), 0) for name in BESIDE}
-    return ColumnProfile(whole.bins, counts, **beside)
+    pairs = zip(whole.buckets, part.buckets or (0,) * len(whole.buckets), strict=True)
+    buckets = tuple(max(a - b, 0) for a, b in pairs) if part.buckets or not part.unseen else ()
+    return ColumnProfile(whole.bins, counts, buckets=buckets if sum(buckets) == beside["unseen"] > 0 else (), **beside)
 
 
 def _psi(part: Sides, others: Sides) -> float:
-    before, now = _cells(part, part)
-    there, here = _cells(part, others)
+    before, now, there, here = _cells(part, others)
     known = there + here >= _FEWEST
     expected = [_flow(before, there, here), before * np.where(known, _ratio(there, here), 1.0)]
     if isinstance(part[0].bins, NumericBins) and part[0].present:
@@ -119,16 +120,10 @@ def _flow(before: Floats, there: Floats, here: Floats) -> Floats:
     return flown
 
 
-def _cells(shape: Sides, sides: Sides) -> tuple[Floats, Floats]:
-    """What `aspects.with_missing` makes of the first pair, read off the second one: the same levels count as rare."""
-    a, b = (side.coarse() for side in sides)
-    if not isinstance(shape[0].bins, NumericBins):
-        first, second = (side.coarse() for side in shape)
-        rare = divergences.rare_cells(first, second) if first.sum() and second.sum() else np.zeros(len(a), dtype=bool)
-        rare[-1] = True
-        a, b = (np.append(side[~rare], side[rare].sum()) for side in (a, b))
-    found = (np.append(side, of.missing).astype(float) for side, of in zip((a, b), sides, strict=True))
-    return next(found), next(found)
+def _cells(part: Sides, others: Sides) -> tuple[Floats, ...]:
+    """What `aspects.with_missing` makes of the part, and the same cells of the others: before and now of each."""
+    shape = shared(*part, *others)
+    return tuple(np.append(shape.of(side), side.missing).astype(float) for side in (*part, *others))
 
 
 def _ratio(before: Floats, now: Floats) -> Floats:

@@ -4,7 +4,10 @@ Numeric columns have `FINE` bins of equal mass in the reference, and groups of t
 stability index is defined. The share of one bin bounds the error of a Kolmogorov-Smirnov statistic: 1/FINE for large
 references, below 0.01 from 120 records on, and up to 1/n below that. The outer bins are open, so that an outlier cannot
 stretch them. A value that holds a large share of the records (an atom: zero in a
-zero-inflated column, both values of a binary one) has a bin to itself.
+zero-inflated column, both values of a binary one) has a bin to itself, and one that holds a tenth of them a group.
+
+Nor can it move the limits of what counts as an outlier: of the moments that these are made from, values that are wild
+in the reference are no part (`moments`).
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ MAX_LEVELS = 10_000
 BUCKETS = 127    # a prime, for what is left over by it depends on every bit of a checksum
 OUTLIER_Z = 3.0
 _IQR_OF_NORMAL = 1.349
+_WILD = 5.0    # interquartile ranges beyond the quartiles: 7.4 standard deviations of a normal law
+_FEWEST_OTHERS = 0.01    # share of the records that tells how far values lie that are not the commonest
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,14 @@ class NumericBins:
     groups : tuple of int
         Indices into `edges` at which the coarse bins end.
     low, high : float
-        Mean ∓ 3 standard deviations of the reference; values beyond count as outliers. nan without values,
-        and where their squares are beyond the range of floats.
+        Mean ∓ 3 standard deviations of the reference, wild values left out as `moments` does; values beyond count as
+        outliers. nan without values, and where their squares are beyond the range of floats.
     minimum, maximum : float
         Range of the reference; nan without values.
     scale : float
-        Robust standard deviation of the reference, IQR / 1.349, or the ordinary one where that is 0. nan where the
-        limits are.
+        Robust standard deviation of the reference: IQR / 1.349; where one value holds most of the records, which
+        leaves nothing or next to nothing between the quartiles, the deviation that the limits are made from, or that
+        of all values where that is 0. Above 0 unless the reference is constant; nan where the limits are.
     """
 
     edges: tuple[float, ...]
@@ -101,30 +107,92 @@ def freeze_numeric(values: npt.ArrayLike) -> NumericBins:
     below = just_under(atoms)
     edges = np.unique(np.concatenate([quantiles, atoms, below]))
     edges = edges[np.isfinite(edges)]
-    tenths = np.quantile(sample, np.arange(1, COARSE) / COARSE, method="inverted_cdf")
-    coarse = np.unique(np.concatenate([tenths, just_under(tenths[np.isin(tenths, atoms)])]))
-    coarse = coarse[np.isfinite(coarse)]
-    mean, deviation, spread = _moments(sample)
+    coarse = _coarse(sample)
+    mean, deviation = moments(sample)
     return NumericBins(
         edges=tuple(edges.tolist()),
-        groups=tuple(np.searchsorted(edges, coarse).tolist()),
+        groups=tuple(np.searchsorted(edges, coarse[np.isfinite(coarse)]).tolist()),
         low=mean - OUTLIER_Z * deviation,
         high=mean + OUTLIER_Z * deviation,
         minimum=float(sample[0]),
         maximum=float(sample[-1]),
-        scale=spread / _IQR_OF_NORMAL or deviation,
+        scale=_scale(sample, deviation),
     )
 
 
-def _moments(ordered: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean, standard deviation and interquartile range; nan where they are beyond the range of floats."""
+def _coarse(ordered: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Tenths, and below those values that hold a tenth of the sample one more, where it sets anything apart."""
+    tenths = np.unique(np.quantile(ordered, np.arange(1, COARSE) / COARSE, method="inverted_cdf"))
+    begins, ends = (np.searchsorted(ordered, tenths, side=side) for side in ("left", "right"))
+    held = (ends - begins) * COARSE >= len(ordered)
+    # What would lie below the lowest edge, or between two of them, though in the sample nothing does.
+    apart = begins > np.concatenate([[-1], ends[:-1]])
+    return np.unique(np.concatenate([tenths, just_under(tenths[held & apart])]))
+
+
+def moments(ordered: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation of a sorted sample, without the values that are wild in it.
+
+    Wild is what lies more than five interquartile ranges beyond the quartiles: fences as those of J. Tukey (1977),
+    Exploratory Data Analysis, who calls "far out" what lies three beyond, but wider, so that skewed and heavy-tailed
+    columns keep most of their tails. Where one value holds more than half of the records, quartiles are those of the
+    others, as long as these are a hundredth of the records; else all others are wild.
+
+    Parameters
+    ----------
+    ordered
+        Shape (n,), n ≥ 1, ascending and finite.
+
+    Returns
+    -------
+    mean, deviation : float
+        Of a normal sample those of all its values, for wild begins 7.4 deviations from the mean. What is
+        wild by any measure, such as -999 for what is missing, changes nothing while it is less than a quarter of the
+        records. nan where squares are beyond the range of floats.
+
+    Examples
+    --------
+    >>> moments(np.array([-999.0, *range(100), 1e6]))[0]
+    49.5
+    """
+    centre = ordered[len(ordered) // 2]
+    bulk = ordered if _majority(ordered) == 0 else ordered[ordered != centre]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(bulk) < _FEWEST_OTHERS * len(ordered):
+            quarter, three_quarters = centre, centre
+        else:
+            quarter, three_quarters = np.quantile(bulk, [0.25, 0.75])
+        reach = _WILD * (three_quarters - quarter)
+        if not math.isfinite(reach):
+            return math.nan, math.nan
+        tame = ordered[(ordered >= min(quarter, centre) - reach) & (ordered <= max(three_quarters, centre) + reach)]
+        return _mean_and_deviation(tame)
+
+
+def _majority(ordered: npt.NDArray[np.float64]) -> int:
+    """How many times the value comes that more than half of a sorted sample have; 0 where there is none."""
+    centre = ordered[len(ordered) // 2]
+    times = int(np.searchsorted(ordered, centre, side="right") - np.searchsorted(ordered, centre, side="left"))
+    return times if 2 * times > len(ordered) else 0
+
+
+def _mean_and_deviation(ordered: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """nan where they are beyond the range of floats."""
     if ordered[0] == ordered[-1]:    # the mean of equal values is not always their value, nor their deviation 0
-        return float(ordered[0]), 0.0, 0.0
+        return float(ordered[0]), 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         mean, deviation = float(ordered.mean()), float(ordered.std())
-        quarter, three_quarters = np.quantile(ordered, [0.25, 0.75])
-        spread = float(three_quarters - quarter)
-    return (mean, deviation, spread) if math.isfinite(deviation) else (math.nan, math.nan, math.nan)
+    return (mean, deviation) if math.isfinite(deviation) else (math.nan, math.nan)
+
+
+def _scale(ordered: npt.NDArray[np.float64], deviation: float) -> float:
+    """See `NumericBins.scale`."""
+    if math.isnan(deviation):
+        return math.nan
+    if _majority(ordered):
+        return deviation or _mean_and_deviation(ordered)[1]
+    quarter, three_quarters = np.quantile(ordered, [0.25, 0.75])
+    return float(three_quarters - quarter) / _IQR_OF_NORMAL
 
 
 def just_under(values: npt.ArrayLike) -> npt.NDArray[np.float64]:

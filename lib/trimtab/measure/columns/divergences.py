@@ -184,7 +184,7 @@ def chi_square(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float,
     ----------
     reference, current : array of int, shape (k,)
         Counts that could have been others on both sides: levels, but not bins that were cut at the reference's own
-        quantiles. For those see `merged`, and `pearson`.
+        quantiles. For those see `quantile_cells`.
 
     Returns
     -------
@@ -257,33 +257,6 @@ def pearson(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, fl
     if len(a) == 2:
         return statistic, share_difference((round(a[0]), round(n)), (round(b[0]), round(m)))
     return statistic, float(special.chdtrc(len(a) - 1, statistic))
-
-
-def merged(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[Counts, Counts]:
-    """Neighbouring cells put together until each expects enough on both sides, by the reference's counts alone.
-
-    For bins that were cut at the reference's own quantiles. Their counts in the reference are no chance, so choosing
-    cells by both counts, as `chi_square` does, would choose those where the current window happens to have few.
-
-    Examples
-    --------
-    >>> [side.tolist() for side in merged([100, 100, 100, 100], [4, 5, 6, 5])]
-    [[200.0, 200.0], [9.0, 11.0]]
-    """
-    a, b = _pair(reference, current)
-    n, m = a.sum(), b.sum()
-    if not (n and m):
-        return a, b
-    enough = SMALLEST_EXPECTED * n / min(n, m)
-    starts, room = [0], 0.0
-    for cell, count in enumerate(a):
-        if room >= enough:
-            starts.append(cell)
-            room = 0.0
-        room += count
-    if room < enough and len(starts) > 1:
-        starts.pop()
-    return np.add.reduceat(a, starts), np.add.reduceat(b, starts)
 
 
 def rare_cells(reference: npt.NDArray[Any], current: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

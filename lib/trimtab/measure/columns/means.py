@@ -79,7 +79,7 @@ def rate(name: str, reference: ColumnProfile, current: ColumnProfile, variation:
         return Moved(name, _ratio(a, n), _ratio(b, m), math.nan, math.nan, math.nan)
     by = variation.thinned("mean")
     thin = (round(a / by[0]), round(n / by[0])), (round(b / by[1]), round(m / by[1]))
-    p_value = variation.of_share(divergences.share_difference(*thin))
+    p_value = variation.of_share("mean", divergences.share_difference(*thin))
     before, now = a / n, b / m
     deviation = math.sqrt(before * (1 - before))
     pooled = (a + b) / (n + m)
@@ -111,7 +111,7 @@ def mean(name: str, reference: ColumnProfile, current: ColumnProfile, variation:
     errors = _ratio(now - before, error)
     p_value = 1.0 if not error and now == before else 0.0 if not error else float(2 * special.ndtr(-abs(errors)))
     floor = variation.floor.get("mean", 0.0)
-    return Moved(name, before, now, _ratio(now - before, spread), errors, variation.of_share(p_value), floor)
+    return Moved(name, before, now, _ratio(now - before, spread), errors, variation.of_share("mean", p_value), floor)
 
 
 def values_of(bins: Bins) -> Floats:

@@ -39,7 +39,8 @@ class ColumnProfile:
     unseen : int
         Records with a level that the reference did not have; 0 for numeric columns.
     outliers : int
-        Records more than three standard deviations of the reference from its mean; 0 for categorical columns.
+        Records more than three standard deviations of the reference from its mean, as `bins.moments` gives them; 0 for
+        categorical columns.
     outside : int
         Records below the reference's minimum or above its maximum; 0 for categorical columns.
     buckets : tuple of int

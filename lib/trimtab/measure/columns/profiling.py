@@ -85,7 +85,7 @@ class Watched:
 
         And the day by `time`, and the value of the column `segment`, where they are given.
         """
-        columns: dict[str, ir.Value] = {name: table[name].cast("float64") for name in self.numeric}
+        columns: dict[str, ir.Value] = {name: _as_float(table[name]) for name in self.numeric}
         columns |= {name: self.level(table, name) for name in self.with_levels}
         columns |= {_TEXT_LENGTH.format(name): table[name].length().cast("float64") for name in self.text}
         return table.select(**columns, **groups(table, time, segment))
@@ -109,6 +109,11 @@ class Watched:
     def floats(self) -> tuple[str, ...]:
         """Names in the cast table that hold floats."""
         return self.numeric + tuple(_TEXT_LENGTH.format(name) for name in self.text)
+
+
+def _as_float(column: ir.Column) -> ir.Value:
+    """A column as floats; truth as 1 and 0, which PostgreSQL casts to whole numbers of four bytes alone."""
+    return (column.cast("int32") if column.type().is_boolean() else column).cast("float64")
 
 
 def _part(time: ir.Column, part: str) -> ir.Value:

@@ -25,6 +25,9 @@ from trimtab.measure.columns.means import values_of
 
 FEWEST_DAYS = 7
 _WEEK = 7
+_LONGEST = 0.6    # correlation of a day with the next, beyond which two months of days cannot tell much
+_MOST_BLURRED = 2.0    # times the error of that correlation, which chance enlarges; more would leave next to no degrees
+_STEP = 1e-3
 _RARE = 0.05    # levels of no larger share tell how records of a new one come
 
 Floats = npt.NDArray[np.float64]
@@ -60,8 +63,13 @@ def variation(reference: Days, rows: int, days: int) -> Mapping[str, Variation]:
 
     Days take after the day before: weather stays. What a day has to itself is taken to be an autoregression of first
     order, whose correlation is read off the reference (half of its standard error taken off), and design effects grow
-    as the variance of a mean over such days does. Very slow changes (a correlation of 0.9) are beyond what two or three
-    months of reference can tell, and alarm more often than their level says.
+    as the variance of a mean over such days does. That it is estimated, too, takes away degrees of freedom. Very slow
+    changes (a correlation of 0.9) are beyond what two or three months of reference can tell, and alarm more often than
+    their level says.
+
+    Outliers and missing values are few, and may come on few days: a day of a hundred outliers among days of none makes
+    a normal distribution of what days have a poor guess. Their p-values have fewer degrees of freedom, by the kurtosis
+    of their days.
 
     The floor is the largest size that any stretch of the reference, as long as the current window, reaches against the
     rest; a window longer than half the reference is held against stretches of half its length, which vary more.
@@ -98,8 +106,10 @@ def _of_column(reference: Days, name: str, length: int, each: float) -> Variatio
     if not isinstance(reference.bins[name], NumericBins):
         design["newcomer"] = _design(shape, _batch(counts, present), size)
     spread = float(effects.var() / effects.mean() ** 2)
-    freedom = float(len(reference) - len(np.unique(strata)))
-    return Variation(design, _floor(reference, name, shape, length), spread, freedom)
+    freedom = _freedom(len(reference) - len(np.unique(strata)), size, float(effects.mean()))
+    parts = {"outliers": (beside["outliers"], present), "missing": (missing, present + missing)}
+    fewer = {aspect: _of_few_days(freedom, _kurtosis(*part, strata), length) for aspect, part in parts.items()}
+    return Variation(design, _floor(reference, name, shape, length), spread, freedom, fewer)
 
 
 def _strata(reference: Days, length: int) -> npt.NDArray[np.int64]:
@@ -201,6 +211,44 @@ def _run_on(length: int, phi: float) -> float:
     """Variance of a mean over so many days that take after each other, relative to that over independent ones."""
     lags = np.arange(1, max(length, 1))
     return 1 + 2 * float(((1 - lags / max(length, 1)) * phi**lags).sum())
+
+
+def _freedom(days: int, current: _Window, effect: float) -> float:
+    """Degrees of freedom of a design effect: fewer where days take after each other, for how much they do is estimated.
+
+    Those of the variance of an autoregression's values, and, by the delta method, of what `_run_on` makes of the
+    estimate, which is the less certain the less of what days differ by is more than chance. Beyond a correlation of
+    `_LONGEST` design effects alone say how little is known.
+    """
+    phi = min(current.phi, _LONGEST)
+    if not phi:
+        return float(days)
+    slope = math.log(_run_on(current.length, phi + _STEP) / _run_on(current.length, phi)) / _STEP
+    blurred = min(effect / (effect - 1), _MOST_BLURRED)
+    return days / ((1 + phi**2) / (1 - phi**2) + (slope * blurred) ** 2 * (1 - phi**2) / 2)
+
+
+def _of_few_days(freedom: float, kurtosis: float, length: int) -> float:
+    """Degrees of freedom for a share whose luck comes on few days, by the excess kurtosis of its days.
+
+    A variance is known the less, the heavier the tails of what it is estimated from; and what a window sums has tails,
+    too: those of Student's t whose degrees give the same kurtosis.
+    """
+    if kurtosis <= 0:
+        return freedom
+    return 1 / ((1 + kurtosis / 2) / freedom + kurtosis / (4 * kurtosis + 6 * length))
+
+
+def _kurtosis(part: Matrix, whole: Matrix, strata: npt.NDArray[np.int64]) -> float:
+    """Excess kurtosis of what days have of a part, beyond that of independent draws; 0 where days hardly differ."""
+    n, some = max(float(whole.sum()), 1.0), float(part.sum())
+    residual = _residual(part[:, None].astype(float), whole.astype(float), np.array([some / n]), strata)[:, 0]
+    chance = some * (1 - some / n) / len(part)    # a day's variance, were records independent
+    effect = float((residual**2).mean()) / chance if chance else 0.0
+    if effect <= 1 + 2 * math.sqrt(2 / len(part)):
+        return 0.0
+    tails = float((residual**4).mean()) / float((residual**2).mean()) ** 2 - 3
+    return max(tails - 1 / (chance * effect**2), 0.0)
 
 
 def _persistence(days: Floats, strata: npt.NDArray[np.int64], dates: Dates, effects: Floats) -> float:

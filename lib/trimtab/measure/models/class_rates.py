@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trimtab.measure.columns.aspects import Variation
+from trimtab.measure.columns.aspects import of_student
 from trimtab.measure.columns.divergences import share_difference
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.outputs import Array, Outputs
@@ -201,7 +201,7 @@ def _tested(before: Rate, now: Rate) -> tuple[float, float]:
     pooled = (a * n + b * m) / (n + m)
     error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     p_value = share_difference((round(a * n), max(round(n), 1)), (round(b * m), max(round(m), 1)))
-    return error, Variation({}, {}, freedom=freedom).of_share(p_value)
+    return error, float(of_student(p_value, freedom))
 
 
 def _pooled_design(before: Rate, now: Rate) -> tuple[float, float]:

@@ -1,62 +1,32 @@
 """How certain is a measured value, and is the difference of two models more than chance? The paired bootstrap.
 
-Records are drawn with replacement, both models are measured on the same draws, and the spread over draws is read off as
-an interval (Efron and Tibshirani, 1993). All metrics, classes and segments share the draws of one pass.
-
-Records of one day share their luck. Where it is said which records belong together, whole groups are drawn instead
-(Davison and Hinkley, 1997, section 3.8), if there are at least `FEWEST_GROUPS` of them. With day effects that make up
-a twentieth to a tenth of the variance, 95 % intervals of accuracy then cover the true one as often as they say; with
-records drawn by themselves they cover it in half of simulated windows (docs/benchmarks.md, "Days that share their
-luck").
+Records are drawn again and again, as `resampling` does it; both models are measured on the same draws. All metrics,
+classes and segments share the draws of one pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trimtab.measure.models.metrics import metric
 from trimtab.measure.models.outputs import Array, Outputs, ratio
-from trimtab.measure.models.weights import GroupWeights, Statistic, Weights, taken
+from trimtab.measure.models.resampling import USUAL, Floats, Interval, Resampling, as_columns, bootstrap
+from trimtab.measure.models.weights import Statistic, Weights, taken
 
 __all__ = [
+    "USUAL",
     "Interval",
     "Measure",
     "PairedDifference",
-    "bootstrap",
-    "bootstrap_weights",
+    "Resampling",
     "interval",
     "intervals",
     "paired_difference",
     "paired_differences",
 ]
-
-Floats = NDArray[np.float64]
-
-_COUNTS_AT_ONCE = 2**21  # small enough for a block to stay in cache while several metrics read it
-_UNDEFINED_ALLOWED = 0.05  # share of replicates
-FEWEST_GROUPS = 10
-_LEVELS = 1_500    # of scores that are told apart where groups are drawn; the value itself looks at all
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value and the range that covers the true one with the given confidence, both ends included.
-
-    ``low``, ``high`` and ``standard_error`` are nan when the value is, when it rests on fewer than two records, or when
-    it is undefined in more than 5 % of the replicates: the rest would be a biased choice of them. Up to that share,
-    undefined replicates are left out. A width of zero says that no resample differed, as when a few records are all
-    right: read it beside the number of records.
-    """
-
-    value: float
-    low: float
-    high: float
-    confidence: float
-    standard_error: float
 
 
 @dataclass(frozen=True)
@@ -79,159 +49,6 @@ class PairedDifference:
     challenger: Interval
     difference: Interval
     relative: Interval
-
-
-def bootstrap_weights(n: int, replicates: int, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield how often each of n records is drawn when n are drawn with replacement, in blocks of replicates.
-
-    Parameters
-    ----------
-    n
-        Number of records, 0 or more.
-    replicates
-        Number of rows over all blocks.
-    seed
-        The same seed gives the same draws, whatever the size of the blocks.
-
-    Yields
-    ------
-    ndarray
-        Shape (rows, n), each row with sum n. A block has at most 2 million counts, or one row.
-
-    Examples
-    --------
-    >>> [block.sum(axis=1).tolist() for block in bootstrap_weights(4, 3, seed=0)]
-    [[4, 4, 4]]
-    """
-    rng = np.random.default_rng(seed)
-    rows = max(1, _COUNTS_AT_ONCE // max(n, 1))
-    dtype = np.int32 if n < 2**31 else np.int64
-    for start in range(0, replicates, rows):
-        # One byte is enough: a count above 255 has a chance of less than 1 / 255!.
-        block = np.zeros((min(rows, replicates - start), n), dtype=np.uint8)
-        if n:
-            for row in block:
-                row[:] = np.bincount(rng.integers(0, n, size=n, dtype=dtype), minlength=n)
-        yield block
-
-
-def _drawn_in_groups(
-    statistics: Callable[[Weights], Array], value: Floats, replicates: int, seed: int, groups: Array
-) -> Iterator[Floats]:
-    """Replicates where groups from 0 on are drawn, without what merging levels of scores does to all of them."""
-    units = int(groups.max()) + 1
-    merged = _as_columns(statistics(GroupWeights(np.ones((1, units), dtype=np.uint8), groups, _LEVELS)))[0]
-    for counts in bootstrap_weights(units, replicates, seed):
-        yield _as_columns(statistics(GroupWeights(counts, groups, _LEVELS))) + (value - merged)
-
-
-def bootstrap(
-    statistics: Callable[[Weights], Array],
-    n: int,
-    *,
-    replicates: int = 500,
-    confidence: float = 0.95,
-    seed: int = 0,
-    sizes: Sequence[int] | None = None,
-    groups: Array | None = None,
-) -> tuple[Interval, ...]:
-    """Intervals of one or several statistics of the same n records.
-
-    Parameters
-    ----------
-    statistics
-        Takes weights (rows, n), returns (rows,) or (rows, m). Where groups are drawn, weights are `GroupWeights`.
-    n
-        Number of records.
-    replicates
-        Number of resamples; at least 2 / (1 - confidence) - 1, that is 39 for 0.95.
-    confidence
-        Between 0 and 1, both excluded.
-    seed
-        Of the resamples.
-    sizes
-        For each statistic the number of records that it rests on, when fewer than n (those of a segment or class).
-    groups
-        Shape (n,): what the records have in common, such as their day; fewer than `FEWEST_GROUPS` are no use.
-
-    Returns
-    -------
-    tuple of Interval
-        One per statistic; its value is that for weights of one.
-
-    Raises
-    ------
-    ValueError
-        When confidence or replicates are out of range.
-
-    Notes
-    -----
-    Expanded percentile intervals (Hesterberg, 2015, "What teachers should know about the bootstrap"): percentiles are
-    moved outwards by what Student's t adds to the normal distribution, because resamples of few records vary too
-    little. With 50 records intervals of recall, which rests on a part of them, still cover somewhat less than they say.
-
-    Examples
-    --------
-    >>> lengths = np.array([1.0, 2.0, 3.0, 4.0])
-    >>> (mean,) = bootstrap(lambda weights: weights @ lengths / weights.sum(axis=1), 4)
-    >>> mean.value, mean.low < 2.5 < mean.high
-    (2.5, True)
-    """
-    _check(replicates, confidence)
-    value = _as_columns(statistics(np.ones((1, n), dtype=np.uint8)))[0]
-    together = _codes(groups, n)
-    blocks: Iterator[Floats]
-    if together is None:
-        blocks = (_as_columns(statistics(weights)) for weights in bootstrap_weights(n, replicates, seed))
-    else:
-        blocks = _drawn_in_groups(statistics, value, replicates, seed, together)
-    drawn = np.concatenate(list(blocks))
-    most = n if together is None else int(together.max(initial=-1)) + 1
-    rests_on = [min(size, most) for size in ([n] * len(value) if sizes is None else sizes)]
-    return tuple(
-        _summarise(float(value[i]), drawn[:, i], confidence=confidence, size=rests_on[i]) for i in range(len(value))
-    )
-
-
-def _codes(groups: Array | None, n: int) -> Array | None:
-    """Groups as numbers from 0 on; None where there are too few to be drawn."""
-    if groups is None:
-        return None
-    if np.shape(groups) != (n,):
-        raise ValueError(f"groups must have shape ({n},), not {np.shape(groups)}")
-    found, codes = np.unique(groups, return_inverse=True)
-    return codes if len(found) >= FEWEST_GROUPS else None
-
-
-def _check(replicates: int, confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, both excluded, not {confidence}")
-    needed = int(np.ceil(2 / (1 - confidence) - 1 - 1e-9))  # 2 / (1 - 0.95) is a little more than 40
-    if replicates < needed:
-        raise ValueError(f"a confidence of {confidence} needs at least {needed} replicates, not {replicates}")
-
-
-def _as_columns(values: Array) -> Floats:
-    columns = np.asarray(values, dtype=np.float64)
-    return columns[:, None] if columns.ndim == 1 else columns
-
-
-def _summarise(value: float, drawn: Floats, *, confidence: float, size: int) -> Interval:
-    defined = drawn[np.isfinite(drawn)]
-    if not np.isfinite(value) or size < 2 or len(defined) < (1 - _UNDEFINED_ALLOWED) * len(drawn):
-        return Interval(value, np.nan, np.nan, confidence, np.nan)
-    tail = _tail(confidence, size)
-    # Weibull's definition keeps the nominal share outside with few replicates (Davison and Hinkley, 1997, 5.2).
-    low, high = np.quantile(defined, [tail, 1 - tail], method="weibull")
-    return Interval(value, float(low), float(high), confidence, float(defined.std(ddof=1)))
-
-
-def _tail(confidence: float, size: int) -> float:
-    """Share of replicates to leave out at each end for a statistic that rests on so many records (at least 2)."""
-    from scipy import special  # takes a second to import; a runner that never measures never waits
-
-    widened = np.sqrt(size / (size - 1)) * special.stdtrit(size - 1, (1 - confidence) / 2)
-    return float(special.ndtr(widened))
 
 
 def _bind(
@@ -261,7 +78,7 @@ def _bind(
         for index, bound in parts:
             own = weights if index is None else taken(weights, index)
             for model, statistics in enumerate(bound):
-                columns[model] += [_as_columns(statistic(own)) for statistic in statistics]
+                columns[model] += [as_columns(statistic(own)) for statistic in statistics]
         return np.concatenate([column for model in columns for column in model], axis=1)
 
     return measures, sizes, _apply
@@ -294,9 +111,7 @@ def intervals(
     per_class: Sequence[str] = (),
     segments: Mapping[str, Array] | None = None,
     groups: Array | None = None,
-    replicates: int = 500,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling = USUAL,
 ) -> dict[Measure, Interval]:
     """Intervals of several metrics of one model, all from the same resamples; parameters as `paired_differences`.
 
@@ -310,15 +125,11 @@ def intervals(
     measures, sizes, statistic = _bind([outputs], names, per_class, segments)
     if not measures:
         return {}
-    settled = bootstrap(
-        statistic, len(outputs), replicates=replicates, confidence=confidence, seed=seed, sizes=sizes, groups=groups
-    )
+    settled = bootstrap(statistic, len(outputs), resampling=resampling, sizes=sizes, groups=groups)
     return dict(zip(measures, settled, strict=True))
 
 
-def interval(
-    name: str, outputs: Outputs, *, replicates: int = 500, confidence: float = 0.95, seed: int = 0
-) -> Interval:
+def interval(name: str, outputs: Outputs, *, resampling: Resampling = USUAL) -> Interval:
     """Interval of one metric of one model; parameters as `paired_differences`.
 
     >>> outputs = Outputs((), np.arange(100.0), np.arange(100.0) + np.tile([1.0, 3.0], 50))
@@ -326,8 +137,7 @@ def interval(
     >>> found.value, 1.7 < found.low < found.high < 2.3
     (2.0, True)
     """
-    found = intervals([name], outputs, replicates=replicates, confidence=confidence, seed=seed)
-    return found[Measure(name)]
+    return intervals([name], outputs, resampling=resampling)[Measure(name)]
 
 
 def paired_differences(
@@ -338,9 +148,7 @@ def paired_differences(
     per_class: Sequence[str] = (),
     segments: Mapping[str, Array] | None = None,
     groups: Array | None = None,
-    replicates: int = 500,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling = USUAL,
 ) -> dict[Measure, PairedDifference]:
     """Compare two models on the same records and the same resamples.
 
@@ -354,7 +162,7 @@ def paired_differences(
         Metrics to compute for each label too: accuracy, precision, recall, f1.
     segments
         Names and boolean masks of shape (n,); everything is computed within each of them as well. They may overlap.
-    groups, replicates, confidence, seed
+    groups, resampling
         As for `bootstrap`.
 
     Returns
@@ -386,21 +194,12 @@ def paired_differences(
         old, new = np.split(statistic(weights), 2, axis=1)
         return np.concatenate([old, new, new - old, ratio(new - old, np.abs(old))], axis=1)
 
-    settled = bootstrap(
-        _compare, len(champion), replicates=replicates, confidence=confidence, seed=seed, sizes=sizes * 4,
-        groups=groups,
-    )
+    settled = bootstrap(_compare, len(champion), resampling=resampling, sizes=sizes * 4, groups=groups)
     return {one: PairedDifference(*settled[i :: len(measures)]) for i, one in enumerate(measures)}
 
 
 def paired_difference(
-    name: str,
-    challenger: Outputs,
-    champion: Outputs,
-    *,
-    replicates: int = 500,
-    confidence: float = 0.95,
-    seed: int = 0,
+    name: str, challenger: Outputs, champion: Outputs, *, resampling: Resampling = USUAL
 ) -> PairedDifference:
     """Compare two models by one metric; parameters and errors as `paired_differences`.
 
@@ -409,8 +208,7 @@ def paired_difference(
     >>> found.difference.value, found.difference.high, found.relative.value
     (-1.0, -1.0, -0.5)
     """
-    found = paired_differences([name], challenger, champion, replicates=replicates, confidence=confidence, seed=seed)
-    return found[Measure(name)]
+    return paired_differences([name], challenger, champion, resampling=resampling)[Measure(name)]
 
 
 def _require_same_records(challenger: Outputs, champion: Outputs) -> None:

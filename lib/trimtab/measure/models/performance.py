@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.measure.models.intervals import Interval, Measure, PairedDifference, intervals, paired_differences
+from trimtab.measure.models.intervals import (
+    USUAL,
+    Interval,
+    Measure,
+    PairedDifference,
+    Resampling,
+    intervals,
+    paired_differences,
+)
 from trimtab.measure.models.metrics import METRICS, metric
 from trimtab.measure.models.outputs import Array, Outputs
 
@@ -152,8 +160,7 @@ def measure_performance(
     *,
     segments: Mapping[str, Array] | None = None,
     days: Array | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling = USUAL,
 ) -> Performance:
     """Measure what is usually asked for: the task's metrics over all, per class, and per segment.
 
@@ -165,14 +172,12 @@ def measure_performance(
         Boolean masks by the segment's name.
     days : array, shape (n,), optional
         The day of each record; records of one day share their luck.
-    confidence : float
-        Of the bootstrap intervals.
+    resampling : Resampling
+        What intervals are read off.
     """
     names = [name for name in OVERALL[outputs.task] if METRICS[name].applies(outputs)]
     per_class = PER_CLASS if outputs.labels else ()
-    found = intervals(
-        names, outputs, per_class=per_class, segments=segments, groups=days, confidence=confidence, seed=seed
-    )
+    found = intervals(names, outputs, per_class=per_class, segments=segments, groups=days, resampling=resampling)
     wanted = {m: i for m, i in found.items() if m.label is None or m.segment is None}
     return Performance(len(outputs), wanted, _support(wanted, outputs, segments))
 
@@ -185,8 +190,7 @@ def evaluate_pair(
     per_class: Sequence[str] = (),
     segments: Mapping[str, Array] | None = None,
     days: Array | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
+    resampling: Resampling = USUAL,
 ) -> Evaluation:
     """Hold two models to the same records.
 
@@ -196,7 +200,7 @@ def evaluate_pair(
         For the same records in the same order.
     metrics, per_class : sequence of str
         Measured besides the usual ones.
-    segments, days, confidence
+    segments, days, resampling
         As for `measure_performance`.
 
     Raises
@@ -213,17 +217,16 @@ def evaluate_pair(
     by_class = list(dict.fromkeys([*(PER_CLASS if challenger.labels else ()), *per_class]))
     if champion is None:
         alone = intervals(
-            names, challenger, per_class=by_class, segments=segments, groups=days, confidence=confidence, seed=seed
-        )
+            names, challenger, per_class=by_class, segments=segments, groups=days, resampling=resampling)
         differences: dict[Measure, PairedDifference] = {}
     else:
         both = _computable(names, champion)
         differences = paired_differences(
-            both, challenger, champion, per_class=by_class, segments=segments, groups=days, confidence=confidence,
-            seed=seed,
+            both, challenger, champion, per_class=by_class, segments=segments, groups=days,
+            resampling=resampling,
         )
         rest = [name for name in names if name not in both]
-        more = intervals(rest, challenger, segments=segments, groups=days, confidence=confidence, seed=seed)
+        more = intervals(rest, challenger, segments=segments, groups=days, resampling=resampling)
         alone = {m: pair.challenger for m, pair in differences.items()} | more
     performance = Performance(len(challenger), alone, _support(alone, challenger, segments))
     return Evaluation(len(challenger), performance, differences, challenger.labels, tuple(segments or ()))

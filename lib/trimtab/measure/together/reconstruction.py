@@ -45,7 +45,7 @@ class Reconstruction:
     reference_rows, current_rows : int
         Records that were used. Half of the reference's are those that the components were fitted on.
     note : str
-        Why there is nothing; else empty.
+        Why there is nothing, or no effect; else empty.
     """
 
     reference_error: float
@@ -118,6 +118,7 @@ def reconstruct(
         effect=gap / spread if spread > 0 else math.nan,
         p_value=math.erfc(abs(discriminant.beyond_chance(errors, side)) / math.sqrt(2)),
         components=basis.shape[1], reference_rows=rows[0], current_rows=rows[1],
+        note="" if spread > 0 else "the reference's records are all rebuilt alike",
     )
 
 

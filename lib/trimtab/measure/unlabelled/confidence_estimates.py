@@ -184,7 +184,7 @@ def _calibrated(holdout: Outputs, fitted: Calibration, weights: Array | None) ->
     return Assumption(
         "calibration", holds,
         f"the model's own probabilities {own} with outcomes {told} (p = {before:.2g}), calibrated ones {then}"
-        f" (p = {after:.2g}); {fitted.untouched:.0%} of the evidence speaks for leaving them as they are",
+        f" (p = {after:.2g}); that they need no calibration at all has a probability of {fitted.untouched:.0%}",
     )
 
 

@@ -30,7 +30,7 @@ ENOUGH = 200    # records of the holdout below which an estimate is said to rest
 ENOUGH_OF_A_CLASS = 20
 FEWEST_EFFECTIVE = 100    # re-weighted records below which an estimate is said to rest on few
 SMALLEST_SHARE = 1 / 3    # of the holdout that it must be worth when re-weighted; below, density ratios mostly harm
-MOST_OUTSIDE = 0.05    # share of current records that may lie where the holdout has none
+MOST_OUTSIDE = 1 / 3    # share of current records that may lie where the holdout has none
 
 CONFIDENCE, REWEIGHTED, LOSS = "confidence", "reweighted", "loss"
 _ORDER = (CONFIDENCE, LOSS, REWEIGHTED)
@@ -284,7 +284,8 @@ def overlap(outside: float | None, effective: float | None = None, holdout: int 
     Parameters
     ----------
     outside
-        Share of the current records, in [0, 1], that lie where the holdout has none; None when nobody looked.
+        Share of the current records, in [0, 1], that lie where the holdout has none; None when nobody looked. More than
+        a third is too much.
     effective
         How many records the re-weighted holdout is worth (Kish, 1965); None when it is not re-weighted.
     holdout

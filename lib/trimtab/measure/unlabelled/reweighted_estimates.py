@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trimtab.measure.models.intervals import Measure, bootstrap_weights
+from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.measure.models.resampling import bootstrap_weights
 from trimtab.measure.unlabelled import calibration, estimates
 from trimtab.measure.unlabelled.estimates import REWEIGHTED, Assumption, Estimate
 
