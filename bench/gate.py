@@ -139,11 +139,12 @@ def show(found: dict[str, Any]) -> str:
     return "\n\n".join([
         "## Promotion on evidence",
         prose(f"""How often a gate promotes a challenger whose true accuracy is {GAP * 100:.0f} points below that of the
-            champion ({ACCURACY:.0%}), the same, or as much above; {found['times']:,} draws of each cell (seed {SEED}),
-            so that 5 % is known to ± {error(0.05, found['times']) * 100:.1f} %. Both models give calibrated
-            probabilities of what they see of the truth through noise of their own. Where days have luck, {DAYS} of
-            them, each model errs together on the records of a day (a standard deviation of {LUCK} beside a spread of {SPREAD:g} of the log
-            odds), and intervals draw whole days. The last gate compares point estimates, as many systems do."""),
+            champion ({ACCURACY:.0%}), the same, or as much above; {found['times']:,} draws of each cell (seed
+            {SEED}), so that 5 % is known to ± {error(0.05, found['times']) * 100:.1f} %. Both models give
+            calibrated probabilities of what they see of the truth through noise of their own. Where days have luck,
+            {DAYS} of them, each model errs together on the records of a day (a standard deviation of {LUCK} beside
+            a spread of {SPREAD:g} of the log odds), and intervals draw whole days. The last gate compares point
+            estimates, as many systems do."""),
         table(["gate", "records", "challenger", *(f"{size:,}" for size in SIZES)], rows),
     ])
 
