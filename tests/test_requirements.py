@@ -26,7 +26,9 @@ from test_word_days import a_table, opened
 import trimtab as tt
 from trimtab import params as params_module
 from trimtab.act import tables
+from trimtab.decide import guardrails
 from trimtab.decide.columns import feature_drift, inputs
+from trimtab.decide.decision import Decision
 from trimtab.decide.losses import concept_drift, graded_loss, performance_drop
 from trimtab.decide.promotion import judge
 from trimtab.decide.signals import Signal, default_triggers, grade, label_completeness, new_records
@@ -42,7 +44,7 @@ from trimtab.measure.models.performance import Performance, evaluate_pair
 from trimtab.measure.over_time.certainty import of_day
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.records import Records
-from trimtab.run import backfill, checking, lifecycle
+from trimtab.run import approving, backfill, checking, guarding, lifecycle
 from trimtab.run.freshness import freshness
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
@@ -489,6 +491,105 @@ def test_f06_windows_slide_seven_days_against_thirty_to_sixty_days_ago(params: P
     reference, current = session.windows()
     assert (reference.start, reference.end) == (datetime(2024, 2, 15), datetime(2024, 3, 16))
     assert (current.start, current.end) == (datetime(2024, 4, 8), datetime(2024, 4, 15))
+
+
+def test_f08_five_safeguards_stand_before_retraining_and_each_tells_its_evidence(params: Path) -> None:
+    asked = Decision(True, "medium", 0.9, ("Inputs drifted.",), ())
+    off = {"guardrails.master": False, "guardrails.enabled": False, "guardrails.min_records": 10**6}
+    session = tt.open(params, as_of="2024-04-15", overrides=off)
+    session.ledger.record_retrain("before", as_of=session.as_of - timedelta(days=3), retrain_attempted=True)
+    session.ledger.acquire("another")
+    guard = checking.guard(session, asked)
+    assert guard.blocked_by == ("master", "enabled", "one_run", "min_severity", "min_records", "cooldown")
+    told = {check.name: check.evidence for check in guard.checks}
+    assert told["cooldown"] == "the last retraining was 3d ago, at least 7d is asked for"
+    assert "another" in told["one_run"]
+
+
+def test_f08_a_feature_that_holds_nothing_any_more_keeps_a_model_from_learning_without_it(
+    project: Callable[..., Path]
+) -> None:
+    table = binary_table(shift=2.0)
+    session = tt.open(project(SHIFTED, table), as_of="2024-02-20", run_id="first")
+    contest = lifecycle.first_champion(session)
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    table.loc[table["at"] >= "2024-03-20", "z"] = None
+    session = tt.open(project(SHIFTED, table), as_of="2024-04-15", run_id="second")
+    guard = checking.guard(session, Decision(True, "high", 0.9, ("Inputs drifted.",), ()))
+    assert guard.blocked_by == ("contract",)
+    assert "column 'z' holds nothing in the current window" in [check.evidence for check in guard.checks]
+
+
+def test_f09_critical_drift_waits_for_manual_approval(params: Path) -> None:
+    critical = Decision(True, "critical", 0.99, ("Inputs drifted.",), ())
+    wanted = {"guardrails.approval": "critical"}
+    session = tt.open(params, as_of="2024-04-15", run_id="asks", overrides=wanted)
+    guard = checking.guard(session, critical)
+    assert guard.blocked_by == ("approval",)
+    with pytest.raises(UsageError, match="retraining is blocked by approval"):
+        lifecycle.train(session, guard, trigger=critical)
+    guarding.ask(session, critical, guard)
+    session.ledger.approvals.decide("asks", "approved", by="Ada", why="the strike is over")
+    assert checking.guard(session, critical).allowed
+
+
+@pytest.mark.parametrize(("overlay", "automatic"), [("dev", True), ("staging", True), ("prod", False)])
+def test_f13_production_retrains_by_itself_only_once_it_is_switched_on(overlay: str, automatic: bool) -> None:
+    file = ROOT / "params" / f"{overlay}.yaml"
+    assert params_module.load(file, environment={}).params.guardrails.master == automatic
+    switched = params_module.load(file, environment={"TRIMTAB_GUARDRAILS__MASTER": "true"}).params.guardrails
+    assert switched.master
+
+
+def test_f13_one_pilot_tenant_is_switched_on_alone() -> None:
+    pilot = ["guardrails.master=true", "guardrails.tenants=[pilot]"]
+    settings = params_module.load(ROOT / "params" / "prod.yaml", environment={}, overrides=pilot).params.guardrails
+    asked = Decision(True, "high", 0.9, ("Inputs drifted.",), ())
+    sunday = datetime(2024, 4, 14)
+    blocked = {
+        tenant: guardrails.check(asked, settings, guardrails.Circumstances(10**6, sunday, tenant=tenant)).blocked_by
+        for tenant in ("pilot", "other", None)
+    }
+    assert blocked == {"pilot": (), "other": ("tenants",), None: ("tenants",)}
+
+
+def test_f16_drift_must_persist_where_that_is_asked_for(params: Path) -> None:
+    asked = Decision(True, "high", 0.9, ("Inputs drifted.",), ())
+    wanted = {"guardrails.confirmation": "7d"}
+    for day, allowed in ((8, False), (12, False), (15, True)):
+        session = tt.open(params, as_of=f"2024-04-{day:02}", run_id=f"day-{day}", overrides=wanted)
+        guard = checking.guard(session, asked)
+        assert guard.allowed == allowed, guard
+        checking.record(session, [Signal("feature_drift", 1.0, 0.25, 0.0, "high", ("x",), "x moved.")], asked, guard)
+
+
+def test_p06_who_approved_a_challenger_when_and_why_is_recorded(params: Path) -> None:
+    waived = {"promotion.criteria": [{"metric": "roc_auc", "min_relative_gain": 0.05, "otherwise": "approve"}]}
+    session = tt.open(params, as_of="2024-04-15", run_id="asks", overrides=waived)
+    contest = lifecycle.evaluate_challenger(session, session.model(lifecycle.train(session, None).version))
+    verdict = lifecycle.judge(session, contest)
+    assert verdict.outcome == "needs_approval"
+    lifecycle.appoint(session, contest, verdict)
+    assert session.registry.champion() == 1
+    later = tt.open(params, as_of="2024-04-15", run_id="answers", overrides=waived)
+    asked = approving.request(later, "asks")
+    approving.answer(later, asked, approving.checks(later, asked), "approved", by="Ada", why="good enough")
+    assert later.registry.champion() == 2
+    known = later.ledger.approvals.of_run("asks")
+    assert known is not None
+    assert known.decided_at is not None
+    assert (known.state, known.by, known.why) == ("approved", "Ada", "good enough")
+
+
+def test_p11_quiet_hours_and_a_budget_hold_retraining_back(params: Path) -> None:
+    thrifty = {
+        "guardrails.budget": 1, "guardrails.cooldown": "0d",
+        "guardrails.quiet_hours": [{"from": "00:00", "to": "06:00"}],
+    }
+    session = tt.open(params, as_of="2024-04-15T03:00:00", overrides=thrifty)
+    session.ledger.record_retrain("before", as_of=session.as_of - timedelta(days=20), retrain_attempted=True)
+    guard = checking.guard(session, Decision(True, "high", 0.9, ("Inputs drifted.",), ()))
+    assert guard.blocked_by == ("budget", "quiet_hours")
 
 
 def test_f10_floors_bound_the_challenger_alone() -> None:

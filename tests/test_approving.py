@@ -1,0 +1,219 @@
+"""Approval from end to end: a run asks, a person answers, and only what was asked is carried out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import BINARY, binary_table, merged
+
+import trimtab as tt
+from trimtab.act import modelfile
+from trimtab.act.approvals import Request
+from trimtab.decide.decision import Decision
+from trimtab.decide.signals import Signal
+from trimtab.errors import ChampionError, ModelFileError, StepError, UsageError
+from trimtab.run import approving, checking, lifecycle, serving
+from trimtab.run import preflight as pre
+from trimtab.run.runner import run
+from trimtab.run.session import Session
+
+WAIVABLE = merged(
+    BINARY, promotion={"criteria": [{"metric": "roc_auc", "min_gain": 0.5, "otherwise": "approve"}]},
+    guardrails={"cooldown": "0d", "approval": "critical"}, data={"id": "id"},
+)
+CRITICAL = Decision(True, "critical", 0.99, ("Inputs drifted.",), ())
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A model whose second version waits for a person."""
+
+    params: Path
+    asked: Request
+
+    def open(self, run_id: str = "answer") -> Session:
+        return tt.open(self.params, as_of="2024-04-20", run_id=run_id)
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return binary_table(shift=1.0)
+
+
+@pytest.fixture
+def waiting(project: Callable[..., Path], table: pd.DataFrame) -> Waiting:
+    params = project(WAIVABLE, table)
+    first = tt.open(params, as_of="2024-03-01", run_id="first")
+    contest = lifecycle.first_champion(first)
+    lifecycle.appoint(first, contest, lifecycle.judge(first, contest))
+    later = tt.open(params, as_of="2024-04-15", run_id="later")
+    contest = lifecycle.evaluate_challenger(later, later.model(lifecycle.train(later, None).version))
+    verdict = lifecycle.judge(later, contest)
+    assert verdict.outcome == "needs_approval"
+    assert lifecycle.appoint(later, contest, verdict).change is None
+    (asked,) = later.ledger.approvals.open()
+    return Waiting(params, asked)
+
+
+def _answer(session: Session, asked: Request, said: Any = "approved") -> approving.Answered:
+    return approving.answer(session, asked, approving.checks(session, asked), said, by="Ada", why="it is needed")
+
+
+def test_a_challenger_that_misses_what_may_be_waived_waits_for_a_person(waiting: Waiting) -> None:
+    asked = waiting.asked
+    assert (asked.run_id, asked.kind, asked.champion, asked.challenger) == ("later", "promotion", 1, 2)
+    session = waiting.open()
+    assert session.registry.champion() == 1
+    assert asked.sha256 == modelfile.digest(session.folder_of(2) / modelfile.FILE)
+    verdict = approving.verdict_of(session, asked)
+    assert verdict.outcome == "needs_approval"
+    assert [row.finding for row in verdict.rows] == ["failed"]
+    assert [gate.passed for gate in verdict.gates] == [True, True]
+
+
+def test_an_approved_challenger_serves_and_the_history_says_who_let_it(waiting: Waiting) -> None:
+    session = waiting.open()
+    made = _answer(session, waiting.asked)
+    assert session.registry.champion() == session.ledger.champion() == made.champion_after == 2
+    last = session.ledger.changes()[-1]
+    assert (last["kind"], last["by"], last["why"], last["run_id"]) == ("promotion", "Ada", "it is needed", "answer")
+    assert made.reading == "Ada approved, and version 2 serves now."
+    event = next(e for e in session.ledger.retrain_events() if e["run_id"] == "later")
+    assert event["promoted"]
+    with pytest.raises(UsageError, match="approved by Ada already"):
+        approving.request(session, "later")
+
+
+def test_a_rejected_challenger_serves_nobody(waiting: Waiting) -> None:
+    session = waiting.open()
+    made = _answer(session, waiting.asked, "rejected")
+    assert session.registry.champion() == 1
+    assert made.change is None
+    assert made.reading == "Ada declined to promote version 2; version 1 serves on."
+    with pytest.raises(UsageError, match="rejected by Ada already"):
+        approving.request(session, "later")
+
+
+def test_a_challenger_is_not_approved_once_another_champion_serves(waiting: Waiting) -> None:
+    session = waiting.open()
+    session.registry.set_champion(2)
+    session.registry.set_champion(1)
+    third = lifecycle.train(waiting.open("third"), None).version
+    session.registry.set_champion(third)
+    session.ledger.record_foreign_change(1, third)
+    with pytest.raises(ChampionError, match=r"version 3 serves now, and version 1 did when this was asked"):
+        approving.refuse_stale(session, waiting.asked)
+    with pytest.raises(ChampionError, match="cannot be approved: version 3 serves now"):
+        _answer(session, waiting.asked)
+    assert session.registry.champion() == third
+    assert session.ledger.approvals.open() == [waiting.asked]    # it may still be declined
+    assert _answer(session, waiting.asked, "rejected").champion_after == third
+
+
+@pytest.mark.parametrize("harm", ["altered", "gone", "exchanged"])
+def test_a_challenger_whose_file_is_not_the_evaluated_one_is_not_approved(waiting: Waiting, harm: str) -> None:
+    session = waiting.open()
+    file = session.folder_of(2) / modelfile.FILE
+    if harm == "altered":
+        file.write_bytes(file.read_bytes() + b" ")
+    elif harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes((session.folder_of(1) / modelfile.FILE).read_bytes())
+    with pytest.raises(ModelFileError, match="run later: the file of version 2"):
+        approving.refuse_stale(session, waiting.asked)
+    with pytest.raises(ChampionError, match="run later cannot be approved: the file of version 2"):
+        _answer(session, waiting.asked)
+    assert session.registry.champion() == 1
+
+
+def test_a_hash_that_was_altered_with_the_file_does_not_help(waiting: Waiting) -> None:
+    """Whoever exchanges the file and the version's hash has still the request to contend with."""
+    session = waiting.open()
+    file = session.folder_of(2) / modelfile.FILE
+    file.write_bytes((session.folder_of(1) / modelfile.FILE).read_bytes())
+    known = session.ledger.version(2)
+    assert known is not None
+    session.ledger.record_version(
+        2, run_id="later", as_of=session.as_of, sha256=modelfile.digest(file), source=known["source"],
+        lineage=known["lineage"],
+    )
+    assert [check.name for check in approving.checks(session, waiting.asked) if not check.passed] == [
+        "same_file", "can_serve"]
+
+
+def test_approval_runs_as_a_notebook_of_its_own(waiting: Waiting) -> None:
+    extra = {"request": "later", "said": "approved", "by": "Ada", "why": "it is needed"}
+    outcome = run(pre.Request("approval", waiting.params, as_of="2024-04-20", extra=extra, progress=False))
+    assert (outcome.exit_code, outcome.result["champion_before"], outcome.result["champion_after"]) == (0, 1, 2)
+    manifest = json.loads((Path(outcome.result["run_dir"]) / "run.json").read_text())
+    (step,) = manifest["steps"]
+    assert step["scraps"]["by"] == "Ada"
+    assert step["scraps"]["request"] == "later"
+    with pytest.raises(UsageError, match="was approved by Ada already"):
+        run(pre.Request("approval", waiting.params, as_of="2024-04-20", extra=extra, progress=False))
+
+
+def test_critical_drift_asks_a_person_and_an_approval_lets_one_retraining_through(waiting: Waiting) -> None:
+    session = waiting.open("critical")
+    _answer(waiting.open(), waiting.asked, "rejected")
+    guard = checking.guard(session, CRITICAL)
+    assert guard.blocked_by == ("approval",)
+    checking.record(session, [_signal()], CRITICAL, guard)
+    (asked,) = session.ledger.approvals.open()
+    assert (asked.run_id, asked.kind, asked.severity, asked.champion) == ("critical", "retrain", "critical", 1)
+    with pytest.raises(UsageError, match="retraining is blocked by approval"):
+        lifecycle.train(session, guard, trigger=CRITICAL)
+    made = _answer(waiting.open("yes"), asked)
+    assert made.reading.startswith("Ada allowed to retrain; the next run")
+    again = waiting.open("again")
+    allowed = checking.guard(again, CRITICAL)
+    assert allowed.allowed
+    assert allowed.checks[-1].evidence == "approved by Ada"
+    lifecycle.train(again, allowed, trigger=CRITICAL)
+    assert checking.guard(waiting.open("third"), CRITICAL).blocked_by == ("approval",)
+
+
+def test_nothing_is_asked_where_something_else_refuses_too(waiting: Waiting) -> None:
+    _answer(waiting.open(), waiting.asked, "rejected")
+    session = tt.open(
+        waiting.params, as_of="2024-04-20", run_id="off", overrides={"guardrails.master": False})
+    guard = checking.guard(session, CRITICAL)
+    assert guard.blocked_by == ("master", "approval")
+    checking.record(session, [_signal()], CRITICAL, guard)
+    assert session.ledger.approvals.open() == []
+
+
+def test_a_version_that_cannot_predict_shuts_its_gate(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _refuse(*_: Any, **__: Any) -> None:
+        raise StepError("version 2 loads but cannot predict: ValueError: no")
+
+    monkeypatch.setattr(serving, "smoke", _refuse)
+    session = waiting.open("later")
+    contest = lifecycle.evaluate_challenger(session, session.model(2))
+    verdict = lifecycle.judge(session, contest)
+    assert verdict.outcome == "reject"
+    assert verdict.reasons == ("Can serve: version 2 loads but cannot predict: ValueError: no.",)
+
+
+def test_a_record_that_taught_and_judges_shuts_the_gate(
+    project: Callable[..., Path], table: pd.DataFrame
+) -> None:
+    session = tt.open(project(WAIVABLE, table), as_of="2024-03-01", run_id="leaks")
+    contest = lifecycle.first_champion(session)
+    assert lifecycle.judge(session, contest).outcome == "promote"
+    lineage = {**contest.challenger.lineage, "trained_until": "2024-02-28T00:00:00"}
+    earlier = replace(contest.challenger, lineage=lineage)
+    verdict = lifecycle.judge(session, replace(contest, challenger=earlier))
+    assert verdict.outcome == "reject"
+    assert [gate.name for gate in verdict.gates if not gate.passed] == ["no_leakage"]
+
+
+def _signal() -> Signal:
+    return Signal("feature_drift", 0.5, 0.25, 0.001, "critical", ("x",), "x drifted.")
