@@ -10,7 +10,7 @@ BIN    := .venv/bin
 HOME_OF_RUNS = $(or $(TRIMTAB_HOME),$(CURDIR))
 RUN     = $(BIN)/trimtab run $@ --params $(PARAMS) $(if $(AS_OF),--as-of $(AS_OF)) $(ARGS)
 
-.PHONY: help setup demo test lint check-types nbval lab baseline drift retrain rollback bench lock ui clean
+.PHONY: help setup demo test lint check-types nbval lab baseline drift retrain rollback bench faults lock ui clean
 
 help:
 	@echo "make setup | demo | test | lint | lab | bench"
@@ -66,6 +66,9 @@ nbval: setup data/flights.parquet
 
 bench: setup data/flights.parquet
 	$(BIN)/python bench/run.py $(PARTS)
+
+faults: setup
+	cd tests && $(BIN)/python -m faults $(FAULTS)
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --all-extras --no-emit-index-url --no-annotate --no-header --python-version 3.11 \

@@ -116,6 +116,7 @@ class Registry:
 
         from mlflow import MlflowClient
 
+        _ = self.made    # else the client would make an empty store in the place of one that is gone
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         with self._alone():
@@ -153,8 +154,19 @@ class Registry:
 
     @property
     def made(self) -> bool:
-        """Whether there is a store yet; only a SQLite one is made by its first use."""
-        return not self.url.startswith("sqlite:") or Path(sa.make_url(self.url).database or "").exists()
+        """Whether there is a store yet; only a SQLite one is made by its first use.
+
+        Raises
+        ------
+        StateError
+            When there was one, for models lie beside it, and it is gone: a new one would know nothing of them.
+        """
+        if not self.url.startswith("sqlite:"):
+            return True
+        file = Path(sa.make_url(self.url).database or "")
+        if not file.exists() and self._folder.is_dir() and any(self._folder.iterdir()):
+            raise StateError(f"store.registry: {file} is gone, though models were registered in it; put it back")
+        return file.exists()
 
     @property
     def _client_is_open(self) -> bool:

@@ -37,6 +37,20 @@ def absolute_url(url: str, home: Path) -> str:
     return f"{prefix}{home / url.removeprefix(prefix)}"
 
 
+def workshop(home: Path, run_id: str) -> Path:
+    """Where the models of a run come to be, until they are registered."""
+    return home / ".trimtab" / "training" / run_id
+
+
+def tidy(home: Path, run_dir: Path) -> None:
+    """Remove what a run that died had written beside and could not rename any more; what was renamed stays."""
+    shutil.rmtree(workshop(home, run_dir.name), ignore_errors=True)
+    shutil.rmtree(home / ".trimtab" / "dry" / run_dir.name, ignore_errors=True)
+    for folder in (run_dir, home / ".trimtab", home / "runs"):
+        for beside in folder.glob(".*.tmp"):
+            beside.unlink(missing_ok=True)
+
+
 @contextmanager
 def readable(home: Path) -> Iterator[Path]:
     """A home to read from: itself, or where it cannot be written (a snapshot, an auditor's copy) a copy of its state.
@@ -65,7 +79,7 @@ def prepare(home: Path) -> None:
     state = home / ".trimtab"
     try:
         state.mkdir(parents=True, exist_ok=True)
-        probe = state / f".writable.{os.getpid()}"
+        probe = state / f".writable.{os.getpid()}.tmp"
         probe.write_text("")
         probe.unlink()
     except OSError as error:

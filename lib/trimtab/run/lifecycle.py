@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,6 +115,8 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
     except TrimtabError as error:
         session.ledger.close_retrain(session.run_id, session.loaded.redact(str(error)))
         raise
+    finally:
+        shutil.rmtree(session.workshop, ignore_errors=True)    # what is registered lies with the registry
     best = _best(session, made)
     source = str(session.registry.fetch(best.version))
     event(retrain_successful=trigger is not None, new_version=best.version, artifact_path=source)
@@ -143,7 +146,7 @@ def _train_all(session: Session, window: Window) -> list[trainer.Trained]:
     frame = session.frame(window, labelled=True)
     limit = params.guardrails.max_runtime
     until = time.monotonic() + limit.total_seconds()
-    folder = session.home / ".trimtab" / "training" / session.run_id
+    folder = session.workshop
     trained = []
     for name, candidate in params.estimator.named().items():
         left = timedelta(seconds=until - time.monotonic())

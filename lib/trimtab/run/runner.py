@@ -30,8 +30,8 @@ from trimtab.errors import (
 )
 from trimtab.params import Loaded
 from trimtab.plain import plain
+from trimtab.run import homes, notebooks, preflight, reports
 from trimtab.run import manifest as manifests
-from trimtab.run import notebooks, preflight, reports
 from trimtab.run.interruptions import stops_as_exceptions, undisturbed
 from trimtab.run.lease import heartbeat
 from trimtab.run.manifest import Manifest, Step
@@ -161,6 +161,7 @@ class Run:
         if taken_over:
             self.manifest.notes.append(f"run {taken_over} had died; it was marked interrupted and its lease taken over")
             try:
+                homes.tidy(session.home, self.folder.parent / taken_over)
                 self._close(self.folder.parent / taken_over)
             except Exception as error:  # noqa: BLE001 -- what a dead run left behind must not stop the next one
                 self.manifest.notes.append(f"run {taken_over} has no report: {_sentence(error)}")

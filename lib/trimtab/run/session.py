@@ -87,6 +87,11 @@ class Session:
         """Where a dry run keeps what would have been."""
         return self.home / ".trimtab" / "dry" / self.run_id
 
+    @property
+    def workshop(self) -> Path:
+        """Where models come to be, until they are registered."""
+        return homes.workshop(self.home, self.run_id)
+
     @cached_property
     def records(self) -> Records:
         """The records as they could be seen."""

@@ -1,0 +1,79 @@
+"""Which faults are there, and how often is each tried?"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from faults import kills, places, surroundings
+from faults.kills import Trial
+from faults.places import Home
+
+Try = Callable[[Home, Path, int, np.random.Generator], Iterator[Trial]]
+
+
+def _kills(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
+    """Two of three in a retraining, the others in a rollback; spread evenly over the run, each with a little chance."""
+    for words, share in ((kills.RETRAIN, 2 / 3), (kills.ROLLBACK, 1 / 3)):
+        whole, count = kills.duration(home, template, words), max(round(times * share), 1)
+        for place in range(count):
+            after = whole * (place + float(rng.random())) / count
+            yield kills.kill(home, template, words, after, rng)
+
+
+def _disks(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
+    """Limits of files and disks between next to nothing and what a run needs."""
+    for size in np.geomspace(2e3, 2e6, max(times // 2, 1)):
+        yield surroundings.file_too_large(home, template, int(size * (0.8 + 0.4 * float(rng.random()))))
+    for spare in np.geomspace(1e3, 3e6, max(times - times // 2, 1)):
+        yield surroundings.disk_full(home, template, int(spare * (0.8 + 0.4 * float(rng.random()))))
+
+
+def _permissions(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
+    whole = kills.duration(home, template, kills.RETRAIN)
+    for place in range(times):
+        yield surroundings.read_only(home, template, whole * place * float(rng.uniform(0.9, 1.1)) / times)
+
+
+def _clocks(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
+    for place, seconds in enumerate(np.geomspace(1, 400 * 86_400, times)):
+        back = int(seconds * float(rng.uniform(0.9, 1.1))) or 1
+        yield surroundings.clock_back(home, template, back, killed=bool(place % 2))
+
+
+def _locks(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
+    """Mostly short ones; every tenth longer than a run waits for."""
+    whole = kills.duration(home, template, kills.RETRAIN)
+    for place in range(times):
+        seconds = 40.0 if place % 10 == 5 else float(rng.uniform(0.5, 4))
+        yield surroundings.ledger_locked(home, template, whole * (place + float(rng.random())) / times, seconds)
+
+
+def _registries(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
+    for words, count in ((kills.RETRAIN, times - times // 4), (kills.ROLLBACK, times // 4)):
+        whole = kills.duration(home, template, words)
+        for place in range(count):
+            after, seconds = whole * (place + float(rng.random())) / count, float(rng.uniform(0.3, 5))
+            yield surroundings.registry_gone(home, template, after, seconds, words)
+
+
+FAULTS: dict[str, tuple[Try, int]] = {
+    "kill": (_kills, 120), "disk": (_disks, 24), "read-only": (_permissions, 20), "clock": (_clocks, 20),
+    "lock": (_locks, 20), "registry": (_registries, 20),
+}
+
+
+def carry_out(fault: str, folder: Path, *, times: int | None = None, seed: int = 1) -> Iterator[Trial]:
+    """Try a fault; without a number as often as it is meant to be tried."""
+    tried, usual = FAULTS[fault]
+    home = Home(folder / "home")
+    if not home.folder.exists():
+        places.make(home.folder)
+        places.keep(home)
+    template = folder / "home-template"
+    yield from tried(home, template, times or usual, np.random.default_rng(seed))
+    shutil.rmtree(home.folder)
+    shutil.copytree(template, home.folder)
