@@ -1,88 +1,264 @@
-"""Messages reach a real HTTP endpoint, and a dead one harms nothing."""
+"""Which events become messages, how they read, and what stays out of them."""
 
 from __future__ import annotations
 
-import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import BINARY, binary_table, merged
+import sqlalchemy as sa
 
-from trimtab.act.alerts import send
-from trimtab.errors import StepError
-from trimtab.run.pipelines import PIPELINES
-from trimtab.run.preflight import Request
-from trimtab.run.runner import run
+from trimtab.act import outbox as outboxes
+from trimtab.act.database import connect
+from trimtab.act.ledger import Ledger
+from trimtab.act.outbox import Outbox
+from trimtab.decide.alerts import Asked, Change, Happened, Message, messages, retraining
 
-SECRET = "correct-horse-battery"
+DRIFT = {"needs_retrain": True, "severity": "high", "confidence": 0.97, "reasons": ["2 of 8 input columns drifted."]}
+RUN = Happened("demo", None, "r1", "drift", "succeeded", "params/demo.yaml", "/runs/demo/r1/report.html")
+MEASURED = {"champion": {"accuracy": 0.8}, "challenger": {"accuracy": 0.853}}
+START = datetime(2026, 1, 1, 12)
+
+
+def _kinds(run: Happened) -> list[str]:
+    return [one.kind for one in messages(run)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, []),
+        ({"decision": DRIFT | {"needs_retrain": False, "severity": "medium"}}, []),
+        ({"decision": DRIFT}, ["drift"]),
+        ({"decision": DRIFT | {"needs_retrain": False, "severity": "critical"}}, ["drift"]),
+        ({"status": "failed"}, ["failed"]),
+        ({"status": "timed_out"}, ["failed"]),
+        ({"status": "died"}, ["failed"]),
+        ({"status": "interrupted"}, []),
+        ({"status": "blocked", "decision": DRIFT}, ["drift"]),
+        ({"asked": Asked("to retrain", "2026-01-08")}, ["approval_needed"]),
+        ({"pipeline": "rollback", "changes": [Change("rollback", 2, 1)]}, ["rolled_back"]),
+        ({"pipeline": "baseline", "changes": [Change("promotion", None, 1)]}, ["promoted"]),
+        ({"changes": [Change("foreign", 1, 2)]}, []),
+        ({"pipeline": "retrain", "decision": DRIFT, "verdict": "promote", "metrics": MEASURED,
+          "changes": [Change("promotion", 1, 2)]}, ["promoted", "retrain_finished", "drift"]),
+        ({"pipeline": "retrain", "decision": DRIFT, "verdict": "reject", "metrics": MEASURED},
+         ["retrain_finished", "drift"]),
+    ],
+)
+def test_each_event_is_worth_one_message_and_most_runs_are_worth_none(
+    changes: dict[str, Any], kinds: list[str]
+) -> None:
+    assert _kinds(replace(RUN, **changes)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"decision": DRIFT}, ["2 of 8", "0.97", "trimtab run retrain -p params/demo.yaml"]),
+        ({"decision": DRIFT, "guard": {"blocked_by": ["cooldown"]}}, ["blocked by cooldown"]),
+        ({"asked": Asked("to promote version 3", "2026-01-08")}, ["approve r1 --by WHO --why TEXT -p", "2026-01-08"]),
+        ({"changes": [Change("promotion", 1, 2)], "metrics": MEASURED}, ["0.8 -> 0.853", "run rollback --to 1"]),
+        ({"changes": [Change("rollback", 2, 1)]}, ["serving: version 1", "trimtab history"]),
+        ({"status": "timed_out", "error": "training took 900 s"}, ["900 s", "max_runtime", "trimtab run drift"]),
+        ({"status": "failed", "params": "my params/x.yaml"}, ["-p 'my params/x.yaml'"]),
+    ],
+)
+def test_message_has_its_numbers_what_to_type_next_and_where_to_read_more(
+    changes: dict[str, Any], words: list[str]
+) -> None:
+    (told,) = messages(replace(RUN, **changes))
+    assert all(word in told.body for word in words)
+    assert told.body.endswith("Report: /runs/demo/r1/report.html")
+    assert told.title.startswith("demo: ")
+    assert "\n" not in told.title
+
+
+def test_start_of_training_is_told_with_the_reasons_for_it() -> None:
+    told = retraining(replace(RUN, decision=DRIFT, status="running", tenant="north"))
+    assert told.title == "demo (north): retraining started"
+    assert told.numbers == ("2 of 8 input columns drifted.",)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("03_retrain: ValueError: could not convert string to float: 'Jane Doe, 7 Elm St'",
+         "03_retrain: ValueError (its words are in the report)"),
+        ("unexpected KeyError: 4711-2208", "unexpected KeyError (its words are in the report)"),
+        ("pyarrow.lib.ArrowInvalid: Jane Doe", "pyarrow.lib.ArrowInvalid (its words are in the report)"),
+        ("records.parquet: column 'age' holds 'Jane Doe' and \"her cat\"", "records.parquet: column 'age' holds '…'"
+         ' and "…"'),
+        ("it\x1b[31m took\ntoo long", "it[31m took too long"),
+    ],
+)
+def test_what_an_error_quotes_of_records_is_not_told_outside(error: str, told: str) -> None:
+    (message,) = messages(replace(RUN, status="failed", error=error, names=frozenset({"age"})))
+    assert message.numbers == (told,)
+
+
+def test_levels_in_reasons_are_cut_and_nobody_is_rung_up() -> None:
+    reasons = [f"the level '{'x' * 1_000_000}' is new", "<!channel> @everyone \x1b]0;title\x07 [a](http://b)\n\n# c"]
+    (message,) = messages(replace(RUN, decision=DRIFT | {"reasons": reasons}))
+    _, first, second = message.numbers
+    assert len(first) <= 300
+    assert "x" * 41 not in first
+    assert second == "< !channel> @ everyone ]0;title [a](http://b) # c"
+    assert len(message.body) < 2000
+
+
+# -- the outbox ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def endpoint() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    received: list[dict[str, str]] = []
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Moves the outbox's clock on."""
+    time = [START]
+    monkeypatch.setattr(outboxes, "now", lambda: time[0])
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
+    def pass_(by: timedelta) -> None:
+        time[0] += by
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"json://127.0.0.1:{server.server_port}/hook", received
-    server.shutdown()
-    server.server_close()
+    return pass_
 
 
-def test_message_arrives_as_plain_text(endpoint: tuple[str, list[dict[str, str]]]) -> None:
-    url, received = endpoint
-    assert send([url], title="demo: promoted", body="version 1 -> version 2 <b>") is None
-    assert received[0]["title"] == "demo: promoted"
-    assert "version 2 <b>" in received[0]["message"]
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    return Outbox(connect(f"sqlite:///{tmp_path}/ledger.db"), "demo")
 
 
-def test_unreachable_address_is_reported_without_being_named() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    problem = send([f"json://user:secret@127.0.0.1:{port}/hook"], title="t", body="b")
-    assert problem is not None
-    assert "secret" not in problem
-    assert "127.0.0.1" not in problem
+def _message(kind: Any = "drift") -> Message:
+    return Message(kind, f"demo: {kind}", ("number",), "nothing")
 
 
-def test_address_that_nobody_understands_is_reported() -> None:
-    assert send(["no-such-scheme://x"], title="t", body="b") == "1 of 1 alert addresses are not understood"
+def _states(outbox: Outbox) -> list[tuple[str, str]]:
+    return [(one.key, one.state) for one in reversed(outbox.all())]
 
 
-def test_run_tells_how_it_ended_once_without_secrets_and_a_dry_run_is_silent(
-    endpoint: tuple[str, list[dict[str, str]]], project: Callable[..., Path], home: Path,
-    monkeypatch: pytest.MonkeyPatch,
+HOUR = timedelta(hours=1)
+Clock = Callable[[timedelta], None]
+
+
+def test_event_is_told_once_however_often_its_step_is_run(outbox: Outbox, clock: Clock) -> None:
+    for _ in range(3):
+        outbox.put("r1", [_message()])
+        clock(48 * HOUR)
+    assert _states(outbox) == [("r1:drift", "waiting")]
+
+
+def test_one_message_of_a_kind_goes_out_in_a_day_and_the_next_tells_how_many_came_between(
+    outbox: Outbox, clock: Clock
 ) -> None:
-    def _fail(_run: object) -> None:
-        raise StepError(f"the token {SECRET} was refused")
-
-    url, received = endpoint
-    monkeypatch.setenv("TOKEN", SECRET)
-    monkeypatch.setitem(PIPELINES, "baseline", _fail)
-    tree = merged(BINARY, alerts={"urls": [f"{url}/${{TOKEN}}"]})
-    params = project(tree, binary_table(300))
-    for dry_run in (True, False):
-        run(Request(pipeline="baseline", params=params, progress=False, dry_run=dry_run))
-    (message,) = received
-    assert message["title"] == "demo: baseline failed"
-    assert "the token ${TOKEN} was refused" in message["message"]
-    written = [path.read_text() for path in home.rglob("*.json") if path.name == "run.json"]
-    assert len(written) == 2
-    assert all("${TOKEN} was refused" in text and SECRET not in text for text in (*written, str(message)))
+    for run in range(1, 5):
+        outbox.put(f"r{run}", [_message()])
+        clock(5 * HOUR)
+    outbox.put("r5", [_message("failed")])    # 20 hours after the first: the others still have to wait
+    clock(5 * HOUR)
+    assert [one.state for one in outbox.all()] == ["waiting", "held", "held", "held", "waiting"]
+    outbox.put("r6", [_message()])
+    newest, _, *others, _ = outbox.all()
+    assert "Since the last messages of these kinds: 3 more drift." in newest.body
+    assert [(one.state, one.told_in) for one in others] == [("summed", "r6:drift")] * 3
 
 
-def test_no_address_sends_nothing() -> None:
-    assert send([], title="t", body="b") is None
+def test_exactly_one_day_later_a_kind_is_told_again(outbox: Outbox, clock: Clock) -> None:
+    outbox.put("r1", [_message()])
+    clock(24 * HOUR - timedelta(seconds=1))
+    outbox.put("r2", [_message()])
+    clock(timedelta(seconds=1))
+    outbox.put("r3", [_message()])
+    assert [state for _, state in _states(outbox)] == ["waiting", "summed", "waiting"]
+
+
+def test_what_was_held_is_told_by_itself_where_no_message_takes_it_along(outbox: Outbox, clock: Clock) -> None:
+    for run in ("r1", "r2"):
+        outbox.put(run, [_message("failed")])
+    clock(25 * HOUR)
+    outbox.put("r3", [], last=False)
+    assert len(outbox.all()) == 2
+    outbox.put("r3", [])
+    newest = outbox.all()[0]
+    assert (newest.kind, newest.state) == ("summary", "waiting")
+    assert "1 more failed" in newest.body
+    outbox.put("r4", [])
+    assert len(outbox.all()) == 3
+
+
+def test_models_and_tenants_do_not_keep_each_other_from_being_told(outbox: Outbox) -> None:
+    outbox.put("r1", [_message()])
+    for run, name in (("r2", ("demo", "north")), ("r3", ("other", None))):
+        one = Outbox(outbox.engine, *name)
+        one.put(run, [_message()])
+        assert [posted.state for posted in one.all()] == ["waiting"]
+
+
+def test_only_one_sender_has_a_message_and_that_of_a_dead_one_is_claimed_again(outbox: Outbox, clock: Clock) -> None:
+    outbox.put("r1", [_message()])
+    (mine,) = outbox.claim()
+    assert mine.state == "sending"
+    assert outbox.claim() == []
+    clock(outboxes.CLAIM)
+    (again,) = outbox.claim()
+    assert (again.id, again.attempts) == (mine.id, 2)
+
+
+def test_two_senders_that_saw_the_same_row_do_not_both_get_it(
+    outbox: Outbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox.put("r1", [_message()])
+    other, read = Outbox(outbox.engine, "demo"), outbox._rows
+    between = []
+
+    def rows(query: sa.Select[Any]) -> list[dict[str, Any]]:
+        seen = read(query)
+        between.extend(other.claim())    # the other is quicker
+        return seen
+
+    monkeypatch.setattr(outbox, "_rows", rows)
+    assert outbox.claim() == []
+    assert len(between) == 1
+
+
+def test_pauses_double_up_to_six_hours_and_after_three_days_it_is_given_up(outbox: Outbox, clock: Clock) -> None:
+    outbox.put("r1", [_message()])
+    pauses, state = [], "waiting"
+    while state == "waiting":
+        (mine,) = outbox.claim()
+        settled = outbox.settle(mine, 1)
+        pauses.append(round((settled.next_try_at - outboxes.now()) / timedelta(minutes=1)))
+        state = settled.state
+        clock(settled.next_try_at - outboxes.now())
+    assert pauses[:10] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360]
+    assert state == "given_up"
+    assert timedelta(days=3) <= outboxes.now() - START <= timedelta(days=3, hours=12)
+    assert outbox.claim() == []
+
+
+def test_message_is_sent_when_every_address_took_it(outbox: Outbox) -> None:
+    outbox.put("r1", [_message()])
+    (mine,) = outbox.claim()
+    for place in (1, 0, 1):
+        outbox.took(mine.id, place)
+    assert outbox.settle(mine, 3).problem == "1 of 3 addresses did not take it"
+    outbox.took(mine.id, 2)
+    assert outbox.settle(mine, 3).state == "sent"
+
+
+def test_message_that_was_given_up_keeps_no_other_from_going_out(outbox: Outbox, clock: Clock) -> None:
+    outbox.put("r1", [_message()])
+    clock(timedelta(days=4))
+    (mine,) = outbox.claim()
+    assert outbox.settle(mine, 1).state == "given_up"
+    outbox.put("r2", [_message()])
+    assert outbox.all()[0].state == "waiting"
+
+
+def test_older_ledger_gets_an_outbox(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    engine = connect(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE outbox"))
+    assert Ledger(connect(url), "demo").outbox.all() == []

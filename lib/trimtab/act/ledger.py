@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from trimtab.act import tables
 from trimtab.act.approvals import Approvals
 from trimtab.act.daybook import DayBook
+from trimtab.act.outbox import Outbox
 from trimtab.act.rows import Rows, now
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Asked, Check, Guard
@@ -55,6 +56,11 @@ class Ledger(Rows):
     def approvals(self) -> Approvals:
         """What persons were asked, and what they said."""
         return Approvals(self.engine, self._mine["model"], self._mine["tenant"])
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What people are to be told."""
+        return Outbox(self.engine, self._mine["model"], self._mine["tenant"])
 
     # -- runs ----------------------------------------------------------------------------------------------------
 

@@ -177,6 +177,18 @@ approvals = Table(    # what waits, or has waited, for a person
     Index("approvals_by_model", "model", "tenant", "state"),
 )
 
+outbox = Table(    # messages to people; `held` came soon after one of its kind, `summed` was counted in a later one
+    "outbox", metadata,
+    Column("id", _Id, primary_key=True), Column("key", String(120), nullable=False, unique=True), *_model(),
+    Column("run_id", String(80), nullable=False), Column("kind", String(20), nullable=False),
+    Column("title", Text, nullable=False), Column("body", Text, nullable=False),
+    Column("created_at", DateTime, nullable=False), Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False), Column("taken", JSON, nullable=False),
+    Column("next_try_at", DateTime, nullable=False), Column("settled_at", DateTime),
+    Column("problem", Text), Column("told_in", String(120)),
+    Index("outbox_by_model", "model", "tenant", "state"),
+)
+
 leases = Table(
     "leases", metadata,
     Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),

@@ -17,6 +17,7 @@ import typer
 from trimtab.errors import StepError, TrimtabError, UsageError
 from trimtab.plain import plain
 from trimtab.run import server
+from trimtab.text import escaped, visible
 
 if TYPE_CHECKING:
     from trimtab.run.runner import Outcome
@@ -100,7 +101,7 @@ def _carry_out(
             _print_refusal(pipeline, error, as_of=as_of, dry_run=dry_run)
         raise error from None
     if as_json:
-        print(json.dumps(outcome.result, ensure_ascii=False))
+        _show_json(outcome.result)
     else:
         _tell(outcome.result, outcome.report)
     if outcome.error:
@@ -114,7 +115,7 @@ def _print_refusal(
     """What `--json` promises also where nothing ran: one object, with nothing reached."""
     from trimtab.run.results import never_started
 
-    print(json.dumps(never_started(pipeline, error, as_of=as_of, dry_run=dry_run), ensure_ascii=False))
+    _show_json(never_started(pipeline, error, as_of=as_of, dry_run=dry_run))
 
 
 def _run(
@@ -162,12 +163,12 @@ def backfill(
     told = plain({"model": session.params.model, "tenant": session.params.tenant, "pipeline": "backfill",
                   "as_of": session.as_of, "status": "succeeded", **vars(found)})
     if as_json:
-        print(json.dumps(told, ensure_ascii=False))
+        _show_json(told)
         return
-    print(f"{told['model']}: {found.start:%Y-%m-%d} to {found.end:%Y-%m-%d %H:%M}: {found.counted:,} days are counted")
+    _show(f"{told['model']}: {found.start:%Y-%m-%d} to {found.end:%Y-%m-%d %H:%M}: {found.counted:,} days are counted")
     for version, days in found.scored.items():
-        print(f"  version {version}: {days:,} snapshots taken")
-    print(f"  champion: {found.estimated:,} windows estimated")
+        _show(f"  version {version}: {days:,} snapshots taken")
+    _show(f"  champion: {found.estimated:,} windows estimated")
 
 
 @app.command()
@@ -175,7 +176,7 @@ def data(name: Annotated[str, typer.Argument(help="The data set: bikes, flights 
     """Write a demo data set into data/."""
     from trimtab import datasets
 
-    print(datasets.write(name, Path("data")))
+    _show(str(datasets.write(name, Path("data"))))
 
 
 @app.command()
@@ -184,7 +185,7 @@ def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: Limit 
     with _state(params) as (ledger, _):
         changes, runs, events = ledger.changes()[-limit:], ledger.runs(limit), ledger.retrain_events(limit)
     if as_json:
-        print(json.dumps(plain({"changes": changes, "runs": runs, "retrain_events": events})))
+        _show_json(plain({"changes": changes, "runs": runs, "retrain_events": events}))
         return
     _table("Champion", changes, ("created_at", "as_of", "kind", "from_version", "to_version", "state", "by", "why"))
     _table("Runs", runs, ("started_at", "run_id", "pipeline", "as_of", "status", "error"))
@@ -201,7 +202,7 @@ def approvals(
         rows = [_request_row(one, registry.champion()) for one in ledger.approvals.all()]
     shown = [row for row in rows if every or row["state"] == "pending"]
     if as_json:
-        print(json.dumps(plain({"approvals": shown})))
+        _show_json(plain({"approvals": shown}))
         return
     _table("Approvals" if every else "Waiting for approval", shown,
            ("run_id", "what", "state", "requested_at", "expires_at", "champion", "by", "why"))
@@ -221,6 +222,17 @@ def _request_row(one: Any, champion: int | None) -> dict[str, Any]:
 
 
 @app.command()
+def alerts(params: ParamsOption = DEFAULT, as_json: Json = False, limit: Limit = 50) -> None:
+    """The messages that were sent, wait, or could not be sent."""
+    with _state(params) as (ledger, _):
+        rows = [vars(one) for one in ledger.outbox.all(limit)]
+    if as_json:
+        _show_json(plain({"alerts": rows}))
+        return
+    _table("Alerts", rows, ("created_at", "kind", "title", "state", "attempts", "settled_at", "problem"))
+
+
+@app.command()
 def models(params: ParamsOption = DEFAULT, as_json: Json = False) -> None:
     """The registered versions, and which one is the champion."""
     rows = []
@@ -235,7 +247,7 @@ def models(params: ParamsOption = DEFAULT, as_json: Json = False) -> None:
             "run_id": known.get("run_id"), "sha256": known.get("sha256"), "source": version.source,
         })
     if as_json:
-        print(json.dumps(plain({"model": registry.name, "versions": rows})))
+        _show_json(plain({"model": registry.name, "versions": rows}))
         return
     _table("Versions", rows, ("version", "champion", "as_of", "class", "train_records", "trained_until", "run_id"))
 
@@ -246,7 +258,7 @@ def signals(params: ParamsOption = DEFAULT, as_json: Json = False, limit: Limit 
     with _state(params) as (ledger, _):
         rows = ledger.signals(limit)
     if as_json:
-        print(json.dumps(plain({"signals": rows})))
+        _show_json(plain({"signals": rows}))
         return
     from trimtab.tables import with_unit
 
@@ -273,7 +285,8 @@ def _explain(error: Any, words: list[str]) -> None:
     """What is wrong with what was typed, as every other error is told; help where nothing was typed."""
     told = error.format_message()
     if "\n" in told:
-        print(told, file=sys.stderr)
+        for line in told.splitlines():
+            print(visible(line), file=sys.stderr)
     else:
         _say(f"{told.rstrip('.')} (see trimtab --help)")
     if words[:1] == ["run"] and "--json" in words:
@@ -314,19 +327,19 @@ def _tell(result: dict[str, Any], report: Path | None) -> None:
     decision, guard = result["decision"], result["guard"]
     before, after = result["champion_before"], result["champion_after"]
     what = f"{result['model']}: {result['pipeline']} as of {result['as_of']}"
-    print(f"{what}: {result['status']} in {result['seconds']} s")
+    _show(f"{what}: {result['status']} in {result['seconds']} s")
     if decision:
         asks = "retrain" if decision["needs_retrain"] else "no retraining needed"
-        print(f"  decision: {asks} (severity {decision['severity']})")
+        _show(f"  decision: {asks} (severity {decision['severity']})")
         for reason in decision["reasons"]:
-            print(f"    - {reason}")
+            _show(f"    - {reason}")
     if guard and not guard["allowed"] and decision["needs_retrain"]:
-        print(f"  blocked by: {', '.join(guard['blocked_by'])}")
+        _show(f"  blocked by: {', '.join(guard['blocked_by'])}")
     if result["verdict"]:
-        print(f"  verdict: {result['verdict']}")
-    print(f"  champion: {_version(before)}" + ("" if before == after else f" -> {_version(after)}"))
+        _show(f"  verdict: {result['verdict']}")
+    _show(f"  champion: {_version(before)}" + ("" if before == after else f" -> {_version(after)}"))
     if report:
-        print(f"  report: {report}")
+        _show(f"  report: {report}")
 
 
 def _version(number: int | None) -> str:
@@ -356,10 +369,19 @@ def _cell(value: Any) -> str:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    line = str(plain(value)).partition("\n")[0]
+    line = escaped(str(plain(value))[:_LONGEST_CELL + 1].partition("\n")[0])
     return line if len(line) <= _LONGEST_CELL else f"{line[: _LONGEST_CELL - 1]}…"
 
 
 def _say(sentence: str) -> None:
-    print(f"trimtab: {sentence}", file=sys.stderr)
+    print(f"trimtab: {visible(sentence)}", file=sys.stderr)
 
+
+def _show(line: str) -> None:
+    """Print one line, in which nothing makes a terminal do anything."""
+    print(visible(line))
+
+
+def _show_json(value: Any) -> None:
+    """Print an object as one line, whole, and just as harmless."""
+    print(escaped(json.dumps(value, ensure_ascii=False)))

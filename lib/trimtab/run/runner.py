@@ -6,7 +6,6 @@ import contextlib
 import secrets
 import shutil
 import signal
-import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import params as params_module
-from trimtab.act import alerts
 from trimtab.act import champion as champions
 from trimtab.act.rows import now
 from trimtab.errors import (
@@ -40,7 +38,9 @@ from trimtab.run.preflight import Request
 from trimtab.run.results import summarise
 from trimtab.run.scraps import Scraps, read
 from trimtab.run.session import Session
+from trimtab.run.telling import Telling
 from trimtab.settings import parse_time
+from trimtab.text import LONGEST_LINE, cut
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class Run:
         self.loaded: Loaded = session.loaded
         self.champion_before: int | None = None
         self.status = "succeeded"
+        self._telling = Telling(session, dry_run=request.dry_run)
         self._lease_lost = threading.Event()
         self._background = ThreadPoolExecutor(1)    # makes a notebook's page while the next one runs
         self._pages: dict[str, Future[str | None]] = {}
@@ -189,6 +190,7 @@ class Run:
             dead.run_id, status=dead.status, as_of=as_of, error=dead.error, result=dead.result
         )
         reports.run_report(folder, dead)
+        self._telling.died(dead)
 
     # -- what pipelines call -------------------------------------------------------------------------------------
 
@@ -221,6 +223,7 @@ class Run:
         step = Step(notebook, file=target.name)
         self.manifest.steps.append(step)
         self.manifest.save(self.folder)
+        self._telling.step(notebook, self.manifest)
         started = time.perf_counter()
         try:
             notebooks.execute(
@@ -236,10 +239,10 @@ class Run:
             raise
         except TrimtabError as error:
             step.status = "timed_out" if isinstance(error, TimeLimitError) else "failed"
-            step.error = self.loaded.redact(str(error))
+            step.error = cut(self.loaded.redact(str(error)), LONGEST_LINE)
             raise
         except Exception as error:
-            step.status, step.error = "failed", self.loaded.redact(_sentence(error))
+            step.status, step.error = "failed", cut(self.loaded.redact(_sentence(error)), LONGEST_LINE)
             raise of_place(error, target) or StepError(f"{notebook}: {step.error}") from error
         finally:
             step.seconds = round(time.perf_counter() - started, 3)
@@ -254,7 +257,7 @@ class Run:
         """Write down how it ended, as far as the disk lets us; the exit code is right in any case."""
         manifest, session = self.manifest, self.session
         manifest.status, manifest.finished_at = self.status, now()
-        manifest.error = self.loaded.redact(str(error)) if error else None
+        manifest.error = cut(self.loaded.redact(str(error)), LONGEST_LINE) if error else None
         after = None
         with contextlib.suppress(TrimtabError):
             after = self._serving()
@@ -276,25 +279,9 @@ class Run:
         except Exception as failed:  # noqa: BLE001 -- nbconvert and jinja raise what they like; the lease must go back
             words = f"the run is through, but its report could not be written: {failed}"
             error = error or (StateError(words) if after == self.champion_before else StepError(words))
-        self._tell(manifest)
+        self._telling.ended(manifest)
         told = self.loaded.redact(str(error)) if error else None
         return Outcome(manifest.result, error.exit_code if error else 0, told, report)
-
-    def _tell(self, manifest: Manifest) -> None:
-        """Send a message about how the run ended; a failure of that is noted and changes nothing."""
-        result = manifest.result
-        title = f"{manifest.model}: {manifest.pipeline} {manifest.status}" + (" (dry run)" if manifest.dry_run else "")
-        lines = [
-            f"verdict: {result['verdict'] or 'none'}",
-            f"champion: {result['champion_before']} -> {result['champion_after']}",
-            *(result["decision"] or {}).get("reasons", []),
-            *([manifest.error] if manifest.error else []),
-            f"report: {self.folder / 'report.html'}",
-        ]
-        urls = () if self.request.dry_run else self.session.params.alerts.urls
-        problem = alerts.send(urls, title=title, body=self.loaded.redact("\n".join(lines)))
-        if problem:
-            print(f"trimtab: {problem}", file=sys.stderr)
 
     def _serving(self) -> int | None:
         """Who serves now: in a dry run still the one from before, whatever was decided."""
