@@ -29,7 +29,8 @@ Asleep = Callable[[Callable[[int], None]], Outcome]
 def _params(project: Callable[..., Path], home: Path) -> Path:
     """A params file whose training never ends, and says when it has begun."""
     tree: dict[str, Any] = merged(BINARY)
-    tree["estimator"] = {"class": "test_training.Misbehaving", "params": {"pid_file": str(home / "pids")}}
+    tree["estimator"] = {"class": "test_training.Misbehaving", "params": {"pid_file": str(home / "pids")},
+                         "trusted": ["test_training"]}
     return project(tree, binary_table(800), name="endless.yaml")
 
 

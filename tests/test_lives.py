@@ -244,7 +244,8 @@ def test_first_retraining_makes_one_model_and_is_not_blocked(project: Project) -
 
 
 def test_training_beyond_its_time_ends_the_run_with_code_5(project: Project, tmp_path: Path) -> None:
-    slow = {"class": "test_training.Misbehaving", "params": {"pid_file": str(tmp_path / "pids")}}
+    slow = {"class": "test_training.Misbehaving", "params": {"pid_file": str(tmp_path / "pids")},
+            "trusted": ["test_training"]}
     path = project(merged(NUMERIC, estimator=slow, guardrails={"max_runtime": "2s"}), binary_table(400))
     outcome = _run("baseline", path)
     assert (outcome.exit_code, outcome.result["status"]) == (5, "timed_out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+import yaml
 from conftest import binary_table
 from sklearn import ensemble, linear_model, naive_bayes, neighbors, neural_network, svm, tree
 from sklearn.pipeline import Pipeline
@@ -201,3 +203,63 @@ def test_naming_a_scikit_learn_estimator_does_not_vouch_for_all_of_scikit_learn(
     fine, strange = modelfile.untrusted(content, "sklearn")
     assert f"{_Scorer.__module__}.{_Scorer.__name__}" in strange
     assert fine == []
+
+
+# -- what somebody put in its place
+
+
+def _described(folder: Path, **changes: Any) -> None:
+    path = folder / "MLmodel"
+    tree = yaml.safe_load(path.read_text())
+    for flavor, keys in changes.items():
+        tree["flavors"][flavor].update(keys)
+    path.write_text(yaml.safe_dump(tree))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sklearn": {"pickled_model": "../elsewhere/model.skops"}},
+        {"sklearn": {"pickled_model": "model.pkl"}},
+        {"sklearn": {"serialization_format": "cloudpickle"}},
+        {"sklearn": {"code": "code"}},
+        {"python_function": {"loader_module": "evil"}},
+        {"python_function": {"model_path": "model.pkl"}},
+        {"python_function": {"code": "code"}},
+    ],
+)
+def test_description_that_leads_serving_code_elsewhere_is_refused(folder: Path, changes: dict[str, Any]) -> None:
+    _described(folder, **changes)
+    with pytest.raises(ModelFileError, match="MLmodel"):
+        modelfile.load(folder, sha256=modelfile.digest(folder / modelfile.FILE))
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "flavors: 3", "- 1", "\x00"])
+def test_description_that_is_none_is_refused(folder: Path, content: str) -> None:
+    (folder / "MLmodel").write_text(content)
+    with pytest.raises(ModelFileError, match="missing or damaged"):
+        modelfile.load(folder, sha256=None)
+
+
+@pytest.mark.parametrize("name", [modelfile.FILE, "MLmodel"])
+def test_link_in_the_place_of_a_file_is_refused_even_to_the_same_content(folder: Path, name: str) -> None:
+    (folder / name).rename(folder / "other")
+    (folder / name).symlink_to("other")
+    with pytest.raises(ModelFileError, match="it is a link"):
+        modelfile.load(folder, sha256=modelfile.digest(folder / modelfile.FILE))
+
+
+def test_pipe_in_the_place_of_a_model_file_keeps_nobody_waiting(folder: Path) -> None:
+    (folder / modelfile.FILE).unlink()
+    os.mkfifo(folder / modelfile.FILE)
+    with pytest.raises(ModelFileError, match="no ordinary file"):
+        modelfile.load(folder, sha256=None)
+
+
+def test_archive_that_unpacks_to_far_more_than_it_is_is_refused_before_it_is_unpacked(folder: Path) -> None:
+    path = folder / modelfile.FILE
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("much.npy", bytes(50_000_000))
+    assert path.stat().st_size < 500_000
+    with pytest.raises(ModelFileError, match="unpacks to 50 MB"):
+        modelfile.load(folder, sha256=None)

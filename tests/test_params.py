@@ -337,9 +337,9 @@ def test_columns_are_named_once_in_a_fixed_order() -> None:
 
 
 def test_single_estimator_is_called_by_its_class_and_candidates_by_their_names() -> None:
-    assert list(Estimator(class_="a.b.Model").named()) == ["Model"]
+    assert list(Estimator(class_="a.b.Model", trusted=("a",)).named()) == ["Model"]
     both = {"one": {"class": "a.B"}, "two": {"class": "a.C", "params": {"k": 1}}}
-    named = Estimator.model_validate({"candidates": both}).named()
+    named = Estimator.model_validate({"candidates": both, "trusted": ["a"]}).named()
     assert {name: one.params for name, one in named.items()} == {"one": {}, "two": {"k": 1}}
 
 

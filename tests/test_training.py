@@ -227,7 +227,7 @@ def test_failed_training_closes_its_event_with_the_reason_and_leaves_the_registr
 def test_candidates_share_one_time_limit(project: Callable[..., Path]) -> None:
     slow = merged(BINARY, guardrails={"max_runtime": "6s"})
     spin = {"class": "test_training.Misbehaving"}
-    slow["estimator"] = {"candidates": {"a": spin, "b": spin}}
+    slow["estimator"] = {"candidates": {"a": spin, "b": spin}, "trusted": ["test_training"]}
     session = tt.open(project(slow, binary_table(500)))
     started = time.monotonic()
     with pytest.raises(TimeLimitError):

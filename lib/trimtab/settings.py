@@ -254,6 +254,18 @@ class Estimator(Section):
     class_: str | None = Field(default=None, alias="class")
     params: dict[str, Any] = {}
     candidates: dict[str, Candidate] = {}
+    trusted: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] = ("sklearn",)
+
+    @model_validator(mode="after")
+    def _of_trusted_packages(self) -> Self:
+        """Importing a module runs it, so that a class of any other package is refused before that."""
+        for path in (one.class_ for one in self.named().values() if self.class_ or self.candidates):
+            if path.partition(".")[0] not in self.trusted:
+                raise ValueError(
+                    f"class {path!r} is not of a trusted package ({', '.join(self.trusted) or 'none'}); name its "
+                    "top-level package in estimator.trusted if you trust what importing it runs"
+                )
+        return self
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -7,7 +7,11 @@ the file: a file that names any other type is refused before anything in it is b
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import re
+import stat
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -37,6 +41,8 @@ REVIEWED = frozenset({
     "sklearn.utils._bunch.Bunch",
 })
 # Packages whose types the list above settles: naming one of their estimators vouches for nothing else in them.
+# A file that unpacks to more is made to fill the memory: numbers of a fitted model shrink to a tenth at the very most.
+_LARGEST, _EXPANSION = 4_000_000_000, 100
 _SETTLED = frozenset({"sklearn", "numpy", "scipy", "pandas", "builtins"})
 
 
@@ -130,15 +136,11 @@ def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any
     import skops.io
 
     path = folder / FILE
-    try:
-        content = path.read_bytes()    # once: what is checked is what is loaded
-    except FileNotFoundError:
-        raise ModelFileError(f"{path}: the model file is missing") from None
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from error
+    content = _content(path)    # once: what is checked is what is loaded
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
         raise ModelFileError(f"{path}: the model file is not the one that was registered (SHA-256 differs)")
     try:
+        _check_size(content)
         fine, strange = untrusted(content, package)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
@@ -151,15 +153,45 @@ def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any
         raise ModelFileError(f"{path}: cannot be loaded: {_first_line(error)}") from error
 
 
+def _content(path: Path) -> bytes:
+    """What is in a regular file; a link may lead elsewhere by the time that serving code follows it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+                raise ModelFileError(f"{path}: is no ordinary file of at most {_LARGEST / 1e9:g} GB")
+            return file.read()
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: the model file is missing") from None
+    except OSError as error:
+        linked = path.is_symlink()
+        raise ModelFileError(f"{path}: cannot be read: {'it is a link' if linked else error.strerror}") from error
+
+
+def _check_size(content: bytes) -> None:
+    """Refuse an archive that would unpack to far more than it is."""
+    try:
+        sizes = [entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist()]
+    except Exception as error:    # zipfile raises several kinds for what is no archive
+        raise ModelFileError(f"not a readable model file: {_first_line(error)}") from error
+    if sum(sizes) > min(_LARGEST, _EXPANSION * len(content)):
+        raise ModelFileError(f"unpacks to {sum(sizes) / 1e6:,.0f} MB from {len(content) / 1e6:,.1f} MB, so it is refused")
+
+
 def _check_description(path: Path) -> None:
     """Serving code finds the model by way of MLflow's own description of it, so that must be readable too."""
     try:
-        flavors = yaml.safe_load(path.read_text(encoding="utf-8"))["flavors"]
-        named = flavors["sklearn"]["pickled_model"]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        flavors = yaml.safe_load(_content(path).decode("utf-8"))["flavors"]
+        told, served = flavors["sklearn"], flavors.get("python_function") or {}
+        named = told["pickled_model"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise ModelFileError(f"{path}: is missing or damaged: {_first_line(error)}") from None
     if named != FILE:
         raise ModelFileError(f"{path}: names {named!r} as the model file, not {FILE}")
+    asked = [told.get("serialization_format"), told.get("code"), served.get("code"), served.get("loader_module")]
+    if asked != ["skops", None, None, "mlflow.sklearn"] or served.get("model_path", FILE) != FILE:
+        raise ModelFileError(f"{path}: asks serving code to load something else than a skops file of scikit-learn")
 
 
 def _first_line(error: BaseException) -> str:

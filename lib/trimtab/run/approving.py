@@ -12,6 +12,7 @@ from trimtab.act.champion import Change
 from trimtab.decide.guardrails import Check
 from trimtab.decide.promotion import Verdict
 from trimtab.errors import ChampionError, ModelFileError, TrimtabError, UsageError
+from trimtab.run.homes import checked_run_id
 from trimtab.run.rollbacks import recent
 from trimtab.run.serving import sample, try_out
 from trimtab.run.session import Session
@@ -50,7 +51,7 @@ def request(session: Session, run_id: str | None = None) -> Request:
         When nothing waits, or this was decided or has expired.
     """
     if run_id is not None:
-        return session.ledger.approvals.require_open(run_id)
+        return session.ledger.approvals.require_open(checked_run_id(run_id))
     waiting = session.ledger.approvals.open()
     if not waiting:
         raise UsageError("nothing waits for approval")

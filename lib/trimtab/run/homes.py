@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trimtab.errors import StateError
+from trimtab.errors import StateError, UsageError
 
 HOME = "TRIMTAB_HOME"
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 
 def home_of(params_file: Path | None) -> Path:
@@ -49,6 +51,24 @@ def tidy(home: Path, run_dir: Path) -> None:
     for folder in (run_dir, home / ".trimtab", home / "runs"):
         for beside in folder.glob(".*.tmp"):
             beside.unlink(missing_ok=True)
+
+
+def checked_run_id(run_id: str) -> str:
+    """A run id, whoever gave it; as the name of a folder it leads nowhere else.
+
+    Raises
+    ------
+    UsageError
+        When it has anything but letters, digits, hyphens and underscores, or more than eighty of them.
+
+    Examples
+    --------
+    >>> checked_run_id("20260101T120000-drift-a1b2c3")
+    '20260101T120000-drift-a1b2c3'
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise UsageError(f"{run_id[:80]!r} is no run id: those look like 20260101T120000-drift-a1b2c3")
+    return run_id
 
 
 @contextmanager

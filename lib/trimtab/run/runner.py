@@ -162,8 +162,9 @@ class Run:
         if taken_over:
             self.manifest.notes.append(f"run {taken_over} had died; it was marked interrupted and its lease taken over")
             try:
-                homes.tidy(session.home, self.folder.parent / taken_over)
-                self._close(self.folder.parent / taken_over)
+                dead = self.folder.parent / homes.checked_run_id(taken_over)
+                homes.tidy(session.home, dead)
+                self._close(dead)
             except Exception as error:  # noqa: BLE001 -- what a dead run left behind must not stop the next one
                 self.manifest.notes.append(f"run {taken_over} has no report: {_sentence(error)}")
         self.manifest.notes += champions.recover(session.ledger, session.registry)

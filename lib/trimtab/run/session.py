@@ -71,7 +71,7 @@ class Session:
         self.overrides = tuple(loaded.redact(text) for text in overrides)
         self.params: Params = loaded.params
         self.home = homes.home_of(loaded.path)
-        self.run_id = run_id or f"interactive-{uuid.uuid4().hex[:12]}"
+        self.run_id = homes.checked_run_id(run_id) if run_id else f"interactive-{uuid.uuid4().hex[:12]}"
         self.interactive = run_id is None
         self.dry_run = dry_run
         self._as_of = _parse_as_of(as_of) if as_of is not None else self.params.as_of
