@@ -68,7 +68,8 @@ def test_quoted_text_is_hidden_but_for_known_names(text: str, told: str) -> None
     assert hide_quoted(text, {"age"}) == told
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../x", "a\\b", "/etc", "a b", "a\n", "-x", "x" * 81, "a.b", "é"])
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", "a/b", "../x", "a\\b", "/etc", "a b", "a\n", "-x", "x" * 81, "a.b", "é"])
 def test_run_id_that_could_be_a_path_is_refused_wherever_it_comes_from(name: str, project: Callable[..., Path]) -> None:
     with pytest.raises(UsageError, match="no run id"):
         checked_run_id(name)
@@ -77,7 +78,8 @@ def test_run_id_that_could_be_a_path_is_refused_wherever_it_comes_from(name: str
             tt.open(project(BINARY), run_id=name)
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "a--b", "-a", "a-", "A", "a\n", "a b", "a%2f", "é", "x" * 101, "a\x1b[2J"])
+@pytest.mark.parametrize(
+    "name", ["..", "a/b", "a--b", "-a", "a-", "A", "a\n", "a b", "a%2f", "é", "x" * 101, "a\x1b[2J"])
 @pytest.mark.parametrize("key", ["model", "tenant"])
 def test_name_of_a_model_or_tenant_that_could_be_a_path_is_refused(
     key: str, name: str, project: Callable[..., Path]

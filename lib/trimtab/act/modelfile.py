@@ -176,7 +176,8 @@ def _check_size(content: bytes) -> None:
     except Exception as error:    # zipfile raises several kinds for what is no archive
         raise ModelFileError(f"not a readable model file: {_first_line(error)}") from error
     if sum(sizes) > min(_LARGEST, _EXPANSION * len(content)):
-        raise ModelFileError(f"unpacks to {sum(sizes) / 1e6:,.0f} MB from {len(content) / 1e6:,.1f} MB, so it is refused")
+        told = f"unpacks to {sum(sizes) / 1e6:,.0f} MB from {len(content) / 1e6:,.1f} MB"
+        raise ModelFileError(f"{told}, so it is refused")
 
 
 def _check_description(path: Path) -> None:
