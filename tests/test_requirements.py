@@ -6,6 +6,7 @@ Each plays the promise through on a small table, the way a user of the library w
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -880,3 +881,45 @@ def test_x08_a_replay_never_sees_later_records_or_labels(params: Path) -> None:
     assert frame["at"].max() < datetime(2024, 2, 10)
     assert frame.loc[frame["at"] > datetime(2024, 2, 5), "y"].isna().all()
     assert frame.loc[frame["at"] <= datetime(2024, 2, 5), "y"].notna().all()
+
+
+def test_b21_addresses_of_chats_pagers_and_mail_are_understood() -> None:
+    import apprise
+
+    for url in (
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general", f"pagerduty://{'a' * 20}@{'b' * 20}",
+        "mailtos://me:secret@example.org?mode=starttls", "mailtos://me:secret@example.org?mode=ssl",
+    ):
+        assert apprise.Apprise().add(url), url.partition(":")[0]
+
+
+def test_f07_alert_has_a_summary_and_a_recommendation_and_comes_once_a_day(tmp_path: Path) -> None:
+    from trimtab.act.database import connect
+    from trimtab.act.outbox import Outbox
+    from trimtab.decide.alerts import Happened, messages
+
+    outbox = Outbox(connect(f"sqlite:///{tmp_path}/ledger.db"), "demo")
+    for run_id in ("r1", "r2"):
+        outbox.put(run_id, messages(Happened("demo", None, run_id, "drift", "failed", "p.yaml", "report.html")))
+    second, first = outbox.all()
+    assert (first.state, second.state) == ("waiting", "held")
+    assert first.title == "demo: drift failed"
+    assert "What to do:" in first.body
+    assert "Report: report.html" in first.body
+
+
+def test_p07_message_that_no_mail_server_takes_is_in_the_log_and_fails_no_run(
+    params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trimtab.run import runner
+    from trimtab.run.pipelines import PIPELINES
+    from trimtab.run.preflight import Request
+
+    monkeypatch.setitem(PIPELINES, "baseline", lambda run: run.step("no_such_notebook"))
+    home = Path(os.environ["TRIMTAB_HOME"])
+    down = "alerts.urls=['mailtos://me:hunter2222@localhost:9?smtp=localhost&from=a@b.org&to=a@b.org']"
+    outcome = runner.run(Request("baseline", params, as_of="2024-04-15", overrides=(down,), progress=False))
+    assert outcome.exit_code == 4
+    told = (home / ".trimtab" / "alerts.log").read_text()
+    assert "demo: baseline failed" in told
+    assert "hunter2222" not in told
