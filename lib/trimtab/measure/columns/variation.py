@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns import divergences
-from trimtab.measure.columns.aspects import IN_A_CELL, INDEPENDENT, Variation
-from trimtab.measure.columns.bins import BUCKETS, NumericBins, bucket, buckets_of
+from trimtab.measure.columns.aspects import INDEPENDENT, Variation
+from trimtab.measure.columns.bins import BUCKETS, CategoricalBins, NumericBins, bucket, buckets_of
+from trimtab.measure.columns.cells import ALONE, IN_A_CELL, IN_A_FINER_CELL
 from trimtab.measure.columns.days import Dates, Days, Matrix
-from trimtab.measure.columns.floors import Stretches, psi_beyond_chance
+from trimtab.measure.columns.floors import Stretches, divergence_beyond_chance, psi_beyond_chance
 from trimtab.measure.columns.means import values_of
 
 FEWEST_DAYS = 7
@@ -277,13 +278,20 @@ def _residual(days: Floats, sizes: Floats, shares: Floats, strata: npt.NDArray[n
 
 def _grouped(reference: Days, name: str, length: int) -> Floats:
     """Counts by day of about ten groups of bins; or of the levels that are frequent enough, and of cells of others."""
-    bins, (counts, beside) = reference.bins[name], reference.column(name)
+    bins, (counts, _) = reference.bins[name], reference.column(name)
     if isinstance(bins, NumericBins):
         grouped: Floats = np.add.reduceat(counts, [0, *(index + 1 for index in bins.groups)], axis=1).astype(float)
         return grouped
-    frequent = counts.sum(axis=0) * length / len(counts) >= divergences.SMALLEST_EXPECTED
+    return _levels(reference, name, length, alone=divergences.SMALLEST_EXPECTED, together=IN_A_CELL)
+
+
+def _levels(reference: Days, name: str, length: int, *, alone: float, together: float) -> Floats:
+    """Counts by day of the levels of which a stretch has so many records, and of cells that others share."""
+    bins, (counts, beside) = reference.bins[name], reference.column(name)
+    assert isinstance(bins, CategoricalBins)
+    frequent = counts.sum(axis=0) * length / len(counts) >= alone
     rare, new, buckets = counts[:, ~frequent], beside["unseen"], reference.buckets(name)
-    parts = int((rare.sum() + new.sum()) * length / len(counts) // IN_A_CELL)
+    parts = int((rare.sum() + new.sum()) * length / len(counts) // together)
     if parts < 2 or (buckets.sum(axis=1) != new).any():
         return np.column_stack([counts[:, frequent], rare.sum(axis=1) + new]).astype(float)
     parts = min(parts, BUCKETS)
@@ -328,6 +336,8 @@ def _floor(reference: Days, name: str, shape: Floats, length: int) -> dict[str, 
         many = sums(np.column_stack([beside["outliers"], counts.sum(axis=1) - beside["outliers"]]))
         found["outliers"] = _share(many[0]) - _share(many[1])
     else:
+        finer = _levels(reference, name, length, alone=ALONE, together=IN_A_FINER_CELL)
+        found["levels"] = divergence_beyond_chance(*sums(np.column_stack([finer, shape[:, -1]])))
         here, rest = sums(counts)
         new, whole = np.where(rest == 0, here, 0.0), np.maximum(here.sum(axis=1), 1)
         found["unseen"] = new.sum(axis=1) / whole
