@@ -125,14 +125,15 @@ class Variation:
         By aspect: how many records count for one, in the reference and in the current window (design effects, 1 or
         more). Records of one day share their luck, so that fewer of them are news.
     floor : mapping
-        By aspect: the size that stretches of the reference, as long as the current window, reach against the rest; as
-        "levels" that of PSI over the finer cells of a category (`look`).
+        By aspect: the size that stretches of the reference, as long as the current window, reach against the rest.
     spread : float
         Squared coefficient of variation of the design effects of a column's cells; 0 when all vary alike.
     freedom : float
         Degrees of freedom that the design effects were estimated with; infinite where they are known.
     fewer : mapping
         By aspect: degrees of freedom, where luck that comes on few days makes them fewer.
+    among_finer : float
+        As `spread`, over the finer cells of a category (`look`), whose design effect and floor are named "levels".
     """
 
     design: Mapping[str, tuple[float, float]]
@@ -140,6 +141,7 @@ class Variation:
     spread: float = 0.0
     freedom: float = math.inf
     fewer: Mapping[str, float] = field(default_factory=dict)
+    among_finer: float = 0.0
 
     def thinned(self, aspect: str) -> tuple[float, float]:
         """Records that count for one on either side; 1 where nothing is known."""
@@ -240,7 +242,7 @@ def _usual(reference: ColumnProfile, current: ColumnProfile, variation: Variatio
 
 def _finer(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Look | None:
     """None where there are no levels, or no cells of them that could be held against each other."""
-    thin = variation.thinned("psi")
+    thin = variation.thinned("levels")
     if min(reference.present, current.present) < SMALLEST_SAMPLE or isinstance(reference.bins, NumericBins):
         return None
     a, b = finer_cells(reference, current, thin)
@@ -249,7 +251,8 @@ def _finer(reference: ColumnProfile, current: ColumnProfile, variation: Variatio
     if held < sparse.FEWEST_CELLS:
         return None
     statistic, directions = sparse.pearson(before, now)
-    p_value = variation.of_table(statistic, sparse.p_value(statistic, directions), directions + 1)
+    among = replace(variation, spread=variation.among_finer)
+    p_value = among.of_table(statistic, sparse.p_value(statistic, directions), directions + 1)
     by_chance = divergences.psi_by_chance(before, now)
     return Look(sparse.divergence(a, b), by_chance, held, p_value, variation.floor.get("levels", 0.0))
 
