@@ -211,7 +211,7 @@ def show(found: dict[str, Any]) -> str:
             ({alarms.seeds()}); with one moved that is {' and '.join(errors)}. True PSI is that of {TUNING_DRAWS:,}
             draws by the reference's tenths or levels, with missing values; ∞ where something comes that was never
             there. Of equally common levels (flat), 50 or 200, a fifth vanishes, or half become rarer; single ones of
-            these are rare in small windows, and are looked at together."""),
+            these are rare in small windows, and are looked at by themselves and together."""),
         table(["shift", "true PSI", "moved", *(f"{m:,}" for m in CURRENTS)], rows),
         _peers(found),
         *(arm.show(found["other"][arm.__name__]) for arm in OTHER_ARMS if arm.__name__ in found["other"]),

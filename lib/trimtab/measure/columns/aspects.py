@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from trimtab.measure.columns import divergences, novelty, quantile_cells
-from trimtab.measure.columns.bins import BUCKETS, MAX_LEVELS, CategoricalBins, NumericBins, buckets_of
-from trimtab.measure.columns.profile import ColumnProfile, Counts
+from trimtab.measure.columns import divergences, novelty, quantile_cells, sparse
+from trimtab.measure.columns.bins import BUCKETS, MAX_LEVELS, NumericBins
+from trimtab.measure.columns.cells import Look, finer_cells, shared, with_missing
+from trimtab.measure.columns.profile import ColumnProfile
 
 Floats = npt.NDArray[np.float64]
 
 SMALLEST_SAMPLE = 30
-IN_A_CELL = 20    # records that cells which rare levels share are to expect on average, on the smaller side
+_BEYOND_DOUBT = 1e-9    # a p-value below which a smaller one tells no more
 LARGE: Mapping[str, float] = MappingProxyType(
     {"psi": 0.10, "wasserstein": 0.20, "missing": 0.02, "unseen": 0.005, "newcomer": 0.005, "outliers": 0.02,
      "outside": 0.01, "words": 0.10, "word": 0.20, "unseen_words": 0.005}
@@ -131,6 +132,8 @@ class Variation:
         Degrees of freedom that the design effects were estimated with; infinite where they are known.
     fewer : mapping
         By aspect: degrees of freedom, where luck that comes on few days makes them fewer.
+    among_finer : float
+        As `spread`, over the finer cells of a category (`look`), whose design effect and floor are named "levels".
     """
 
     design: Mapping[str, tuple[float, float]]
@@ -138,12 +141,13 @@ class Variation:
     spread: float = 0.0
     freedom: float = math.inf
     fewer: Mapping[str, float] = field(default_factory=dict)
+    among_finer: float = 0.0
 
     def thinned(self, aspect: str) -> tuple[float, float]:
         """Records that count for one on either side; 1 where nothing is known."""
         return self.design.get(aspect, (1.0, 1.0))
 
-    def of_table(self, statistic: float, p_value: float, cells: int) -> float:
+    def of_table(self, statistic: float, p_value: float, cells: float) -> float:
         """p-value of χ² of a table of so many cells, whose counts are thinned already.
 
         The second-order correction of J. Rao and A. Scott (1984), On chi-squared tests for multiway contingency tables
@@ -203,80 +207,59 @@ def aspects(reference: ColumnProfile, current: ColumnProfile, variation: Variati
     return [aspect for aspect in found if not math.isnan(aspect.p_value)]
 
 
-def cells(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
-    """What PSI, JS and χ² are computed on: groups of bins; or levels, the rare ones put together with new ones.
+def look(reference: ColumnProfile, current: ColumnProfile, variation: Variation = INDEPENDENT) -> Look:
+    """The distribution of a column's values and missing ones, over the cells that tell most of how it moved.
 
-    A level that the reference happens to hold once stands for many that it happens not to hold: apart from each other
-    they would always differ, though nothing has moved. Rare is what either side expects fewer than ten records of. Rare
-    and new levels share as many cells as can expect `IN_A_CELL` records on average, by a hash, which knows no counts:
-    so that a column of nothing but rare levels can still be seen to move.
+    A category with rare levels is looked at twice: over cells that these share, and over finer ones (`cells.apart`),
+    for in a shared cell levels that became rarer and levels that became more frequent average out. The look of the
+    smaller p-value counts, which is doubled for having been chosen (Bonferroni); of two that are both beyond doubt, the
+    one that shows the larger size. Where all levels are rare, shared cells are nothing but coarser, and the finer ones
+    are looked at alone.
+
+    Returns
+    -------
+    Look
+        With nan for PSI when either side has no records, and for the p-value when nothing could differ.
     """
-    shape = shared(reference, current)
-    return shape.of(reference), shape.of(current)
+    usual, finer = _usual(reference, current, variation), _finer(reference, current, variation)
+    if finer is None or finer.cells <= usual.cells:
+        return usual
+    if shared(reference, current).nothing_alone:
+        return finer
+    chosen = min(usual, finer, key=lambda one: (max(one.p_value, _BEYOND_DOUBT), -one.excess))
+    return replace(chosen, p_value=min(2 * chosen.p_value, 1.0))
 
 
-@dataclass(frozen=True, eq=False)
-class Shared:
-    """Which cells the rare levels of two windows share.
-
-    Attributes
-    ----------
-    rare : array of bool, shape (levels,), or None
-        None of a column without levels, or of which a window has no values: then each bin is a cell of its own.
-    parts : int
-        Cells that rare and new levels share.
-    """
-
-    rare: npt.NDArray[np.bool_] | None
-    parts: int
-
-    def of(self, profile: ColumnProfile) -> Counts:
-        """Counts of levels that are not rare, then of the shared cells; of any window by the same bins."""
-        levels = profile.coarse()
-        if self.rare is None:
-            return levels
-        assert isinstance(profile.bins, CategoricalBins)
-        places = np.asarray(buckets_of(profile.bins), dtype=np.intp)[self.rare] % self.parts
-        counts = levels[:-1][self.rare].astype(np.float64)
-        found = np.bincount(places, weights=counts, minlength=self.parts).astype(np.float64)
-        if profile.unseen:
-            new = profile.buckets or (profile.unseen,)
-            found += np.bincount(np.arange(len(new)) % self.parts, weights=new, minlength=self.parts)
-        return np.concatenate([levels[:-1][~self.rare], found.round().astype(np.int64)])
+def _usual(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Look:
+    a, b = with_missing(reference, current)
+    thin = variation.thinned("psi")
+    by_chance = divergences.psi_by_chance(a / thin[0], b / thin[1])
+    # With one level in all there is nothing that could differ, so nothing was tested.
+    held = int(np.count_nonzero(a + b))
+    p_value = _of_table(reference, a / thin[0], b / thin[1], variation) if held > 1 else math.nan
+    return Look(divergences.psi(a, b), by_chance, held, p_value, variation.floor.get("psi", 0.0))
 
 
-def shared(reference: ColumnProfile, current: ColumnProfile, *beside: ColumnProfile) -> Shared:
-    """Which levels share cells, going by these two windows.
-
-    Parameters
-    ----------
-    beside : ColumnProfile
-        Others that are to be read off by the same cells: where their new levels belong must be known, too.
-    """
-    a, b = reference.coarse(), current.coarse()
-    if isinstance(reference.bins, NumericBins) or not (a.sum() and b.sum()):
-        return Shared(None, 0)
-    rare = divergences.rare_cells(a, b)[:-1]
-    n, m = a.sum(), b.sum()
-    expected = float((a + b)[np.append(rare, True)].sum()) * min(n, m) / (n + m)
-    known = all(len(side.buckets) or not side.unseen for side in (reference, current, *beside))
-    return Shared(rare, min(max(int(expected // IN_A_CELL), 1), BUCKETS) if known else 1)
-
-
-def with_missing(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, Counts]:
-    """The cells, and one more for records without a value."""
-    a, b = cells(reference, current)
-    return np.append(a, reference.missing), np.append(b, current.missing)
+def _finer(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Look | None:
+    """None where there are no levels, or no cells of them that could be held against each other."""
+    thin = variation.thinned("levels")
+    if min(reference.present, current.present) < SMALLEST_SAMPLE or isinstance(reference.bins, NumericBins):
+        return None
+    a, b = finer_cells(reference, current, thin)
+    before, now = a / thin[0], b / thin[1]
+    held = int(np.count_nonzero(a + b))
+    if held < sparse.FEWEST_CELLS:
+        return None
+    statistic, directions = sparse.pearson(before, now)
+    among = replace(variation, spread=variation.among_finer)
+    p_value = among.of_table(statistic, sparse.p_value(statistic, directions), directions + 1)
+    by_chance = divergences.psi_by_chance(before, now)
+    return Look(sparse.divergence(a, b), by_chance, held, p_value, variation.floor.get("levels", 0.0))
 
 
 def _psi(reference: ColumnProfile, current: ColumnProfile, variation: Variation) -> Aspect:
-    a, b = with_missing(reference, current)
-    thin = variation.thinned("psi")
-    size = divergences.psi(a, b) - divergences.psi_by_chance(a / thin[0], b / thin[1])
-    # With one level in all there is nothing that could differ, so nothing was tested.
-    tested = np.count_nonzero(a + b) > 1
-    p_value = _of_table(reference, a / thin[0], b / thin[1], variation) if tested else math.nan
-    return _aspect("psi", max(size, 0.0), p_value, variation)
+    found = look(reference, current, variation)
+    return Aspect("psi", found.excess, found.p_value, found.floor)
 
 
 def _of_table(reference: ColumnProfile, a: Floats, b: Floats, variation: Variation) -> float:

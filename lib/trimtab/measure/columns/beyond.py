@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns import divergences
-from trimtab.measure.columns.aspects import LARGE, SMALLEST_SAMPLE, shared
+from trimtab.measure.columns.aspects import LARGE, SMALLEST_SAMPLE
 from trimtab.measure.columns.bins import NumericBins
+from trimtab.measure.columns.cells import shared
 from trimtab.measure.columns.profile import BESIDE, ColumnProfile
 
 Floats = npt.NDArray[np.float64]
@@ -121,7 +122,7 @@ def _flow(before: Floats, there: Floats, here: Floats) -> Floats:
 
 
 def _cells(part: Sides, others: Sides) -> tuple[Floats, ...]:
-    """What `aspects.with_missing` makes of the part, and the same cells of the others: before and now of each."""
+    """What `cells.with_missing` makes of the part, and the same cells of the others: before and now of each."""
     shape = shared(*part, *others)
     return tuple(np.append(shape.of(side), side.missing).astype(float) for side in (*part, *others))
 

@@ -18,10 +18,10 @@ from trimtab.measure.columns.aspects import (
     Aspect,
     Variation,
     aspects,
-    cells,
-    with_missing,
+    look,
 )
 from trimtab.measure.columns.bins import CategoricalBins, NumericBins
+from trimtab.measure.columns.cells import cells
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.variation import FEWEST_DAYS
 from trimtab.measure.columns.variation import variation as measure_variation
@@ -59,14 +59,15 @@ class ColumnDrift:
     name, kind : str
         The column; numeric, categorical or text.
     psi : float
-        Population stability index over the coarse bins and the share of missing values.
+        Population stability index over the coarse bins and the share of missing values; of levels over the cells that
+        tell most of how they moved (`aspects.look`).
     psi_by_chance : float
         What PSI would be on average without drift, at these sizes.
     cells : int
         How many groups or levels, and missing values, PSI is the sum over.
     js : float
-        Jensen-Shannon distance to base 2, of the values that are present, over the same groups or levels as PSI: rare
-        and new levels share cells (`aspects.cells`), so that it does not grow with the number of levels.
+        Jensen-Shannon distance to base 2, of the values that are present, over groups or levels: rare and new ones
+        share cells (`cells.cells`), so that it does not grow with the number of levels.
     ks, ks_p : float
         Kolmogorov-Smirnov statistic and p-value; nan for categorical columns.
     chi2, chi2_p : float
@@ -295,7 +296,7 @@ def compare_column(
     if not binning.same(reference.bins, current.bins):
         raise ValueError(f"column {name!r}: the profiles have different bins")
     a, b = cells(reference, current)
-    whole = with_missing(reference, current)
+    found = look(reference, current, variation)
     thin = variation.thinned("psi")
     ks = ks_p = wasserstein = math.nan
     if isinstance(reference.bins, NumericBins):
@@ -305,9 +306,7 @@ def compare_column(
     return ColumnDrift(
         name=name,
         kind="categorical" if isinstance(reference.bins, CategoricalBins) else "numeric",
-        psi=divergences.psi(*whole),
-        psi_by_chance=divergences.psi_by_chance(whole[0] / thin[0], whole[1] / thin[1]),
-        cells=int(np.count_nonzero(whole[0] + whole[1])),
+        psi=found.psi, psi_by_chance=found.by_chance, cells=found.cells,
         js=divergences.jensen_shannon(a, b),
         js_by_chance=divergences.jensen_shannon_by_chance(divergences.psi_by_chance(a / thin[0], b / thin[1])),
         ks=ks, ks_p=ks_p, chi2=chi2, chi2_p=chi2_p, wasserstein=wasserstein,

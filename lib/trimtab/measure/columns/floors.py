@@ -84,3 +84,23 @@ def psi_beyond_chance(inside: Floats, outside: Floats) -> Floats:
     n, m = (np.maximum(side.sum(axis=1), 1) for side in (outside, inside))
     found: Floats = ((q - p) * np.log(q / p)).sum(axis=1) - (used.sum() - 1) * (1 / n + 1 / m)
     return found
+
+
+def divergence_beyond_chance(inside: Floats, outside: Floats) -> Floats:
+    """`sparse.divergence` of each stretch from the rest, less what chance gives; parameters as above.
+
+    Examples
+    --------
+    >>> inside, outside = np.array([[50.0, 50.0], [90.0, 10.0]]), np.array([[500.0, 500.0], [460.0, 540.0]])
+    >>> divergence_beyond_chance(inside, outside).round(2).tolist()
+    [-0.01, 0.76]
+    """
+    both = (inside + outside).sum(axis=0)
+    used = both > 0
+    if not used.any():
+        return np.zeros(len(inside))
+    n, m = (np.maximum(side.sum(axis=1), 1) for side in (outside, inside))
+    apart = inside[:, used] / m[:, None] - outside[:, used] / n[:, None]
+    held = (inside + outside)[:, used] / (n + m)[:, None]
+    found: Floats = (apart**2 / held).sum(axis=1) - (used.sum() - 1) * (1 / n + 1 / m)
+    return found

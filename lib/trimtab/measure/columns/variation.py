@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from trimtab.measure.columns import divergences
-from trimtab.measure.columns.aspects import IN_A_CELL, INDEPENDENT, Variation
-from trimtab.measure.columns.bins import BUCKETS, NumericBins, bucket, buckets_of
+from trimtab.measure.columns.aspects import INDEPENDENT, Variation
+from trimtab.measure.columns.bins import BUCKETS, CategoricalBins, NumericBins, bucket, buckets_of
+from trimtab.measure.columns.cells import ALONE, IN_A_CELL, IN_A_FINER_CELL
 from trimtab.measure.columns.days import Dates, Days, Matrix
-from trimtab.measure.columns.floors import Stretches, psi_beyond_chance
+from trimtab.measure.columns.floors import Stretches, divergence_beyond_chance, psi_beyond_chance
 from trimtab.measure.columns.means import values_of
 
 FEWEST_DAYS = 7
@@ -102,14 +103,19 @@ def _of_column(reference: Days, name: str, length: int, each: float) -> Variatio
         "outliers": _design(shape, float(outliers), size),
     }
     design |= dict.fromkeys(("unseen", "outside"), design["psi"])
+    floor, among_finer = _floor(reference, name, shape, length), 0.0
     design["mean"] = _design(shape, _effect_of_mean(counts, values_of(reference.bins[name]), strata), size)
     if not isinstance(reference.bins[name], NumericBins):
         design["newcomer"] = _design(shape, _batch(counts, present), size)
+        finer = np.column_stack([_levels(reference, name, length, alone=ALONE, together=IN_A_FINER_CELL), missing])
+        mean, among_finer = _mean_and_spread(finer, strata)
+        design["levels"] = _design(shape, max(mean, float(effects.mean())), size)
+        floor["levels"] = _largest(divergence_beyond_chance(*Stretches.of(len(reference), length).sums(finer)))
     spread = float(effects.var() / effects.mean() ** 2)
     freedom = _freedom(len(reference) - len(np.unique(strata)), size, float(effects.mean()))
     parts = {"outliers": (beside["outliers"], present), "missing": (missing, present + missing)}
     fewer = {aspect: _of_few_days(freedom, _kurtosis(*part, strata), length) for aspect, part in parts.items()}
-    return Variation(design, _floor(reference, name, shape, length), spread, freedom, fewer)
+    return Variation(design, floor, spread, freedom, fewer, among_finer)
 
 
 def _strata(reference: Days, length: int) -> npt.NDArray[np.int64]:
@@ -124,17 +130,40 @@ def _effects(days: Floats, strata: npt.NDArray[np.int64]) -> Floats:
 
     Eigenvalues of the covariance of the shares between days, in units of that of independent draws.
     """
-    used = (days.sum(axis=0) > 0)
-    days = days[:, used]
-    sizes, n = days.sum(axis=1), days.sum()
+    days = days[:, days.sum(axis=0) > 0]
     if days.shape[1] < 2:
         return np.ones(1)
-    shares = days.sum(axis=0) / n
-    residual = _residual(days, sizes, shares, strata)
-    freedom = max(len(days) - len(np.unique(strata)), 1)
-    scaled = residual / np.sqrt(shares) * np.sqrt(len(days) / freedom / n)
-    found: Floats = np.linalg.eigvalsh(scaled.T @ scaled)[1:]    # shares sum to one, so one direction is none
+    scaled = _scaled(days, strata)
+    found = np.linalg.eigvalsh(scaled.T @ scaled)[1:].astype(np.float64)    # shares sum to one: one direction is none
     return np.maximum(found, 1e-9)
+
+
+def _scaled(days: Floats, strata: npt.NDArray[np.int64]) -> Floats:
+    """What days have beyond their shares: its products, summed over days, are the covariance that `_effects` is of."""
+    n, freedom = float(days.sum()), max(len(days) - len(np.unique(strata)), 1)
+    shares = days.sum(axis=0) / n
+    residual = _residual(days, days.sum(axis=1), shares, strata)
+    found: Floats = residual / np.sqrt(shares) * math.sqrt(len(days) / freedom / n)
+    return found
+
+
+def _mean_and_spread(days: Floats, strata: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Mean of `_effects` and their squared coefficient of variation, of cells that may be more than there are days.
+
+    Effects that are estimated from fewer days than there are cells differ for that alone: what chance adds to the sum
+    of their squares is taken off (O. Ledoit and M. Wolf, 2002, Some hypothesis tests for the covariance matrix when the
+    dimension is large compared to the sample size).
+    """
+    days = days[:, days.sum(axis=0) > 0]
+    directions = days.shape[1] - 1
+    if directions < 1:
+        return 1.0, 0.0
+    scaled = _scaled(days, strata)
+    alike = scaled @ scaled.T
+    total, freedom = float(np.trace(alike)), max(len(days) - len(np.unique(strata)), 1)
+    mean = max(total / directions, 1e-9)
+    squares = float((alike**2).sum()) - total**2 / freedom
+    return mean, max(squares / directions / mean**2 - 1, 0.0)
 
 
 def _effects_of_parts(parts: Matrix, whole: npt.NDArray[np.int64], strata: npt.NDArray[np.int64]) -> Floats:
@@ -277,13 +306,20 @@ def _residual(days: Floats, sizes: Floats, shares: Floats, strata: npt.NDArray[n
 
 def _grouped(reference: Days, name: str, length: int) -> Floats:
     """Counts by day of about ten groups of bins; or of the levels that are frequent enough, and of cells of others."""
-    bins, (counts, beside) = reference.bins[name], reference.column(name)
+    bins, (counts, _) = reference.bins[name], reference.column(name)
     if isinstance(bins, NumericBins):
         grouped: Floats = np.add.reduceat(counts, [0, *(index + 1 for index in bins.groups)], axis=1).astype(float)
         return grouped
-    frequent = counts.sum(axis=0) * length / len(counts) >= divergences.SMALLEST_EXPECTED
+    return _levels(reference, name, length, alone=divergences.SMALLEST_EXPECTED, together=IN_A_CELL)
+
+
+def _levels(reference: Days, name: str, length: int, *, alone: float, together: float) -> Floats:
+    """Counts by day of the levels of which a stretch has so many records, and of cells that others share."""
+    bins, (counts, beside) = reference.bins[name], reference.column(name)
+    assert isinstance(bins, CategoricalBins)
+    frequent = counts.sum(axis=0) * length / len(counts) >= alone
     rare, new, buckets = counts[:, ~frequent], beside["unseen"], reference.buckets(name)
-    parts = int((rare.sum() + new.sum()) * length / len(counts) // IN_A_CELL)
+    parts = int((rare.sum() + new.sum()) * length / len(counts) // together)
     if parts < 2 or (buckets.sum(axis=1) != new).any():
         return np.column_stack([counts[:, frequent], rare.sum(axis=1) + new]).astype(float)
     parts = min(parts, BUCKETS)
@@ -332,7 +368,11 @@ def _floor(reference: Days, name: str, shape: Floats, length: int) -> dict[str, 
         new, whole = np.where(rest == 0, here, 0.0), np.maximum(here.sum(axis=1), 1)
         found["unseen"] = new.sum(axis=1) / whole
         found["newcomer"] = _fullest(new, [bucket(level) for level in bins.levels]) / whole
-    return {aspect: max(float(np.nan_to_num(sizes[usable]).max()), 0.0) for aspect, sizes in found.items()}
+    return {aspect: _largest(sizes[usable]) for aspect, sizes in found.items()}
+
+
+def _largest(sizes: Floats) -> float:
+    return max(float(np.nan_to_num(sizes).max()), 0.0)
 
 
 def _share(counts: Floats) -> Floats:
