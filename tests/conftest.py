@@ -18,6 +18,7 @@ import yaml
 
 from trimtab.act.registry import Registry
 from trimtab.run import kernels, server
+from trimtab.run.verifying import verify
 
 WARM = ("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store")
 START = pd.Timestamp("2024-01-01")
@@ -81,6 +82,14 @@ def home(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("TRIMTAB_HOME", str(folder))
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture
+def chain_holds(home: Path) -> Iterator[None]:
+    """After the test, everything that its runs left is as they left it."""
+    yield
+    for params in home.glob("*.yaml"):
+        assert verify(params).findings == (), params
 
 
 def binary_table(rows: int = 3000, *, seed: int = 0, days: int = 120, shift: float = 0.0) -> pd.DataFrame:

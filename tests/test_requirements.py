@@ -44,11 +44,12 @@ from trimtab.measure.models.performance import Performance, evaluate_pair
 from trimtab.measure.over_time.certainty import of_day
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.records import Records
-from trimtab.run import approving, backfill, checking, guarding, lifecycle
+from trimtab.run import approving, backfill, checking, guarding, lifecycle, notebooks
 from trimtab.run.freshness import freshness
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 from trimtab.run.session import Session
+from trimtab.run.verifying import verify
 from trimtab.settings import Criterion, DriftSettings, Trigger, parse_time
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -880,3 +881,25 @@ def test_x08_a_replay_never_sees_later_records_or_labels(params: Path) -> None:
     assert frame["at"].max() < datetime(2024, 2, 10)
     assert frame.loc[frame["at"] > datetime(2024, 2, 5), "y"].isna().all()
     assert frame.loc[frame["at"] <= datetime(2024, 2, 5), "y"].notna().all()
+
+
+def test_x07_changed_notebook_manifest_and_row_of_the_ledger_are_each_named(
+    project: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "books").mkdir()
+    shutil.copy(ROOT / "tests" / "notebooks" / "broken.ipynb", home / "books" / "01_baseline.ipynb")
+    monkeypatch.setattr(notebooks, "folder", lambda: home / "books")
+    params = project(BINARY, binary_table(800))
+    for _ in range(2):
+        outcome = run(Request(pipeline="baseline", params=params, progress=False))
+    folder = Path(outcome.result["run_dir"])
+    assert verify(params).holds
+    for name in ("01_baseline.ipynb", "run.json"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content + b" ")
+        assert [one.told for one in verify(params).findings] == [f"{folder / name} was changed"]
+        (folder / name).write_bytes(content)
+    engine = tt.open(params).ledger.engine
+    with engine.begin() as connection:
+        connection.execute(tables.runs.update().where(tables.runs.c.run_id == folder.name).values(status="succeeded"))
+    assert [one.told for one in verify(params).findings] == [f"ledger: runs, run {folder.name} was changed"]

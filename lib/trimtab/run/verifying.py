@@ -239,8 +239,8 @@ class _State:
 
 def _row(kind: str, key: str) -> str:
     """How rows of the ledger are named."""
-    of = {"champion_changes": "row", "versions": "version"}.get(kind, "run")
-    return f"ledger: {kind} of {of} {key}"
+    of = {"champion_changes": "id", "versions": "version"}.get(kind, "run")
+    return f"ledger: {kind}, {of} {key}"
 
 
 def _listed(folder: Path, manifest: Manifest, link: Link) -> Iterator[Finding]:
