@@ -101,7 +101,7 @@ def test_report_shows_the_place_in_the_chain_and_what_params_were_changed(copied
     assert _sha256(first / "run.json") in page
     assert "drift.psi_alert" in page.partition("Params that were changed")[2].partition("</table>")[0]
     manifest = json.loads((third / "run.json").read_text())
-    (one,) = manifest["amendments"]["keys"]
+    (one,) = manifest["amendments"]["changes"]
     assert one == {"key": "drift.psi_alert", "old": 0.5, "new": 0.25}
     assert manifest["amendments"]["since"] == second.name
     told = CliRunner().invoke(app, ["history", "-p", str(copied), "--json"]).stdout

@@ -155,7 +155,7 @@ class Run:
         session, ledger = self.session, self.session.ledger
         before = ledger.run_before(session.run_id, self.request.pipeline)
         changed = amendments(before[1], session.loaded.public) if before else []
-        self.manifest.amendments = {"since": before[0] if before else None, "keys": changed}
+        self.manifest.amendments = {"since": before[0] if before else None, "changes": changed}
         ledger.start_run(
             session.run_id, pipeline=self.request.pipeline, run_dir=str(self.folder), params=session.loaded.public,
             amendments=changed,
