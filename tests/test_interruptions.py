@@ -37,7 +37,8 @@ def _params(project: Callable[..., Path], home: Path) -> Path:
 def _start(params: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [TRIMTAB, "run", "baseline", "-p", params, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(TESTS)}, start_new_session=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
+        start_new_session=True,
     )
 
 
