@@ -83,6 +83,16 @@ def home(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     return folder
 
 
+@pytest.fixture
+def chain_holds(home: Path) -> Iterator[None]:
+    """After the test, everything that its runs left is as they left it."""
+    yield
+    from trimtab.run.verifying import verify
+
+    for params in home.glob("*.yaml"):
+        assert verify(params).findings == (), params
+
+
 def binary_table(rows: int = 3000, *, seed: int = 0, days: int = 120, shift: float = 0.0) -> pd.DataFrame:
     """Two informative numbers, noise, a category, a segment; the positive class is the rarer one.
 

@@ -21,6 +21,7 @@ from trimtab.run import notebooks
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
 
+pytestmark = pytest.mark.usefixtures("chain_holds")
 TRIMTAB = Path(sys.executable).with_name("trimtab")
 TESTS = Path(__file__).parent
 Asleep = Callable[[Callable[[int], None]], Outcome]

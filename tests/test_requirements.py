@@ -45,11 +45,12 @@ from trimtab.measure.models.performance import Performance, evaluate_pair
 from trimtab.measure.over_time.certainty import of_day
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.records import Records
-from trimtab.run import approving, backfill, checking, guarding, lifecycle
+from trimtab.run import approving, backfill, checking, guarding, lifecycle, notebooks
 from trimtab.run.freshness import freshness
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 from trimtab.run.session import Session
+from trimtab.run.verifying import verify
 from trimtab.settings import Criterion, DriftSettings, Trigger, parse_time
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -923,3 +924,25 @@ def test_p07_message_that_no_mail_server_takes_is_in_the_log_and_fails_no_run(
     told = (home / ".trimtab" / "alerts.log").read_text()
     assert "demo: baseline failed" in told
     assert "hunter2222" not in told
+
+
+def test_x07_changed_notebook_manifest_and_row_of_the_ledger_are_each_named(
+    project: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "books").mkdir()
+    shutil.copy(ROOT / "tests" / "notebooks" / "broken.ipynb", home / "books" / "01_baseline.ipynb")
+    monkeypatch.setattr(notebooks, "folder", lambda: home / "books")
+    params = project(BINARY, binary_table(800))
+    for _ in range(2):
+        outcome = run(Request(pipeline="baseline", params=params, progress=False))
+    folder = Path(outcome.result["run_dir"])
+    assert verify(params).holds
+    for name in ("01_baseline.ipynb", "run.json"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content + b" ")
+        assert [one.told for one in verify(params).findings] == [f"{folder / name} was changed"]
+        (folder / name).write_bytes(content)
+    engine = tt.open(params).ledger.engine
+    with engine.begin() as connection:
+        connection.execute(tables.runs.update().where(tables.runs.c.run_id == folder.name).values(status="succeeded"))
+    assert [one.told for one in verify(params).findings] == [f"ledger: runs, run {folder.name} was changed"]

@@ -7,14 +7,18 @@ YAML, wherever it comes from.
 
 from __future__ import annotations
 
+import base64
 import difflib
+import html
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus, unquote
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -61,9 +65,9 @@ class Loaded:
     secrets: tuple[tuple[str, str], ...]
 
     def redact(self, text: str) -> str:
-        """Put its placeholder in the place of each secret, also where the text is JSON."""
+        """Put its placeholder in the place of each secret, however JSON, HTML, a URL, Python or base64 writes it."""
         for secret, placeholder in self.secrets:
-            for written in (secret, _in_json(secret), _in_json(_in_json(secret))):    # a string in a string, at most
+            for written in _forms(secret):
                 text = text.replace(written, placeholder)
         return text
 
@@ -71,6 +75,19 @@ class Loaded:
 def _in_json(text: str) -> str:
     """The text as it looks between the quotes of a JSON string."""
     return json.dumps(text)[1:-1]
+
+
+@cache
+def _forms(secret: str) -> tuple[str, ...]:
+    """A secret as other formats write it, the longest first; in JSON also as a string in a string, at most."""
+    plain = {secret, unquote(secret)}
+    coded = {form for text in plain for form in (quote(text), quote(text, safe=""), quote_plus(text), repr(text)[1:-1],
+                                                 html.escape(text), html.escape(text, quote=False))}
+    coded |= {json.dumps(text, ensure_ascii=False)[1:-1] for text in plain}
+    in_json = {_in_json(text) for text in plain | coded}
+    forms = plain | coded | in_json | {_in_json(text) for text in in_json}
+    forms |= {base64.b64encode(text.encode()).decode() for text in plain}
+    return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
 class _Loader(yaml.SafeLoader):

@@ -55,6 +55,7 @@ class Request:
     by: str | None = None
     why: str | None = None
     decided_at: datetime | None = None
+    decided_in: str | None = None
     used_by: str | None = None
 
     @property
@@ -102,8 +103,10 @@ class Approvals(Rows):
         rows = self._rows(self._select(tables.approvals).where(tables.approvals.c.run_id == run_id))
         return _request(rows[0]) if rows else None
 
-    def decide(self, run_id: str, state: Literal["approved", "rejected"], *, by: str, why: str) -> None:
-        """Write down what a person said.
+    def decide(
+        self, run_id: str, state: Literal["approved", "rejected"], *, by: str, why: str, decided_in: str | None = None
+    ) -> None:
+        """Write down what a person said, and in which run or session.
 
         Raises
         ------
@@ -112,7 +115,7 @@ class Approvals(Rows):
         """
         table, clock = tables.approvals, now()
         open_one = (table.c.run_id == run_id, table.c.state == "pending", table.c.expires_at > clock)
-        said = {"state": state, "by": by, "why": why, "decided_at": clock}
+        said = {"state": state, "by": by, "why": why, "decided_at": clock, "decided_in": decided_in}
         with self._write() as connection:
             if connection.execute(table.update().where(*self._is_mine(table), *open_one).values(**said)).rowcount == 1:
                 return

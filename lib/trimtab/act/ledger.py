@@ -19,9 +19,11 @@ from sqlalchemy.exc import IntegrityError
 
 from trimtab.act import tables
 from trimtab.act.approvals import Approvals
+from trimtab.act.chain import Chain
 from trimtab.act.daybook import DayBook
 from trimtab.act.outbox import Outbox
 from trimtab.act.rows import Rows, now
+from trimtab.act.seals import EVENTS
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Asked, Check, Guard
 from trimtab.decide.promotion import Row, Verdict
@@ -62,25 +64,56 @@ class Ledger(Rows):
         """What people are to be told."""
         return Outbox(self.engine, self._mine["model"], self._mine["tenant"])
 
+    @cached_property
+    def chain(self) -> Chain:
+        """In which order runs ended, and what each left."""
+        return Chain(self.engine, self._mine["model"], self._mine["tenant"])
+
     # -- runs ----------------------------------------------------------------------------------------------------
 
-    def start_run(self, run_id: str, *, pipeline: str, run_dir: str) -> None:
-        """Record that a run began."""
+    def start_run(
+        self, run_id: str, *, pipeline: str, run_dir: str, params: Mapping[str, Any] | None = None,
+        amendments: Sequence[Any] = (),
+    ) -> None:
+        """Record that a run began, and with which params; `amendments` are what differs from the run before."""
         self._insert(
-            tables.runs, run_id=run_id, pipeline=pipeline, status="running", started_at=now(), run_dir=run_dir
+            tables.runs, run_id=run_id, pipeline=pipeline, status="running", started_at=now(), run_dir=run_dir,
+            params=plain(params), amendments=plain(amendments),
         )
 
+    def run_before(self, run_id: str, pipeline: str) -> tuple[str, dict[str, Any]] | None:
+        """The newest other run whose params are known, and these; of the same pipeline where there is one."""
+        table = tables.runs
+        query = self._select(table).where(table.c.run_id != run_id, table.c.params.is_not(None))
+        order = (sa.case((table.c.pipeline == pipeline, 0), else_=1), table.c.started_at.desc())
+        rows = self._rows(query.order_by(*order).limit(1))
+        return (rows[0]["run_id"], rows[0]["params"]) if rows else None
+
     def finish_run(
-        self, run_id: str, *, status: str, as_of: datetime | None, error: str | None, result: Mapping[str, Any]
+        self, run_id: str, *, status: str, as_of: datetime | None, error: str | None, result: Mapping[str, Any],
+        manifest: str | None = None, notes: str = "no verdict was reached",
     ) -> None:
-        """Record how a run ended."""
+        """Record how a run ended and add it to the chain, in one transaction; one that the chain holds stays as it is.
+
+        Parameters
+        ----------
+        manifest : str, optional
+            SHA-256 of the run's manifest in its final form.
+        notes : str
+            For a retrain event of the run that is still open.
+        """
         values = {"status": status, "finished_at": now(), "as_of": as_of, "error": error, "result": plain(result)}
+        if self.chain.holds(run_id):
+            return
         with self._write() as connection:
             connection.execute(tables.runs.update().where(tables.runs.c.run_id == run_id).values(**values))
+            connection.execute(_closing(run_id, notes, now()))
+            self.chain.append(connection, run_id, manifest)
 
     def runs(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest runs, newest first."""
-        return self._rows(self._select(tables.runs).order_by(tables.runs.c.started_at.desc()).limit(limit))
+        """The newest runs, newest first, without their params."""
+        found = self._rows(self._select(tables.runs).order_by(tables.runs.c.started_at.desc()).limit(limit))
+        return [{name: value for name, value in row.items() if name != "params"} for row in found]
 
     # -- the lease -----------------------------------------------------------------------------------------------
 
@@ -203,6 +236,7 @@ class Ledger(Rows):
             known = connection.execute(sa.select(table.c.id).where(table.c.run_id == run_id)).first()
             if known:
                 connection.execute(table.update().where(table.c.run_id == run_id).values(**plain_json(table, values)))
+                self.chain.amend(connection, EVENTS, run_id)
             else:
                 start: dict[str, Any] = {"promoted": False, "retrain_attempted": False, "retrain_successful": False}
                 start |= {"started_at": now(), "triggered_at": now()}

@@ -7,8 +7,9 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -18,11 +19,16 @@ from typing import Any, TypeVar
 from trimtab.errors import StepError, TimeLimitError, TrimtabError, of_place
 
 R = TypeVar("R")
+_LAST_WORDS = 5.0    # seconds to wait for them
+_MOST_SAID = 100_000    # characters
 _GRACE = 60    # seconds of processor time beyond the limit, for importing, reading and writing
 
 
 def apart(work: Callable[..., R], *args: Any, limit: timedelta, what: str, setting: str, place: Path) -> R:
     """Do work in a fresh process, which is killed at the limit even when it sits in native code.
+
+    What it prints comes out here, on standard error, once it has ended: a terminal or a log that the process had
+    inherited would show it with whatever secrets it holds, and nobody in between to take them out.
 
     Parameters
     ----------
@@ -46,15 +52,40 @@ def apart(work: Callable[..., R], *args: Any, limit: timedelta, what: str, setti
     """
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
-    told = {"sender": sender, "limit": limit, "what": what, "place": place}
+    heard, speaker = context.Pipe(duplex=False)
+    told = {"sender": sender, "speaker": speaker, "limit": limit, "what": what, "place": place}
     process = context.Process(target=_work, args=(work, args), kwargs=told, daemon=True)
     try:
         _start(process, what)
         sender.close()
-        return _await(process, receiver, limit, what, setting)    # type: ignore[no-any-return]  # what a pipe brings has no type
+        speaker.close()
+        with _overheard(heard, process):
+            return _await(process, receiver, limit, what, setting)    # type: ignore[no-any-return]  # what a pipe brings has no type
     finally:
         _end(process)
-        receiver.close()
+        for end in (receiver, sender, speaker, heard):
+            end.close()
+
+
+@contextlib.contextmanager
+def _overheard(heard: Connection, process: BaseProcess) -> Iterator[None]:
+    """Take in what a process prints while it works, so that it never waits for a reader, and print it at the end."""
+    parts: list[bytes] = []
+
+    def _listen() -> None:
+        with contextlib.suppress(OSError):
+            while part := os.read(heard.fileno(), 2**16):
+                parts.append(part)
+
+    listener = threading.Thread(target=_listen, name="listener", daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        _end(process)    # with all that it started, so that nobody can say more
+        listener.join(_LAST_WORDS)
+        if said := b"".join(parts).decode(errors="replace"):
+            print(said[-_MOST_SAID:], end="", file=sys.stderr, flush=True)
 
 
 def end_with_parent() -> None:
@@ -107,18 +138,31 @@ def _await(process: BaseProcess, receiver: Connection, limit: timedelta, what: s
 
 
 def _work(
-    work: Callable[..., Any], args: tuple[Any, ...], *, sender: Connection, limit: timedelta, what: str, place: Path
+    work: Callable[..., Any], args: tuple[Any, ...], *, sender: Connection, speaker: Connection, limit: timedelta,
+    what: str, place: Path,
 ) -> None:
     """In the process: do it, and tell what came of it or the error."""
     end_with_parent()    # in a group of its own, so that what an estimator starts can be ended with it
+    _speak_into(speaker)
     _limit_processor_time(limit)
+    told: Any
     try:
-        sender.send(work(*args))
+        told = work(*args)
     except TrimtabError as error:
-        sender.send(error)
+        told = error
     except Exception as error:  # noqa: BLE001 -- whatever an estimator raises, its words belong in the report
-        failed = StepError(f"{what} failed: {type(error).__name__}: {error}")
-        sender.send(of_place(error, place) or failed)
+        told = of_place(error, place) or StepError(f"{what} failed: {type(error).__name__}: {error}")
+    for stream in (sys.stdout, sys.stderr):    # first: once the answer is there, this process may be ended
+        stream.flush()
+    sender.send(told)
+
+
+def _speak_into(speaker: Connection) -> None:
+    """Let everything that this process prints, native code's words too, go where its parent listens."""
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        stream.flush()
+        os.dup2(speaker.fileno(), number)
+    speaker.close()
 
 
 def _limit_processor_time(limit: timedelta) -> None:

@@ -36,6 +36,7 @@ runs = Table(
     Column("as_of", DateTime), Column("status", String(20), nullable=False),
     Column("started_at", DateTime, nullable=False), Column("finished_at", DateTime),
     Column("run_dir", Text, nullable=False), Column("error", Text), Column("result", JSON),
+    Column("params", JSON(none_as_null=True)), Column("amendments", JSON),    # since the run before
     Index("runs_by_model", "model", "tenant", "started_at"),
 )
 
@@ -173,7 +174,7 @@ approvals = Table(    # what waits, or has waited, for a person
     Column("champion", Integer), Column("challenger", Integer), Column("sha256", String(64)),
     Column("severity", String(10)), Column("reasons", JSON, nullable=False),
     Column("state", String(10), nullable=False), Column("by", String(200)), Column("why", Text),
-    Column("decided_at", DateTime), Column("used_by", String(80)),
+    Column("decided_at", DateTime), Column("decided_in", String(80)), Column("used_by", String(80)),
     Index("approvals_by_model", "model", "tenant", "state"),
 )
 
@@ -187,6 +188,22 @@ outbox = Table(    # messages to people; `held` came soon after one of its kind,
     Column("next_try_at", DateTime, nullable=False), Column("settled_at", DateTime),
     Column("problem", Text), Column("told_in", String(120)),
     Index("outbox_by_model", "model", "tenant", "state"),
+)
+
+chain = Table(    # one link per run that ended, each holding the hash of the one before
+    "audit_chain", metadata,
+    Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False), Column("run_id", String(80), nullable=False),
+    Column("manifest", String(64)), Column("previous", String(64)), Column("rows", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False), Column("recorded_at", DateTime, nullable=False),
+    Index("chain_by_run", "model", "tenant", "run_id", unique=True),
+)
+
+sealed = Table(    # the hash of every row that the chain covers, by the link that covers it
+    "sealed_rows", metadata,
+    Column("model", String(100), primary_key=True), Column("tenant", String(100), primary_key=True),
+    Column("kind", String(30), primary_key=True), Column("key", String(80), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False), Column("sha256", String(64), nullable=False),
 )
 
 leases = Table(

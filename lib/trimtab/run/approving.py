@@ -98,13 +98,14 @@ def answer(
     """
     before = session.serving
     if said == "rejected":
-        session.ledger.approvals.decide(asked.run_id, "rejected", by=by, why=why)
+        session.ledger.approvals.decide(
+            asked.run_id, "rejected", by=by, why=why, decided_in=session.run_id)
         return Answered(asked, said, by, why, before, before, None)
     failed = [one.evidence for one in seen if not one.passed]
     if failed:
         raise ChampionError(f"run {asked.run_id} cannot be approved: {'; '.join(failed)}")
     change = _promote(session, asked, by=by, why=why) if asked.challenger is not None else None
-    session.ledger.approvals.decide(asked.run_id, "approved", by=by, why=why)
+    session.ledger.approvals.decide(asked.run_id, "approved", by=by, why=why, decided_in=session.run_id)
     return Answered(asked, said, by, why, before, session.registry.champion(), change)
 
 

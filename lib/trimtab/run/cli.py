@@ -189,6 +189,9 @@ def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: Limit 
         return
     _table("Champion", changes, ("created_at", "as_of", "kind", "from_version", "to_version", "state", "by", "why"))
     _table("Runs", runs, ("started_at", "run_id", "pipeline", "as_of", "status", "error"))
+    changed = [{"run_id": run["run_id"]} | one for run in runs for one in run["amendments"] or ()]
+    if changed:
+        _table("Params that were changed", changed, ("run_id", "key", "old", "new"))
 
 
 @app.command()
@@ -230,6 +233,30 @@ def alerts(params: ParamsOption = DEFAULT, as_json: Json = False, limit: Limit =
         _show_json(plain({"alerts": rows}))
         return
     _table("Alerts", rows, ("created_at", "kind", "title", "state", "attempts", "settled_at", "problem"))
+
+
+@app.command()
+def verify(
+    run_id: Annotated[str | None, typer.Argument(help="Only what this run left; see trimtab history.")] = None,
+    params: ParamsOption = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Whether files, ledger, champion and models are as the runs left them; ends with 4 where they are not."""
+    from trimtab.run import verifying
+
+    found = verifying.verify(params, run_id)
+    if as_json:
+        findings = [plain(one) | {"told": one.told} for one in found.findings]
+        _show_json(plain(vars(found)) | {"holds": found.holds, "findings": findings})
+    else:
+        _show(f"{found.model}: {found.links} runs in the chain, head {found.head or 'none'}")
+        for note in found.notes:
+            _show(f"  {note}")
+    if found.holds:
+        return
+    more = len(found.findings) - 1
+    _say(found.findings[0].told + (f"; {more} more (see --json)" if more else ""))
+    raise typer.Exit(StepError.exit_code)
 
 
 @app.command()

@@ -32,7 +32,7 @@ from trimtab.run.manifest import code_version
 from trimtab.run.reach import features_of, reach_by_day
 from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
 from trimtab.run.scored import baseline_to_json, primary_metric
-from trimtab.run.serving import gates_of
+from trimtab.run.serving import gates_of, refuse_secrets
 from trimtab.run.session import Session
 from trimtab.run.versions import Model
 from trimtab.settings import Criterion, parse_time
@@ -155,6 +155,7 @@ def _train_all(session: Session, window: Window) -> list[trainer.Trained]:
         trained.append(trainer.train(
             name, candidate, params.data, params.task, frame, folder=folder / name, max_runtime=left
         ))
+        refuse_secrets(session, trained[-1].folder)
     return trained
 
 

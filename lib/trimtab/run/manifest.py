@@ -85,6 +85,9 @@ class Manifest:
     steps: list[Step] = field(default_factory=list)
     data: dict[str, Any] | None = None
     result: dict[str, Any] = field(default_factory=dict)
+    amendments: dict[str, Any] = field(default_factory=dict)    # of the params, since which run
+    files: dict[str, str] = field(default_factory=dict)         # SHA-256 of everything else in the folder
+    chain: dict[str, Any] = field(default_factory=dict)         # the run before, and what the ledger says of it
     packages: dict[str, str] = field(default_factory=lambda: package_versions())
     code: dict[str, str | None] = field(default_factory=lambda: code_version())
 
@@ -101,6 +104,21 @@ def load(folder: Path) -> Manifest | None:
         return Manifest(**plain)
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def files_of(folder: Path) -> dict[str, Path]:
+    """Every file of a run but its manifest, by its path in the folder.
+
+    What an editor leaves beside a notebook that somebody opened is no file of the run.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    named = {path.relative_to(folder).as_posix(): path for path in files if ".ipynb_checkpoints" not in path.parts}
+    return {name: path for name, path in named.items() if name != FILE}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each of them."""
+    return {name: digest(path) for name, path in files_of(folder).items()}
 
 
 def digest(path: Path) -> str:

@@ -37,6 +37,7 @@ def _templates() -> jinja2.Environment:
     environment.filters["second"] = lambda text: (text or "")[:19].replace("T", " ")
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4f}"
     environment.filters["json"] = to_text
+    environment.filters["value"] = lambda value: "not set" if value is None else json.dumps(value, ensure_ascii=False)
     return environment
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from trimtab import params as params_module
 from trimtab.act import champion as champions
 from trimtab.act.rows import now
+from trimtab.amendments import amendments
 from trimtab.errors import (
     BusyError,
     Interrupted,
@@ -28,7 +29,7 @@ from trimtab.errors import (
 )
 from trimtab.params import Loaded
 from trimtab.plain import plain
-from trimtab.run import homes, notebooks, preflight, reports
+from trimtab.run import endings, homes, notebooks, preflight, reports
 from trimtab.run import manifest as manifests
 from trimtab.run.interruptions import stops_as_exceptions, undisturbed
 from trimtab.run.lease import heartbeat
@@ -39,7 +40,6 @@ from trimtab.run.results import summarise
 from trimtab.run.scraps import Scraps, read
 from trimtab.run.session import Session
 from trimtab.run.telling import Telling
-from trimtab.settings import parse_time
 from trimtab.text import LONGEST_LINE, cut
 
 
@@ -153,45 +153,34 @@ class Run:
         return None
 
     def _prepare(self, taken_over: str | None) -> None:
-        session = self.session
+        session, ledger = self.session, self.session.ledger
+        before = ledger.run_before(session.run_id, self.request.pipeline)
+        changed = amendments(before[1], session.loaded.public) if before else []
+        self.manifest.amendments = {"since": before[0] if before else None, "changes": changed}
+        ledger.start_run(
+            session.run_id, pipeline=self.request.pipeline, run_dir=str(self.folder), params=session.loaded.public,
+            amendments=changed,
+        )
         try:
             self.folder.mkdir(parents=True)
         except OSError as error:
             raise StateError(f"{self.folder}: cannot be made: {error.strerror or error}") from None
         self.manifest.save(self.folder)
-        if taken_over:
-            self.manifest.notes.append(f"run {taken_over} had died; it was marked interrupted and its lease taken over")
+        for dead in dict.fromkeys([*([taken_over] if taken_over else []), *ledger.chain.left_open(session.run_id)]):
             try:
-                dead = self.folder.parent / homes.checked_run_id(taken_over)
-                homes.tidy(session.home, dead)
-                self._close(dead)
-            except Exception as error:  # noqa: BLE001 -- what a dead run left behind must not stop the next one
-                self.manifest.notes.append(f"run {taken_over} has no report: {_sentence(error)}")
-        self.manifest.notes += champions.recover(session.ledger, session.registry)
+                self._complete(self.folder.parent / homes.checked_run_id(dead))
+            except UsageError as error:    # the ledger names a run as no run is called; nothing is made of that name
+                self.manifest.notes.append(str(error))
+        self.manifest.notes += champions.recover(ledger, session.registry)
         self.champion_before = session.registry.champion()
-        session.ledger.start_run(session.run_id, pipeline=self.request.pipeline, run_dir=str(self.folder))
 
-    def _close(self, folder: Path) -> None:
-        """Say in the folder of a run that died that it did, and make its report."""
+    def _complete(self, folder: Path) -> None:
+        """Bring to its end what a run that died has left."""
+        homes.tidy(self.session.home, folder)    # before its end is written down: from then on nothing may change
+        self.manifest.notes.append(endings.close(self.session.ledger, folder, self.loaded.redact))
         dead = manifests.load(folder)
-        if dead is None:
-            return
-        dead.status, dead.error, dead.finished_at = "interrupted", "the process died", now()
-        for step in dead.steps:
-            step.status = "interrupted" if step.status == "running" else step.status
-            if step.file and step.status == "interrupted":
-                notebooks.mark(folder / step.file, "The run died while this notebook was executed.", self.loaded.redact)
-            step.html = reports.notebook_html(folder, step.file) if step.file else None
-            if step.file and (folder / step.file).is_file():
-                step.sha256 = manifests.digest(folder / step.file)
-        dead.result = summarise(dead, folder, before=None, after=None, seconds=0.0)
-        dead.save(folder)
-        as_of = parse_time(dead.as_of) if dead.as_of else None
-        self.session.ledger.finish_run(
-            dead.run_id, status=dead.status, as_of=as_of, error=dead.error, result=dead.result
-        )
-        reports.run_report(folder, dead)
-        self._telling.died(dead)
+        if dead is not None:
+            self._telling.died(dead)
 
     # -- what pipelines call -------------------------------------------------------------------------------------
 
@@ -223,7 +212,7 @@ class Run:
         target = self.folder / source.name
         step = Step(notebook, file=target.name)
         self.manifest.steps.append(step)
-        self.manifest.save(self.folder)
+        self._save()
         self._telling.step(notebook, self.manifest)
         started = time.perf_counter()
         try:
@@ -250,6 +239,11 @@ class Run:
             if target.is_file():
                 step.sha256 = manifests.digest(target)
                 self._pages[step.notebook] = self._background.submit(reports.notebook_html, self.folder, target.name)
+            self._save()
+
+    def _save(self) -> None:
+        """Keep the manifest up to date, as long as it is this run's to write."""
+        if not self._lease_lost.is_set():
             self.manifest.save(self.folder)
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -264,25 +258,25 @@ class Run:
             after = self._serving()
         manifest.result = summarise(manifest, self.folder, before=self.champion_before, after=after, seconds=seconds)
         manifest.data = next((s.scraps["fingerprint"] for s in manifest.steps if "fingerprint" in s.scraps), None)
-        report = None
+        report = self.folder / "report.html"
+        problem: Exception | None = None
         try:
-            # The state before the pages: a report that cannot be written must not hide how the run ended.
-            manifest.save(self.folder)
-            session.ledger.finish_run(
-                session.run_id, status=self.status, as_of=session.as_of, error=manifest.error, result=manifest.result
-            )
-            session.ledger.close_retrain(session.run_id, manifest.error or "no verdict was reached")
-            for step in manifest.steps:
-                step.html = self._pages[step.notebook].result() if step.notebook in self._pages else None
-            manifest.save(self.folder)
-            report = reports.run_report(self.folder, manifest)
+            if session.ledger.chain.holds(session.run_id):
+                raise BusyError("another run has closed this one, which had stood still; what it left is not changed")
+            problem = endings.conclude(session.ledger, self.folder, manifest, self._make_pages)
             reports.index(session.home / "runs")
-        except Exception as failed:  # noqa: BLE001 -- nbconvert and jinja raise what they like; the lease must go back
-            words = f"the run is through, but its report could not be written: {failed}"
+        except Exception as failed:  # noqa: BLE001 -- whatever it is, the lease must go back
+            problem = problem or failed
+        if problem is not None:
+            words = f"the run is through, but its report could not be written: {problem}"
             error = error or (StateError(words) if after == self.champion_before else StepError(words))
         self._telling.ended(manifest)
         told = self.loaded.redact(str(error)) if error else None
-        return Outcome(manifest.result, error.exit_code if error else 0, told, report)
+        return Outcome(manifest.result, error.exit_code if error else 0, told, report if problem is None else None)
+
+    def _make_pages(self) -> None:
+        for step in self.manifest.steps:
+            step.html = self._pages[step.notebook].result() if step.notebook in self._pages else None
 
     def _serving(self) -> int | None:
         """Who serves now: in a dry run still the one from before, whatever was decided."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trimtab.act import modelfile
 from trimtab.act.smoke import Smoke, smoke
 from trimtab.decide import gates
 from trimtab.decide.guardrails import Check
-from trimtab.errors import TrimtabError
+from trimtab.errors import ModelFileError, TrimtabError
 from trimtab.run.session import Session
 from trimtab.run.versions import Model
 from trimtab.settings import parse_time
@@ -72,3 +76,23 @@ def _can_serve(session: Session, model: Model, records: pd.DataFrame) -> Check:
         return Check("can_serve", False, session.loaded.redact(str(error)))
     return gates.can_serve(
         limits, load_seconds=seen.load_seconds, latency=seen.latency, megabytes=seen.megabytes, rows=seen.rows)
+
+
+def refuse_secrets(session: Session, folder: Path) -> None:
+    """Keep no model whose file holds what `${NAME}` stands for in the estimator's params: all who serve it can read it.
+
+    Raises
+    ------
+    ModelFileError
+        Naming the variable; the folder is gone then.
+    """
+    asked = json.dumps(session.loaded.public["estimator"])
+    content = (folder / modelfile.FILE).read_bytes()
+    for secret, placeholder in session.loaded.secrets:
+        written = {secret.encode(), json.dumps(secret)[1:-1].encode()}
+        if placeholder in asked and any(form in content for form in written):
+            shutil.rmtree(folder)
+            raise ModelFileError(
+                f"the fitted model holds the value of {placeholder} from the estimator's params, and a model file is "
+                "no place for a secret; let the class read it from the environment, or write it out if it is none"
+            )

@@ -1,0 +1,129 @@
+"""How is the end of a run written down, so that a crash at any moment leaves something that can be completed?
+
+First the manifest that says how the run ended, then its pages and its report, then the manifest in its final form with
+the hash of each of these, and last, in one transaction, the ledger: how the run ended, and its link in the chain. As
+long as the ledger does not hold the link, nothing is final, and the next run goes through the same steps again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trimtab.act.chain import Chain
+from trimtab.act.ledger import DIED, Ledger
+from trimtab.act.rows import now
+from trimtab.errors import TrimtabError
+from trimtab.run import manifest as manifests
+from trimtab.run import notebooks, reports
+from trimtab.run.manifest import FILE, Manifest
+from trimtab.run.results import summarise
+from trimtab.settings import parse_time
+
+DEAD = "the process died"
+
+
+def conclude(ledger: Ledger, folder: Path, manifest: Manifest, make_pages: Callable[[], None]) -> Exception | None:
+    """Write down how a run ended; returns what kept its files from being written, if anything did.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        With status and result as they are.
+    make_pages : callable
+        Makes the pages of the notebooks.
+
+    Raises
+    ------
+    TrimtabError
+        When the ledger cannot be written.
+    """
+    problem: Exception | None = None
+    try:
+        # The state before the pages: a report that cannot be written must not hide how the run ended.
+        manifest.save(folder)
+        manifest.chain = position(ledger.chain)
+        make_pages()
+        reports.run_report(folder, manifest)
+    except Exception as failed:  # noqa: BLE001 -- nbconvert and jinja raise what they like
+        problem = failed
+    try:
+        manifest.files = manifests.digests(folder)
+        manifest.save(folder)
+    except OSError as failed:
+        problem = problem or failed
+    ledger.finish_run(
+        manifest.run_id, status=manifest.status, as_of=parse_time(manifest.as_of) if manifest.as_of else None,
+        error=manifest.error, result=manifest.result, manifest=_digest(folder),
+        notes=manifest.error or "no verdict was reached",
+    )
+    return problem
+
+
+def position(chain: Chain) -> dict[str, Any]:
+    """Where in the chain the next run to end stands, and what comes before it."""
+    head = chain.head()
+    if head is None:
+        return {"seq": 1, "previous_run": None, "previous_manifest": None, "previous_link": None}
+    return {"seq": head.seq + 1, "previous_run": head.run_id, "previous_manifest": head.manifest,
+            "previous_link": head.sha256}
+
+
+def close(ledger: Ledger, folder: Path, redact: Callable[[str], str]) -> str:
+    """Write down the end of a run that died before it could do so; returns a sentence about it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run that died, called by its id.
+    """
+    run_id = folder.name
+    if ledger.chain.holds(run_id):
+        return f"run {run_id} had ended and died before it gave its lease back"
+    dead = manifests.load(folder)
+    if dead is None or dead.run_id != run_id:
+        _settle(ledger, folder)
+        return f"run {run_id} had died; it was marked interrupted, and left no manifest that can be read"
+    told = f"run {run_id} had ended and died before that was written down; it was completed"
+    if dead.status == "running":
+        told = f"run {run_id} had died; it was marked interrupted and its lease taken over"
+    try:
+        problem = _complete(ledger, folder, dead, redact)
+    except TrimtabError:
+        raise
+    except Exception as failed:  # noqa: BLE001 -- what a dead run left behind must not stop the next one
+        _settle(ledger, folder)
+        problem = failed
+    return told if problem is None else f"{told}; it has no report: {type(problem).__name__}: {problem}"
+
+
+def _settle(ledger: Ledger, folder: Path) -> None:
+    """Put a run that left nothing readable into the chain."""
+    ledger.finish_run(
+        folder.name, status="interrupted", as_of=None, error=DIED, result={}, manifest=_digest(folder), notes=DIED)
+
+
+def _complete(ledger: Ledger, folder: Path, dead: Manifest, redact: Callable[[str], str]) -> Exception | None:
+    """Make what a run that died did not come to; one that had not ended was interrupted."""
+    cut = [step for step in dead.steps if step.status == "running"] if dead.status == "running" else []
+    if dead.status == "running":
+        dead.status, dead.error, dead.finished_at = "interrupted", DEAD, now()
+        for step in cut:
+            step.status = "interrupted"
+        dead.result = summarise(dead, folder, before=None, after=None, seconds=0.0)
+
+    def _make_pages() -> None:
+        for step in dead.steps:
+            if step in cut and step.file:
+                notebooks.mark(folder / step.file, "The run died while this notebook was executed.", redact)
+            if step.file and (folder / step.file).is_file():
+                step.html = reports.notebook_html(folder, step.file)
+                step.sha256 = manifests.digest(folder / step.file)
+
+    return conclude(ledger, folder, dead, _make_pages)
+
+
+def _digest(folder: Path) -> str | None:
+    """Of the manifest as it lies there; None where there is none."""
+    return manifests.digest(folder / FILE) if (folder / FILE).is_file() else None

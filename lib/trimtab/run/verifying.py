@@ -1,0 +1,297 @@
+"""Is everything that runs left behind as they left it?
+
+The chain is followed from its oldest link on: each link against the one before, the rows that it covers against the
+ledger as it is, the run's manifest against the link, and every other file against the manifest. Then what nobody left:
+rows and folders that are in no link. Last the champion and the files of all versions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trimtab import params as params_module
+from trimtab.act import modelfile
+from trimtab.act.chain import Link, Present, Seal, hash_of
+from trimtab.act.registry import registered_name
+from trimtab.act.seals import BY_HAND, EVENTS, KINDS
+from trimtab.errors import TrimtabError, UsageError
+from trimtab.run import homes
+from trimtab.run import manifest as manifests
+from trimtab.run.manifest import FILE, Manifest
+from trimtab.run.session import Session
+
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z]+-[0-9a-f]{6}")
+_TRIES = 3    # to read a ledger to which no run adds meanwhile
+_Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it was left.
+
+    Attributes
+    ----------
+    kind : str
+        changed, missing or inserted; differs, of the champion.
+    place : str
+        A file, or rows of the ledger.
+    run_id : str or None
+        Whose it is.
+    """
+
+    kind: str
+    place: str
+    run_id: str | None = None
+    detail: str = ""
+
+    @property
+    def told(self) -> str:
+        """It in one sentence."""
+        verb = {"differs": "does not agree"}.get(self.kind, f"is {self.kind}" if self.kind == "missing" else
+                                                 f"was {self.kind}")
+        return f"{self.place} {verb}{f' ({self.detail})' if self.detail else ''}"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found, the oldest first.
+
+    Attributes
+    ----------
+    head : str or None
+        Hash of the newest link: who keeps it elsewhere can tell later whether the chain was made anew.
+    findings : sequence of Finding
+        Empty when everything holds.
+    notes : sequence of str
+        What the chain does not cover, or not yet.
+    """
+
+    model: str
+    tenant: str | None
+    links: int
+    head: str | None
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+
+def verify(params: Path, run_id: str | None = None) -> Verified:
+    """Verify everything that the runs of a model left, or what one of them did; writes nothing.
+
+    Parameters
+    ----------
+    params : Path
+        The params file.
+    run_id : str, optional
+        Of one run.
+
+    Raises
+    ------
+    UsageError
+        When there is no such run in the chain.
+    TrimtabError
+        When params file or ledger cannot be read.
+    """
+    if run_id is not None and not _RUN_ID.fullmatch(run_id):
+        raise UsageError(f"{run_id!r} is not the id of a run; see trimtab history")
+    session = Session(params_module.load(params))
+    home = session.home
+    try:
+        with homes.readable(home) as session.home:
+            for _ in range(_TRIES):
+                before = session.ledger.chain.head()
+                found = _verified(session, home, run_id)
+                if session.ledger.chain.head() == before:
+                    break
+            return found
+    finally:
+        session.close()
+
+
+def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
+    chain = session.ledger.chain
+    links = chain.links()
+    if run_id is not None and run_id not in {link.run_id for link in links}:
+        raise UsageError(f"run {run_id} is not in the chain of {session.params.model}; see trimtab history")
+    state = _State(session, home, links, chain.seals(), chain.present(), frozenset(chain.left_open("")))
+    findings = [*_chained(links), *state.covered(run_id)]
+    if run_id is None:
+        findings += [*state.rows_of_nobody(), *state.folders_of_nobody(), *_champion(session), *_models(session, home)]
+    notes = tuple(dict.fromkeys(state.notes))
+    head = links[-1].sha256 if links else None
+    return Verified(session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
+
+
+def _chained(links: Sequence[Link]) -> Iterator[Finding]:
+    """Links that do not follow from the one before, or were changed."""
+    before: Link | None = None
+    for link in links:
+        expected = before.seq + 1 if before else 1
+        if link.seq != expected:
+            yield Finding("missing", f"ledger: link {expected} of the chain", None, f"link {link.seq} comes next")
+        elif link.previous != (before.sha256 if before else None) or link.sha256 != link.expected():
+            yield Finding("changed", f"ledger: link {link.seq} of the chain", link.run_id)
+        before = link
+
+
+@dataclass
+class _State:
+    """What ledger and folder say; `notes` grows while it is gone through."""
+
+    session: Session
+    home: Path
+    links: Sequence[Link]
+    seals: Sequence[Seal]
+    present: Mapping[_Key, Present]
+    unfinished: frozenset[str]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Of all runs of this model."""
+        return self.home / "runs" / registered_name(self.session.params.model, self.session.params.tenant)
+
+    def covered(self, run_id: str | None) -> Iterator[Finding]:
+        """What is not as a link says, link by link."""
+        newest = {(seal.kind, seal.key): seal for seal in self.seals}    # the last one counts: a row may be amended
+        by_link: dict[int, list[Seal]] = {}
+        for seal in self.seals:
+            by_link.setdefault(seal.seq, []).append(seal)
+        for link in self.links:
+            if run_id in (None, link.run_id):
+                mine = by_link.get(link.seq, [])
+                if hash_of(mine) != link.rows:
+                    yield Finding("changed", f"ledger: the hashes of rows in link {link.seq}", link.run_id)
+                yield from self._rows(link, [seal for seal in mine if newest[seal.kind, seal.key] == seal])
+                yield from self._files(link)
+        head = self.links[-1].seq if self.links else 0
+        beyond = [seal for seal in self.seals if seal.seq > head and (seal.kind, seal.seq) != (EVENTS, head + 1)]
+        if beyond and run_id is None:
+            yield Finding("missing", f"ledger: link {beyond[0].seq} of the chain", None, "rows it covered are there")
+
+    def _rows(self, link: Link, seals: Sequence[Seal]) -> Iterator[Finding]:
+        order = list(KINDS)
+        for seal in sorted(seals, key=lambda one: (order.index(one.kind) if one.kind in order else -1, one.key)):
+            now = self.present.get((seal.kind, seal.key))
+            if now is None:
+                yield Finding("missing", _row(seal.kind, seal.key), link.run_id)
+            elif now.sha256 != seal.sha256:
+                yield Finding("changed", _row(seal.kind, seal.key), link.run_id)
+
+    def _files(self, link: Link) -> Iterator[Finding]:
+        folder = self.folder / link.run_id
+        path = folder / FILE
+        found = _digest(path)
+        if found != link.manifest:
+            kind = "missing" if found is None else "changed" if link.manifest else "inserted"
+            yield Finding(kind, str(path), link.run_id)
+            return
+        manifest = manifests.load(folder) if found else None
+        if manifest is None or not manifest.chain:
+            self.notes.append(f"run {link.run_id} left no complete manifest, so its files are not covered")
+            return
+        if (manifest.chain["seq"], manifest.chain["previous_link"]) != (link.seq, link.previous):
+            yield Finding("changed", f"ledger: link {link.seq} of the chain", link.run_id,
+                          f"{path} follows another link than the ledger says")
+        yield from _listed(folder, manifest, link)
+
+    def rows_of_nobody(self) -> Iterator[Finding]:
+        """Rows that no link covers, though no run or session is at work that could have left them."""
+        if not self.links:
+            return
+        sealed = {(seal.kind, seal.key) for seal in self.seals}
+        for (kind, key), row in self.present.items():
+            if (kind, key) in sealed:
+                continue
+            by_hand = (row.by or "").startswith(BY_HAND)
+            if by_hand and KINDS[kind].of_runs and not KINDS[kind].of_earlier:
+                continue
+            if by_hand or row.by in self.unfinished or (row.by is None and kind == "champion_changes"):
+                self.notes.append(f"{_row(kind, key)} will be covered when the next run ends")
+            else:
+                yield Finding("inserted", _row(kind, key), row.by)
+
+    def folders_of_nobody(self) -> Iterator[Finding]:
+        """What lies among the folders of runs and is in no link."""
+        linked = {link.run_id for link in self.links}
+        before = {seal.key for seal in self.seals if seal.kind == "runs"} - linked
+        counted = {"were made before the chain began": 0, "are of dry runs": 0}
+        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
+            if path.name in linked:
+                continue
+            if path.name in self.unfinished:
+                self.notes.append(f"run {path.name} is under way, or died, and is not in the chain yet")
+            elif path.name in before or not self.links:
+                counted["were made before the chain began"] += 1
+            elif _is_dry(path):
+                counted["are of dry runs"] += 1
+            else:
+                yield Finding("inserted", str(path), None, "no run left it")
+        self.notes += [f"{number} folders {what} and are not covered" for what, number in counted.items() if number]
+
+
+def _row(kind: str, key: str) -> str:
+    """How rows of the ledger are named."""
+    of = {"champion_changes": "id", "versions": "version"}.get(kind, "run")
+    return f"ledger: {kind}, {of} {key}"
+
+
+def _listed(folder: Path, manifest: Manifest, link: Link) -> Iterator[Finding]:
+    """Files that are not as the manifest lists them."""
+    for name, sha256 in manifest.files.items():
+        found = _digest(folder / name)
+        if found != sha256:
+            yield Finding("missing" if found is None else "changed", str(folder / name), link.run_id)
+    there = manifests.files_of(folder)
+    for name in sorted(there.keys() - manifest.files.keys()):
+        yield Finding("inserted", str(folder / name), link.run_id)
+
+
+def _is_dry(folder: Path) -> bool:
+    manifest = manifests.load(folder)
+    return manifest is not None and manifest.dry_run is True
+
+
+def _digest(path: Path) -> str | None:
+    """SHA-256 of a file; None where there is none that can be read."""
+    try:
+        return manifests.digest(path)
+    except OSError:
+        return None
+
+
+def _champion(session: Session) -> Iterator[Finding]:
+    if session.ledger.open_changes():
+        return    # a run is at it, or died; the next one brings them together
+    alias, believed = session.registry.champion(), session.ledger.champion()
+    if alias != believed:
+        yield Finding("differs", f"the alias of {session.registry.name}", None,
+                      f"it names version {alias}, and the ledger {believed}")
+
+
+def _models(session: Session, home: Path) -> Iterator[Finding]:
+    for version in session.ledger.versions():
+        path = _folder_of(session, home, version["version"], version["source"]) / modelfile.FILE
+        found = _digest(path)
+        if found != version["sha256"]:
+            yield Finding("missing" if found is None else "changed", str(path), version["run_id"],
+                          f"version {version['version']}")
+
+
+def _folder_of(session: Session, home: Path, version: int, source: str) -> Path:
+    """Where a version's files are: where they were put, or in a copy of the home that lies elsewhere."""
+    _, marker, tail = source.partition("/.trimtab/")
+    copied = home / ".trimtab" / tail
+    if not Path(source).is_dir() and marker and copied.is_dir():
+        return copied
+    try:
+        return session.folder_of(version)
+    except TrimtabError:
+        return Path(source)

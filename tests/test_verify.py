@@ -1,0 +1,283 @@
+"""The audit chain: whatever is changed, taken away or slipped in among what runs left is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import BINARY, binary_table, merged
+from typer.testing import CliRunner
+
+import trimtab as tt
+from trimtab.errors import UsageError
+from trimtab.run.cli import app
+from trimtab.run.preflight import Request
+from trimtab.run.runner import Outcome, run
+from trimtab.run.verifying import Verified, verify
+
+ALWAYS = {"triggers": [{"signal": "model_age", "at_least": 0, "severity": "high"}]}
+
+
+def _run(params: Path, pipeline: str, **settings: Any) -> Outcome:
+    return run(Request(pipeline=pipeline, params=params, progress=False, **settings))
+
+
+@pytest.fixture(scope="module")
+def lived(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home after a baseline, a retraining and a rollback; it was moved since, so that copies are on their own."""
+    place = tmp_path_factory.mktemp("lived")
+    home = place / "home"
+    shutil.copytree(fresh_home, home)
+    binary_table(1500).to_parquet(home / "records.parquet")
+    params = home / "demo.yaml"
+    params.write_text(yaml.safe_dump(merged(BINARY, **ALWAYS)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_HOME", str(home))
+        _run(params, "baseline", as_of="2024-02-20")
+        retrained = _run(params, "retrain", as_of="2024-04-15", overrides=("drift.psi_alert=0.5",))
+        assert retrained.result["champion_after"] == 2
+        back = _run(params, "rollback", as_of="2024-04-15", extra={"by": "a person", "why": "a try"})
+        assert (back.error, back.result["champion_after"]) == (None, 1)
+    return home.rename(place / "moved")
+
+
+@pytest.fixture
+def copied(lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The params file of a copy of that home."""
+    home = tmp_path / "home"
+    shutil.copytree(lived, home)
+    monkeypatch.setenv("TRIMTAB_HOME", str(home))
+    return home / "demo.yaml"
+
+
+def _runs(params: Path) -> list[Path]:
+    return sorted((params.parent / "runs" / "demo").iterdir())
+
+
+def _sql(params: Path, statement: str, *values: Any) -> None:
+    with sqlite3.connect(params.parent / ".trimtab" / "ledger.db") as ledger:
+        assert ledger.execute(statement, values).rowcount
+    ledger.close()
+
+
+def _first(params: Path) -> tuple[str, str]:
+    found = verify(params)
+    assert not found.holds
+    return found.findings[0].kind, found.findings[0].place
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_whole_loop_as_it_was_left_holds(copied: Path) -> None:
+    found = verify(copied)
+    assert (found.findings, found.notes, found.links) == ((), (), 3)
+
+
+def test_each_manifest_names_the_hash_of_the_one_before_and_of_every_file(copied: Path) -> None:
+    before: str | None = None
+    for number, folder in enumerate(_runs(copied), 1):
+        manifest = json.loads((folder / "run.json").read_text())
+        assert (manifest["chain"]["seq"], manifest["chain"]["previous_manifest"]) == (number, before)
+        there = {path.name: _sha256(path) for path in folder.iterdir() if path.name != "run.json"}
+        assert manifest["files"] == there
+        assert {step["html"] for step in manifest["steps"]} <= there.keys()
+        before = _sha256(folder / "run.json")
+
+
+def test_report_shows_the_place_in_the_chain_and_what_params_were_changed(copied: Path) -> None:
+    first, second, third = _runs(copied)
+    page = (second / "report.html").read_text()
+    assert "Link 2 of the audit chain" in page
+    assert _sha256(first / "run.json") in page
+    assert "drift.psi_alert" in page.partition("Params that were changed")[2].partition("</table>")[0]
+    manifest = json.loads((third / "run.json").read_text())
+    (one,) = manifest["amendments"]["changes"]
+    assert one == {"key": "drift.psi_alert", "old": 0.5, "new": 0.25}
+    assert manifest["amendments"]["since"] == second.name
+    told = CliRunner().invoke(app, ["history", "-p", str(copied), "--json"]).stdout
+    assert [len(row["amendments"]) for row in json.loads(told)["runs"]] == [1, 1, 0]
+    assert "drift.psi_alert" in CliRunner().invoke(app, ["history", "-p", str(copied)]).stdout
+
+
+@pytest.mark.parametrize("name", ["run.json", "01_baseline.ipynb", "01_baseline.html", "report.html"])
+def test_changed_or_missing_file_is_named(copied: Path, name: str) -> None:
+    path = _runs(copied)[0] / name
+    path.write_bytes(path.read_bytes().replace(b"a", b"e", 1))
+    assert _first(copied) == ("changed", str(path))
+    path.unlink()
+    assert _first(copied) == ("missing", str(path))
+
+
+def test_first_of_several_is_the_oldest(copied: Path) -> None:
+    _, second, third = _runs(copied)
+    for folder in (third, second):
+        (folder / "report.html").write_text("nothing")
+    found = verify(copied)
+    assert [one.run_id for one in found.findings] == [second.name, third.name]
+
+
+def test_files_and_folders_that_no_run_left_are_named(copied: Path) -> None:
+    first = _runs(copied)[0]
+    (first / "more.txt").write_text("more")
+    assert _first(copied) == ("inserted", str(first / "more.txt"))
+    (first / "more.txt").unlink()
+    another = first.with_name("20300101T000000-baseline-abcdef")
+    shutil.copytree(first, another)
+    assert _first(copied) == ("inserted", str(another))
+    shutil.rmtree(first)
+    assert _first(copied) == ("missing", str(first / "run.json"))
+
+
+def test_notebook_that_somebody_opened_leaves_no_finding(copied: Path) -> None:
+    beside = _runs(copied)[0] / ".ipynb_checkpoints"
+    beside.mkdir()
+    (beside / "01_baseline-checkpoint.ipynb").write_text("{}")
+    assert verify(copied).holds
+
+
+ROWS = {
+    "runs": "UPDATE runs SET as_of = '2020-01-01 00:00:00.000000' WHERE pipeline = 'retrain'",
+    "decisions": "UPDATE decisions SET severity = 'low'",
+    "signals": "DELETE FROM signals WHERE id = (SELECT min(id) FROM signals)",
+    "verdicts": "UPDATE verdicts SET criteria = '[]'",
+    "model_retrain_events": "UPDATE model_retrain_events SET promoted = 0 WHERE promoted = 1",
+    "champion_changes": "UPDATE champion_changes SET why = 'another' WHERE kind = 'rollback'",
+    "versions": "UPDATE versions SET sha256 = 'another' WHERE version = 1",
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_changed_row_of_the_ledger_is_named(copied: Path, kind: str) -> None:
+    _sql(copied, ROWS[kind])
+    changed, place = _first(copied)
+    assert (changed, place.split()[1].rstrip(",")) == ("changed", kind)
+
+
+def test_rows_that_were_taken_away_or_slipped_in_are_named(copied: Path) -> None:
+    second = _runs(copied)[1].name
+    _sql(copied, "UPDATE decisions SET run_id = 'x' WHERE run_id = ?", second)
+    found = verify(copied)
+    assert [(one.kind, one.place) for one in found.findings] == [
+        ("missing", f"ledger: decisions, run {second}"), ("inserted", "ledger: decisions, run x")]
+
+
+def test_row_slipped_in_under_a_run_that_ended_stays_named_after_the_next_run(copied: Path) -> None:
+    first = _runs(copied)[0].name
+    _sql(copied, "INSERT INTO decisions SELECT ?, model, tenant, as_of, recorded_at, needs_retrain, severity, "
+                 "confidence, reasons, root_causes, allowed, guard FROM decisions LIMIT 1", first)
+    assert _first(copied) == ("inserted", f"ledger: decisions, run {first}")
+    _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
+    assert _run(copied, "baseline", as_of="2024-04-20").error is None
+    assert [one.place for one in verify(copied).findings] == [f"ledger: decisions, run {first}"]
+
+
+def test_chain_that_was_shortened_is_named(copied: Path) -> None:
+    third = _runs(copied)[2]
+    _sql(copied, "DELETE FROM audit_chain WHERE seq = 3")
+    assert _first(copied) == ("missing", "ledger: link 3 of the chain")
+    _sql(copied, "DELETE FROM sealed_rows WHERE seq = 3")
+    assert ("inserted", str(third)) in {(one.kind, one.place) for one in verify(copied).findings}
+
+
+@pytest.mark.parametrize("change", ["manifest = 'a'", "previous = 'a'", "rows = 'a'", "run_id = 'a'", "seq = 9"])
+def test_changed_link_is_named(copied: Path, change: str) -> None:
+    _sql(copied, f"UPDATE audit_chain SET {change} WHERE seq = 2")
+    assert _first(copied)[1] == "ledger: link 2 of the chain"
+
+
+def test_link_that_was_made_anew_over_a_changed_manifest_contradicts_the_next_one(copied: Path) -> None:
+    first = _runs(copied)[0] / "run.json"
+    first.write_text(first.read_text().replace("succeeded", "failed"))
+    chain = tt.open(copied).ledger.chain
+    link = chain.links()[0]
+    forged = type(link)(**vars(link) | {"manifest": _sha256(first)}).expected()
+    _sql(copied, "UPDATE audit_chain SET manifest = ?, sha256 = ? WHERE seq = 1", _sha256(first), forged)
+    assert _first(copied) == ("changed", "ledger: link 2 of the chain")
+
+
+def test_alias_that_somebody_moved_and_changed_model_file_are_named(copied: Path) -> None:
+    model = next((copied.parent / ".trimtab" / "models").rglob("model.skops"))
+    content = model.read_bytes()
+    model.write_bytes(b"another")
+    assert _first(copied) == ("changed", str(model))
+    model.write_bytes(content)
+    with sqlite3.connect(copied.parent / ".trimtab" / "mlflow.db") as registry:
+        registry.execute("UPDATE registered_model_aliases SET version = 2")
+    registry.close()
+    assert _first(copied) == ("differs", "the alias of demo")
+
+
+def test_one_run_is_verified_by_its_id(copied: Path) -> None:
+    first, second, _ = _runs(copied)
+    (second / "report.html").write_text("nothing")
+    assert verify(copied, first.name).holds
+    assert not verify(copied, second.name).holds
+    with pytest.raises(UsageError, match="is not in the chain of demo"):
+        verify(copied, "20300101T000000-baseline-abcdef")
+    for wrong in ("../../etc", "/etc/passwd", "", f"{first.name}\n", f"{first.name}/../x"):
+        with pytest.raises(UsageError, match="is not the id of a run"):
+            verify(copied, wrong)
+
+
+def test_command_ends_with_4_and_names_the_first(copied: Path) -> None:
+    ends = CliRunner().invoke(app, ["verify", "-p", str(copied)])
+    assert (ends.exit_code, ends.stderr) == (0, "")
+    page = _runs(copied)[0] / "report.html"
+    page.write_text("nothing")
+    ends = CliRunner().invoke(app, ["verify", "-p", str(copied)])
+    assert (ends.exit_code, ends.stderr) == (4, f"trimtab: {page} was changed\n")
+    told = json.loads(CliRunner().invoke(app, ["verify", "-p", str(copied), "--json"]).stdout)
+    assert (told["holds"], told["findings"][0]["told"], len(told["head"])) == (False, f"{page} was changed", 64)
+
+
+def test_home_that_cannot_be_written_is_verified_and_left_as_it_was(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)    # root may write whatever the mode says
+    state = copied.parent / ".trimtab"
+    before = {path: path.stat().st_mtime_ns for path in state.rglob("*")}
+    assert verify(copied).holds
+    assert {path: path.stat().st_mtime_ns for path in state.rglob("*")} == before
+
+
+def test_runs_from_before_there_was_a_chain_are_said_to_be_outside_of_it(copied: Path) -> None:
+    for table in ("audit_chain", "sealed_rows"):
+        _sql(copied, f"DELETE FROM {table}")
+    found = verify(copied)
+    assert (found.holds, found.links, found.notes) == (
+        True, 0, ("3 folders were made before the chain began and are not covered",))
+    _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
+    assert _run(copied, "baseline", as_of="2024-04-20").error is None
+    found = verify(copied)
+    assert (found.holds, found.links, found.notes) == (
+        True, 1, ("3 folders were made before the chain began and are not covered",))
+    _sql(copied, "UPDATE decisions SET severity = 'low'")    # rows of old runs are covered from now on
+    assert _first(copied)[0] == "changed"
+
+
+def test_dry_run_and_what_a_person_does_at_a_notebook_are_no_findings(project: Callable[..., Path]) -> None:
+    params = project(merged(BINARY, **ALWAYS), binary_table(800))
+    assert _run(params, "baseline", as_of="2024-03-01").error is None
+    assert _run(params, "drift", as_of="2024-04-01", dry_run=True).error is None
+    session = tt.open(params, as_of="2024-04-15")
+    contest = tt.lifecycle.first_champion(session)
+    tt.lifecycle.appoint(session, contest, tt.lifecycle.judge(session, contest))
+    challenger = tt.lifecycle.train(session, None)
+    contest = tt.lifecycle.evaluate_challenger(session, session.model(challenger.version))
+    tt.lifecycle.appoint(session, contest, tt.lifecycle.judge(session, contest))
+    session.registry.set_champion(1)
+    between: Verified = verify(params)
+    assert [one.kind for one in between.findings] == (["differs"] if session.ledger.champion() == 2 else [])
+    assert "1 folders are of dry runs and are not covered" in between.notes
+    assert _run(params, "drift", as_of="2024-04-15").error is None
+    assert verify(params).findings == ()
