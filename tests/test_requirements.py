@@ -872,7 +872,7 @@ def test_x06_rollback_proves_that_the_old_version_predicts_before_it_flips(param
     assert 0 <= proof.agreement <= 1
     assert session.registry.champion() == 1
     with pytest.raises(UsageError, match="no version 9"):
-        lifecycle.target_version(session, 9)
+        lifecycle.targets(session, 9)
 
 
 def test_x08_a_replay_never_sees_later_records_or_labels(params: Path) -> None:
