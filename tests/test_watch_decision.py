@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trimtab.decide.watch import Evidence, Promotion, broken, incomparable, judge, under_watch
-from trimtab.measure.models.intervals import Interval, Measure, Resampling
+from trimtab.decide.watch import Evidence, Promotion, broken, incomparable, judge, looked_at, under_watch, widened
+from trimtab.measure.models.intervals import Interval, Resampling, paired_difference
 from trimtab.measure.models.outputs import Outputs
-from trimtab.measure.models.performance import evaluate_pair, gain
+from trimtab.measure.models.performance import gain
 from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.measure.unlabelled.rivals import at_once, relative_gain
 from trimtab.settings import Rollback
@@ -80,7 +80,9 @@ def change(**other: Any) -> dict[str, Any]:
     ([change(from_version=2)], False),                                  # measured again
     ([change(as_of=None)], False),
 ])
-def test_what_is_watched_is_a_promotion_that_took_anothers_place(changes: list[dict[str, Any]], *, watched: bool) -> None:
+def test_what_is_watched_is_a_promotion_that_took_anothers_place(
+    changes: list[dict[str, Any]], *, watched: bool
+) -> None:
     found = under_watch(changes, 2, ONE.as_of + timedelta(hours=1), DAY)
     assert found == (ONE if watched else None)
 
@@ -135,17 +137,19 @@ def test_the_gain_holds_every_pair_that_both_ranges_allow() -> None:
 
 
 def _pair(rng: np.random.Generator, n: int, right: tuple[float, float]) -> tuple[Outputs, Outputs]:
-    """Two classifiers that are right this often, each by itself: as far apart as two of such quality can be expected."""
+    """Two classifiers that are right this often, each by itself: as far apart as two that are any good can be."""
     actual = rng.integers(0, 2, n)
     said = [np.where(rng.uniform(size=n) < share, actual, 1 - actual) for share in right]
     new, old = (Outputs(("no", "yes"), actual, one, None, 1) for one in said)
     return new, old
 
 
-def _goes(rng: np.random.Generator, n: int, right: tuple[float, float]) -> bool:
-    new, old = _pair(rng, n, right)
-    found = evaluate_pair(new, old, resampling=Resampling(replicates=400)).differences[Measure("accuracy")]
-    evidence = Evidence("realised", gain("accuracy", found.relative), n)
+def _goes(new: Outputs, old: Outputs) -> bool:
+    """As a watch decides that has just so many outcomes."""
+    n = looked_at(len(new))
+    new, old = new.take(np.arange(n)), old.take(np.arange(n))
+    found = paired_difference("accuracy", new, old, resampling=Resampling(replicates=200))
+    evidence = Evidence("realised", widened(gain("accuracy", found.relative), n), n)
     return judge(ONE, Rollback(), evidence, n).outcome == "roll_back"
 
 
@@ -153,11 +157,35 @@ def _goes(rng: np.random.Generator, n: int, right: tuple[float, float]) -> bool:
 def test_two_of_the_same_quality_are_rarely_told_apart(n: int) -> None:
     """At most 5 % false rollbacks; 300 pairs (seed 1), and three standard errors of a share of 5 % among them."""
     rng = np.random.default_rng(1)
-    false = np.mean([_goes(rng, n, (0.8, 0.8)) for _ in range(300)])
+    false = np.mean([_goes(*_pair(rng, n, (0.8, 0.8))) for _ in range(300)])
     assert false <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
-def test_ten_points_worse_are_found_with_500_outcomes() -> None:
-    """At least 95 %; 300 pairs (seed 2), and two standard errors of a share of 95 % among them."""
+def test_neither_are_they_when_looked_at_all_day() -> None:
+    """1,000 outcomes come, and each time that it looks there is a chance; 200 pairs (seed 3), bound as above."""
+    rng, false = np.random.default_rng(3), 0
+    looks = sorted({looked_at(n) for n in range(30, 1001)})
+    for _ in range(200):
+        new, old = _pair(rng, 1000, (0.8, 0.8))
+        false += any(_goes(new.take(np.arange(n)), old.take(np.arange(n))) for n in looks)
+    assert false / 200 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
+
+
+@pytest.mark.parametrize("right", [(0.8, 0.9), (0.7, 0.8)])
+def test_ten_points_worse_are_found_with_500_outcomes(right: tuple[float, float]) -> None:
+    """At least 95 %; 300 pairs (seed 2), and three standard errors of a share of 95 % among them."""
     rng = np.random.default_rng(2)
-    assert np.mean([_goes(rng, 500, (0.8, 0.9)) for _ in range(300)]) >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / 300)
+    found = np.mean([_goes(*_pair(rng, 500, right)) for _ in range(300)])
+    assert found >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def test_a_model_that_is_mostly_wrong_is_found_early() -> None:
+    rng = np.random.default_rng(4)
+    assert all(_goes(*_pair(rng, 63, (0.1, 0.9))) for _ in range(20))
+
+
+@pytest.mark.parametrize("records", [500, 4000])
+def test_an_interval_of_enough_records_is_taken_as_it_is(records: int) -> None:
+    found = Interval(-0.1, -0.2, -0.05, 0.95, 0.04)
+    same = widened(found, records)
+    assert (same.low, same.high) == pytest.approx((found.low, found.high))

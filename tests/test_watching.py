@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 import trimtab as tt
 from trimtab.act import champion as champions
 from trimtab.act import modelfile
+from trimtab.decide.watch import looked_at
 from trimtab.run import lifecycle, watching
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
@@ -106,8 +107,9 @@ def test_a_worse_champion_is_found_on_the_records_since(params: Path) -> None:
     assert evidence is not None
     assert (seen.finding.outcome, evidence.way) == ("roll_back", "realised")
     assert seen.window is not None
-    since = table(params)["at"].between(PROMOTED, "2024-04-10 23:59:59")
-    assert evidence.records == seen.window.rows == int(since.sum())
+    since = int(table(params)["at"].between(PROMOTED, "2024-04-10 23:59:59").sum())
+    assert seen.window.rows == since
+    assert evidence.records == looked_at(since)
     assert seen.values[version] < seen.values[1] - 0.2
     assert evidence.gain.high < 0
     assert seen.reading.startswith(f"By accuracy (realised, {evidence.records} records) version {version} is ")
@@ -197,10 +199,10 @@ def test_what_neither_version_can_answer_is_no_fault_of_the_new_one(params: Path
     assert seen.reading.startswith("Version 2 cannot be compared with: Version 2 could not predict any")
 
 
-def test_a_version_before_that_is_gone_leaves_the_new_one_in_place(params: Path) -> None:
+def test_a_version_before_that_is_damaged_leaves_the_new_one_in_place(params: Path) -> None:
     session = tt.open(params, as_of=LATER)
     promoted(session, learned(table(params), ["x", "z"], wrong=0.9))
-    shutil.rmtree(session.folder_of(1))
+    (session.folder_of(1) / modelfile.FILE).write_bytes(b"nothing")
     seen = watching.watch(session)
     assert seen.finding.outcome == "keep"
     assert "Version 1 cannot be compared with" in seen.reading

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from trimtab.measure.models.intervals import Interval
 from trimtab.settings import Rollback
 
+ENOUGH = 500    # records with outcomes from which on an interval is taken as it is
 Outcome = Literal["roll_back", "keep", "too_early", "nothing"]
 Way = Literal["realised", "estimated"]
 
@@ -105,6 +106,41 @@ def under_watch(
     if not timedelta(0) < as_of - last["as_of"] <= watch:
         return None
     return Promotion(last["to_version"], last["from_version"], last["as_of"])
+
+
+def looked_at(labelled: int) -> int:
+    """Of so many records with outcomes, how many, the oldest, a champion is judged by.
+
+    A watch looks again and again, and chance has its say only where something new is looked at. So it looks only each
+    time that there are twice as many: at 500 records, at these halved or doubled.
+
+    Examples
+    --------
+    >>> [looked_at(labelled) for labelled in (30, 32, 100, 499, 500, 999, 1000, 5000)]
+    [30, 32, 63, 250, 500, 500, 1000, 4000]
+    """
+    if labelled >= ENOUGH:
+        return int(ENOUGH * 2 ** math.floor(math.log2(labelled / ENOUGH)))
+    halved = (math.ceil(ENOUGH / 2**times) for times in range(1, 5))
+    return next((one for one in halved if one <= labelled), labelled)
+
+
+def widened(interval: Interval, records: int) -> Interval:
+    """An interval that allows for having been looked at before, when there were fewer records.
+
+    Both sides grow by the fourth root of `ENOUGH / records` where there are fewer than that, so that early signs have to
+    be stronger (Wang and Tsiatis, Approximately optimal one-parameter boundaries for group sequential trials,
+    Biometrics 43, 1987, with a shape of 0.25).
+
+    Examples
+    --------
+    >>> found = widened(Interval(-0.10, -0.20, -0.02, 0.95, 0.05), 125)
+    >>> round(found.low, 3), round(found.high, 3)
+    (-0.241, 0.013)
+    """
+    by = max(1.0, ENOUGH / records) ** 0.25 if records else math.inf
+    below, above = interval.value - interval.low, interval.high - interval.value
+    return replace(interval, low=interval.value - by * below, high=interval.value + by * above)
 
 
 def judge(promotion: Promotion, settings: Rollback, evidence: Evidence | None, records: int) -> Finding:

@@ -22,6 +22,7 @@ from trimtab.act.rows import now
 from trimtab.errors import BusyError
 
 MOST_INTERVALS = 8    # that a pause grows to after failures
+_TRIMTAB = "from trimtab.run.entry import main; main()"    # whatever is on the path, in this very environment
 _GLANCE = 0.1    # seconds in which a stop is noticed while nothing runs
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -77,7 +78,7 @@ class Repeating:
     def __init__(self, pipeline: str, params: Path, *, interval: float, overrides: Sequence[str] = ()) -> None:
         given = [word for one in overrides for word in ("--set", one)]
         self._words = [
-            sys.executable, "-m", "trimtab.run.entry", "run", pipeline, "--params", str(params), "--json", *given]
+            sys.executable, "-c", _TRIMTAB, "run", pipeline, "--params", str(params), "--json", *given]
         self._about = f"{params.stem} {pipeline}"
         self._interval = interval
         self._stopped: int | None = None

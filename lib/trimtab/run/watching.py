@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from trimtab.decide import watch as watches
 from trimtab.decide.watch import Evidence, Finding, Promotion
 from trimtab.errors import ModelFileError, StepError, UsageError
-from trimtab.measure.models.intervals import Measure, Resampling
+from trimtab.measure.models.intervals import Measure, Resampling, paired_differences
 from trimtab.measure.models.metrics import METRICS
-from trimtab.measure.models.performance import evaluate_pair, gain
+from trimtab.measure.models.performance import gain
 from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.measure.unlabelled.rivals import at_once, relative_gain
 from trimtab.run import answered
@@ -133,15 +133,14 @@ def _realised(
     session: Session, models: tuple[Model, Model], frame: pd.DataFrame
 ) -> tuple[Evidence | None, Mapping[int, float]]:
     name = session.params.rollback.metric
-    outputs = answered.outputs(session, models, frame)
-    found = evaluate_pair(
-        outputs[0], outputs[1], metrics=[name], days=session.days(frame),
-        resampling=Resampling(confidence=session.params.promotion.confidence),
-    ).differences.get(Measure(name))
-    if found is None:    # it needs probabilities, which one of the two does not give
+    frame = frame.head(watches.looked_at(len(frame)))
+    new, old = answered.outputs(session, models, frame)
+    if not (METRICS[name].applies(new) and METRICS[name].applies(old)):    # it needs probabilities, say
         return None, {}
+    resampling = Resampling(confidence=session.params.promotion.confidence)
+    found = paired_differences([name], new, old, groups=session.days(frame), resampling=resampling)[Measure(name)]
     values = {models[0].version: found.challenger.value, models[1].version: found.champion.value}
-    return Evidence("realised", gain(name, found.relative), len(frame)), values
+    return Evidence("realised", watches.widened(gain(name, found.relative), len(frame)), len(frame)), values
 
 
 def _estimated(
