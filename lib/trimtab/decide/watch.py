@@ -128,8 +128,8 @@ def looked_at(labelled: int) -> int:
 def widened(interval: Interval, records: int) -> Interval:
     """An interval that allows for having been looked at before, when there were fewer records.
 
-    Both sides grow by the fourth root of `ENOUGH / records` where there are fewer than that, so that early signs have to
-    be stronger (Wang and Tsiatis, Approximately optimal one-parameter boundaries for group sequential trials,
+    Both sides grow by the fourth root of `ENOUGH / records` where there are fewer than that, so that early signs have
+    to be stronger (Wang and Tsiatis, Approximately optimal one-parameter boundaries for group sequential trials,
     Biometrics 43, 1987, with a shape of 0.25).
 
     Examples

@@ -112,7 +112,8 @@ def search(session: Session, to: int | None = None, *, force: bool = False) -> S
         try:
             proof = prove(session, version)
         except (ModelFileError, StepError, TimeLimitError, UsageError) as error:
-            tried.append(Tried(version, None, session.loaded.redact(str(error))))
+            told = " ".join(session.loaded.redact(str(error)).split())    # one line, whatever a library says
+            tried.append(Tried(version, None, told.removeprefix(f"version {version} ")))
             continue
         tried.append(Tried(version, proof))
         break
