@@ -11,7 +11,7 @@ import nbformat
 import papermill
 import pytest
 
-from trimtab.run import approving, checking, lifecycle, notebooks
+from trimtab.run import approving, checking, lifecycle, notebooks, watching
 from trimtab.run.pipelines import NOTEBOOKS
 from trimtab.run.reports import TITLES
 from trimtab.run.scraps import CONTRACT
