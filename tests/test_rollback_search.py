@@ -39,7 +39,7 @@ def test_when_no_old_version_loads_each_is_named_and_the_champion_is_left(params
     _damage(params, 1)
     found = lifecycle.search(session)
     assert [one.version for one in found.tried] == [2, 1]
-    with pytest.raises(StepError, match=r"no older version can serve, so version 3 was left alone; version 2: loads "
+    with pytest.raises(StepError, match=r"no older version can serve, so version 3 was left alone; version 2 loads "
                                         r"but cannot predict.*; version 1: "):
         _ = found.proof
     assert session.registry.champion() == session.ledger.champion() == 3

@@ -60,6 +60,10 @@ class Tried:
     proof: Proof | None
     problem: str = ""
 
+    def __str__(self) -> str:
+        named = f"version {self.version}"
+        return self.problem if self.problem.startswith(f"{named} ") else f"{named}: {self.problem}"
+
 
 @dataclass(frozen=True)
 class Search:
@@ -85,7 +89,7 @@ class Search:
         """
         if self.tried and self.tried[-1].proof is not None:
             return self.tried[-1].proof
-        told = "; ".join(f"version {one.version}: {one.problem}" for one in self.tried)
+        told = "; ".join(map(str, self.tried))
         raise StepError(f"no older version can serve, so version {self.champion} was left alone; {told}")
 
 
@@ -113,7 +117,7 @@ def search(session: Session, to: int | None = None, *, force: bool = False) -> S
             proof = prove(session, version)
         except (ModelFileError, StepError, TimeLimitError, UsageError) as error:
             told = " ".join(session.loaded.redact(str(error)).split())    # one line, whatever a library says
-            tried.append(Tried(version, None, told.removeprefix(f"version {version} ")))
+            tried.append(Tried(version, None, told))
             continue
         tried.append(Tried(version, proof))
         break
@@ -203,5 +207,5 @@ def rollback_facts(change: Change, found: Search, *, by: str, why: str) -> dict[
     return {
         "champion_before": change.from_version, "champion_after": change.to_version,
         "proof_rows": proof.rows, "proof_window": proof.window, "agreement": proof.agreement, "by": by, "why": why,
-        "passed_over": [f"version {one.version}: {one.problem}" for one in found.tried if one.proof is None],
+        "passed_over": [str(one) for one in found.tried if one.proof is None],
     }
