@@ -40,8 +40,7 @@ def test_first_model_is_accepted_without_comparison_and_a_drifted_window_asks_fo
     assert verdict.outcome == "promote"
     appointed = lifecycle.appoint(later, contest, verdict)
     assert (appointed.champion_before, appointed.champion_after) == (1, 2)
-    target = lifecycle.target_version(later)
-    change = lifecycle.roll_back(later, lifecycle.prove(later, target))
+    change = lifecycle.roll_back(later, lifecycle.search(later).proof)
     assert change.to_version == 1 == later.registry.champion()
 
 

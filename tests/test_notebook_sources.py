@@ -11,7 +11,7 @@ import nbformat
 import papermill
 import pytest
 
-from trimtab.run import approving, checking, lifecycle, notebooks
+from trimtab.run import approving, checking, lifecycle, notebooks, watching
 from trimtab.run.pipelines import NOTEBOOKS
 from trimtab.run.reports import TITLES
 from trimtab.run.scraps import CONTRACT
@@ -28,7 +28,10 @@ FACTS = {
     "answered_facts": {
         "request", "kind", "answer", "by", "why", "champion_before", "champion_after", "reading",
     },
-    "rollback_facts": {"champion_before", "champion_after", "proof_rows", "proof_window", "agreement", "by", "why"},
+    "rollback_facts": {"champion_before", "champion_after", "proof_rows", "proof_window", "agreement", "by", "why",
+                       "passed_over"},
+    "watch_facts": {"outcome", "reading", "metric", "rows", "champion", "previous", "promoted_as_of", "way", "compared",
+                    "gain", "low", "high", "value_champion", "value_previous"},
 }
 
 each = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -174,4 +177,4 @@ def test_everything_that_a_notebook_calls_exists(path: Path) -> None:
 def test_the_facts_are_those_of_the_library() -> None:
     """FACTS above is what a reader of this file believes; each name must at least exist."""
     for name in FACTS:
-        assert any(hasattr(module, name) for module in (approving, checking, lifecycle)), name
+        assert any(hasattr(module, name) for module in (approving, checking, lifecycle, watching)), name

@@ -16,6 +16,7 @@ from PIL import Image
 
 from trimtab import plots
 from trimtab.decide.promotion import Row, Verdict
+from trimtab.decide.watch import Evidence, Finding, Promotion
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import Drift, compare
 from trimtab.measure.columns.profile import ColumnProfile, Profile
@@ -23,6 +24,7 @@ from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.performance import Performance
 from trimtab.measure.over_time.snapshots import CONFUSION
 from trimtab.run.scored import Scored
+from trimtab.run.watching import Watch
 from trimtab.settings import DriftSettings
 
 NASTY = "<script>$x_1$ \\frac{1}{2}\nsecond line " + "x" * 500 + "飛"
@@ -108,6 +110,11 @@ FIGURES = {
     "matter without baseline": lambda: plots.matter(compare(*_profiles()), _scored(baseline=None), "roc_auc"),
     "criteria": lambda: plots.criteria(_verdict("passed", "failed", "undecided")),
     "no criteria": lambda: plots.criteria(_verdict(outcome="hold")),
+    "a new champion rolled back": lambda: plots.relative_gain(_watch("roll_back", _interval(-0.1))),
+    "a new champion that stays": lambda: plots.relative_gain(_watch("keep", _interval(0.3))),
+    "a new champion in doubt": lambda: plots.relative_gain(_watch("too_early", _interval(-0.1))),
+    "a new champion that cannot serve": lambda: plots.relative_gain(_watch("roll_back", None)),
+    "a new champion of which nothing is known": lambda: plots.relative_gain(_watch("too_early", _interval(NAN))),
     "service": lambda: plots.service([_change("promotion", 1, 1), _change("rollback", 2, 5)], datetime(2024, 1, 5)),
     "no service": lambda: plots.service([], datetime(2024, 1, 5)),
     "over time": lambda: plots.over_time(a_history(rise=0.2, located=True), "roc_auc"),
@@ -116,6 +123,11 @@ FIGURES = {
     "foretold without outcomes": lambda: plots.foretold(some_foretelling(known=False), "roc_auc"),
     "signals over time": lambda: plots.signals_over_time(_checks(1, 2, 3)),
 }
+
+
+def _watch(outcome: Any, gain: Interval | None) -> Watch:
+    evidence = Evidence("realised", gain, 500) if gain else None
+    return Watch(Promotion(2, 1, datetime(2024, 1, 5)), Finding(outcome, "", evidence), None, "accuracy", 0.05)
 
 
 def _distributions(before: Profile, after: Profile, columns: list[str], **more: Any) -> Any:

@@ -237,6 +237,10 @@ CAME_OF_IT = [
                      "agreement": 0.5, "by": "me", "why": "it lies"},
      "Proven on 9 records of the newest window (agreement with version 2: 0.500); version 1 serves instead of 2, "
      "asked for by me: it lies."),
+    ("05_rollback", {"champion_before": 3, "champion_after": 1, "proof_rows": 9, "proof_window": "newest",
+                     "passed_over": ["version 2: it is damaged"]},
+     "Proven on 9 records of the newest window; version 1 serves instead of 3. Passed over: version 2: it is damaged."),
+    ("07_watch", {"outcome": "keep", "reading": "It serves on."}, "It serves on."),
     ("01_baseline", {}, ""),
     ("06_other", {"x": 1}, ""),
 ]

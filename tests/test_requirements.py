@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,11 +25,16 @@ import pytest
 import scipy.stats
 import yaml
 from conftest import BINARY, binary_table, merged
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from test_word_days import a_table, opened
 
 import trimtab as tt
 from trimtab import params as params_module
-from trimtab.act import tables
+from trimtab.act import champion as champions
+from trimtab.act import modelfile, tables
 from trimtab.decide import guardrails
 from trimtab.decide.columns import feature_drift, inputs
 from trimtab.decide.decision import Decision
@@ -276,6 +284,41 @@ def test_b13_swap_is_atomic_logged_and_any_earlier_version_can_return(params: Pa
     assert [(c["kind"], c["to_version"], c["state"]) for c in session.ledger.changes()] == [
         ("promotion", 1, "done"), ("promotion", 2, "done"), ("rollback", 1, "done"),
     ]
+
+
+def test_b13_rollback_after_rollback_never_ends_on_a_version_in_quarantine(params: Path) -> None:
+    session, made = _challenged(params)
+    for version in (made.version, lifecycle.train(session, None).version):
+        champions.change(
+            session.ledger, session.registry, kind="promotion", expected=session.registry.champion(),
+            to_version=version, run_id="r", as_of=session.as_of, by="me", why="testing")
+    lifecycle.roll_back(session, lifecycle.search(session).proof, quarantine=True)
+    lifecycle.roll_back(session, lifecycle.search(session).proof, quarantine=True)
+    assert (session.registry.champion(), list(session.ledger.quarantine.held())) == (1, [3, 2])
+    with pytest.raises(UsageError, match="no version is left"):
+        lifecycle.search(session)
+    with pytest.raises(UsageError, match=r"version 3 is in quarantine since .*; --force goes back to it all the same"):
+        lifecycle.search(session, 3)
+    lifecycle.roll_back(session, lifecycle.search(session, 3, force=True).proof, force=True)
+    assert session.registry.champion() == 3
+
+
+def test_b14_watch_mode_runs_at_its_interval_and_stops_cleanly_on_sigterm(params: Path) -> None:
+    words = [sys.executable, "-c", "from trimtab.run.entry import main; main()", "watch", "-p", str(params),
+             "--pipeline", "drift", "--interval", "1", "--set", "as_of=2024-04-15"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as watch:
+        assert watch.stdout is not None
+        first = watch.stdout.readline()
+        began = time.monotonic()
+        watch.send_signal(signal.SIGTERM)    # the second run has begun, or is about to
+        rest = watch.stdout.read()
+        assert (watch.wait(timeout=30), time.monotonic() - began < 15) == (0, True)
+    assert "demo drift: succeeded in" in first
+    assert rest.splitlines()[-1].endswith("demo drift: stopped by SIGTERM")
+    session = tt.open(params)
+    assert session.ledger.active() is None
+    assert session.registry.champion() == session.ledger.champion() == 1
+    assert {row["status"] for row in session.ledger.runs()} <= {"succeeded", "interrupted"}
 
 
 def test_b15_retrain_event_has_the_columns_of_the_old_table() -> None:
@@ -602,6 +645,26 @@ def test_f10_floors_bound_the_challenger_alone() -> None:
     assert [row.finding for row in verdict.rows] == ["failed", "passed"]
 
 
+def test_f11_new_champion_that_is_worse_on_new_records_is_rolled_back_by_the_next_run(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    table = pd.read_parquet(params.parent / "records.parquet")
+    turned = make_pipeline(make_column_transformer((StandardScaler(), ["x", "z"])), LogisticRegression())
+    modelfile.save(turned.fit(table, ~table["y"]), params.parent / "turned", package="sklearn",
+                   requirements=["scikit-learn"])
+    version = session.registry.register(params.parent / "turned", tags={"run_id": "r"}, metrics={})
+    champions.change(
+        session.ledger, session.registry, kind="promotion", expected=1, to_version=version, run_id="r",
+        as_of=session.as_of, by="me", why="testing")
+    outcome = run(Request(pipeline="retrain", params=params, as_of="2024-04-20", progress=False,
+                          overrides=("rollback.watch=5d",)))
+    assert outcome.error is None
+    assert (outcome.result["verdict"], outcome.result["decision"]) == ("rolled_back", None)
+    assert (outcome.result["champion_before"], outcome.result["champion_after"]) == (version, 1)
+    assert list(session.ledger.quarantine.held()) == [version]
+    later = tt.open(params, as_of="2024-04-20")
+    assert "cooldown" in checking.guard(later, tt.decide([], later.params)).blocked_by
+
+
 def test_f11_emergency_rollback_is_one_command(params: Path) -> None:
     session, made = _challenged(params)
     contest = lifecycle.evaluate_challenger(session, session.model(made.version))
@@ -873,7 +936,7 @@ def test_x06_rollback_proves_that_the_old_version_predicts_before_it_flips(param
     assert 0 <= proof.agreement <= 1
     assert session.registry.champion() == 1
     with pytest.raises(UsageError, match="no version 9"):
-        lifecycle.target_version(session, 9)
+        lifecycle.targets(session, 9)
 
 
 def test_x08_a_replay_never_sees_later_records_or_labels(params: Path) -> None:

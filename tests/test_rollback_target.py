@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trimtab.decide.rollback import Service, choose_target
+from trimtab.decide.rollback import Service, candidates, choose_target
 from trimtab.errors import UsageError
 
 
@@ -54,3 +54,25 @@ def test_going_back_past_the_first_is_refused() -> None:
 def test_what_makes_no_sense_is_refused(champion: int | None, to: int | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         choose_target(served(1, 2), champion, known=[1, 2], to=to)
+
+
+def test_all_that_could_come_back_are_named_the_last_to_serve_first() -> None:
+    assert candidates(served(1, 2, 3, 2, 4), 4, known=[1, 2, 3, 4]) == (2, 3, 1)
+
+
+def test_versions_in_quarantine_are_passed_over() -> None:
+    assert candidates(served(1, 2, 3), 3, known=[1, 2, 3], held={2: "held"}) == (1,)
+    assert choose_target(served(1, 2, 3), 3, known=[1, 2, 3], held={2: "held"}) == 1
+
+
+def test_when_all_are_in_quarantine_it_is_said_why() -> None:
+    with pytest.raises(UsageError, match=r"no version is left .*; version 2 is held; version 1 is held too"):
+        candidates(served(1, 2, 3), 3, known=[1, 2, 3], held={1: "held too", 2: "held"})
+
+
+def test_the_version_asked_for_is_refused_while_it_is_held_unless_forced() -> None:
+    with pytest.raises(UsageError, match="version 1 is held by Ada; --force goes back to it all the same"):
+        choose_target(served(1, 2), 2, known=[1, 2], to=1, held={1: "held by Ada"})
+    assert choose_target(served(1, 2), 2, known=[1, 2], to=1, held={1: "held by Ada"}, force=True) == 1
+    with pytest.raises(UsageError, match="no version 9"):
+        choose_target(served(1, 2), 2, known=[1, 2], to=9, force=True)

@@ -24,6 +24,7 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Check, Guard
 from trimtab.decide.promotion import Row, Verdict
 from trimtab.decide.signals import SIGNALS, Signal
+from trimtab.decide.watch import Evidence, Finding, Promotion
 from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import ColumnDrift, Drift, TermShift, compare
@@ -42,7 +43,9 @@ from trimtab.run.expected import Expected
 from trimtab.run.joint import Joint
 from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
 from trimtab.run.proportions import Proportions
+from trimtab.run.rollbacks import Search, Tried
 from trimtab.run.scored import Scored
+from trimtab.run.watching import Watch
 from trimtab.settings import Data, DriftSettings
 from trimtab.windows import Window
 
@@ -183,6 +186,18 @@ def _window(name: str = NASTY) -> Window:
     return Window(name, START, END, rows=1234, labelled=0, table=None)  # type: ignore[arg-type]
 
 
+A_LOSS = Evidence("realised", Interval(-0.1, NAN, -0.05, 0.95, NAN), 500)
+
+
+def _watch(evidence: Evidence | None = A_LOSS) -> Watch:
+    promotion = Promotion(2, 1, START)
+    return Watch(promotion, Finding("keep", NASTY, evidence), _window(), NASTY, 0.05, {2: NAN, 1: 0.8})
+
+
+def _proof() -> Proof:
+    return Proof(1, 2, 100, "current", 0.1, 0.1, NAN, NAN)
+
+
 def _omitted(lately: Drift | None, past: Any, *, told: Any = None, **watched: Any) -> Any:
     data = Data(table="t", time="at", label="y", numeric=["x"], **watched)
     return tables.not_looked_at(data, lately=lately, told=told or some_foretelling(), past=past)
@@ -290,7 +305,11 @@ TABLES: dict[str, Callable[[], Any]] = {
     "comparison by group": lambda: tables.comparison_by_group(_contest()),
     "no comparison by group": lambda: tables.comparison_by_group(_contest(champion=False)),
     "version": lambda: tables.version(_session(), 7),
-    "proof": lambda: tables.proof(Proof(1, 2, 100, "current", 0.1, 0.1, NAN, NAN)),
+    "tried": lambda: tables.tried(Search((Tried(3, None, NASTY), Tried(2, _proof())), 4)),
+    "watched": lambda: tables.watched(_watch()),
+    "watched before anything can be said": lambda: tables.watched(_watch(evidence=None)),
+    "nothing watched": lambda: tables.watched(Watch(None, Finding("nothing", NASTY), None, "accuracy", 0.05)),
+    "proof": lambda: tables.proof(_proof()),
     "facts": lambda: tables.facts({NASTY: NASTY}, NASTY),
     "sentence": lambda: tables.sentence(NASTY),
     "nothing at all": lambda: tables.table([], caption=NASTY),
@@ -330,7 +349,7 @@ def test_a_cell_that_becomes_an_element_is_noticed(cell: str) -> None:
 
 
 def test_every_public_table_is_tried_above() -> None:
-    ours = {"trimtab.tables", "trimtab.findings", "trimtab.retrospect", "trimtab.omissions"}
+    ours = {f"trimtab.{name}" for name in ("tables", "findings", "retrospect", "omissions", "watches")}
     public = {name for name, value in vars(tables).items() if callable(value) and value.__module__ in ours}
     others = {"session", "with_unit", "better_is"}    # the notebooks' own tests show the first; two are no tables
     tried = " ".join(TABLES)

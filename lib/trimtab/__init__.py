@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trimtab import decide, plots, tables
     from trimtab.measure.columns.drift import compare
-    from trimtab.run import approving, checking, lifecycle, readings
+    from trimtab.run import approving, checking, lifecycle, readings, watching
     from trimtab.run.check import check
     from trimtab.run.scraps import hand_on
     from trimtab.run.session import open_session as open
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "approving", "check", "checking", "compare", "decide", "hand_on", "lifecycle", "open", "plots", "readings",
-    "tables",
+    "tables", "watching",
 ]
 
 _WHERE = {
@@ -34,6 +34,7 @@ _WHERE = {
     "plots": ("trimtab.plots", None),
     "readings": ("trimtab.run.readings", None),
     "tables": ("trimtab.tables", None),
+    "watching": ("trimtab.run.watching", None),
 }
 
 

@@ -31,6 +31,7 @@ from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
 from trimtab.settings import DriftSettings
 from trimtab.timelines import foretold, over_time, service, signals_over_time
+from trimtab.watches import relative_gain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [    # a notebook finds all figures here
     "criteria", "distributions", "drift_overview", "foretold", "matter", "most_moved", "outputs", "over_time",
-    "performance", "realised", "service", "signals_over_time",
+    "performance", "realised", "relative_gain", "service", "signals_over_time",
 ]
 
 _MOST_LEVELS = 10

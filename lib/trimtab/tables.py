@@ -47,6 +47,7 @@ from trimtab.findings import (
 from trimtab.measure.models.performance import gain, group_name, told_apart
 from trimtab.omissions import not_looked_at
 from trimtab.retrospect import confusions, days, foretold, intervals, newest_day_by_group
+from trimtab.watches import tried, watched
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -66,7 +67,7 @@ __all__ = [    # for notebooks, beside everything below
     "assumptions", "causes", "checks", "confusions", "days", "decision", "drift", "expected", "facts", "foretold",
     "groups", "guard", "history", "intervals", "joint", "newest_day_by_group", "not_looked_at", "outputs",
     "performance", "realised", "realised_by_group", "segments", "sentence", "signals", "since_last", "table",
-    "with_unit", "words",
+    "tried", "watched", "with_unit", "words",
 ]
 
 _FINDINGS = {"passed": "good", "failed": "bad", "undecided": "warn", "not evaluable": "warn"}

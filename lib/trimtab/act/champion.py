@@ -34,20 +34,30 @@ def change(
     as_of: datetime | None,
     by: str,
     why: str,
+    force: bool = False,
+    quarantine: bool = False,
 ) -> Change:
     """Compare and swap: make `to_version` the champion if it is still `expected`.
+
+    Parameters
+    ----------
+    force : bool
+        A person wants it though the version is in quarantine; that is kept with the change, and it leaves quarantine.
+    quarantine : bool
+        Whether the version that served goes into quarantine.
 
     Raises
     ------
     ChampionError
-        When ledger or alias say that another version serves than expected, or another change is under way; nothing was
-        changed then.
+        When ledger or alias say that another version serves than expected, the version is in quarantine, or another
+        change is under way; nothing was changed then.
     """
     serving = registry.champion()
     if serving != expected:
         raise ChampionError(f"the champion is version {serving}, not {expected} as expected; it was left alone")
     intent = ledger.begin_change(
-        kind, from_version=expected, to_version=to_version, run_id=run_id, as_of=as_of, by=by, why=why
+        kind, from_version=expected, to_version=to_version, run_id=run_id, as_of=as_of, by=by, why=why,
+        force=force, quarantine=quarantine,
     )
     try:
         registry.set_champion(to_version)

@@ -22,6 +22,7 @@ from trimtab.act.approvals import Approvals
 from trimtab.act.chain import Chain
 from trimtab.act.daybook import DayBook
 from trimtab.act.outbox import Outbox
+from trimtab.act.quarantine import Quarantine
 from trimtab.act.rows import Rows, now
 from trimtab.act.seals import EVENTS
 from trimtab.decide.decision import Decision
@@ -68,6 +69,11 @@ class Ledger(Rows):
     def chain(self) -> Chain:
         """In which order runs ended, and what each left."""
         return Chain(self.engine, self._mine["model"], self._mine["tenant"])
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """Which versions may not serve again."""
+        return Quarantine(self.engine, self._mine["model"], self._mine["tenant"])
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
@@ -325,14 +331,15 @@ class Ledger(Rows):
 
     def begin_change(
         self, kind: str, *, from_version: int | None, to_version: int, run_id: str | None, as_of: datetime | None,
-        by: str, why: str,
+        by: str, why: str, force: bool = False, quarantine: bool = False,
     ) -> int:
         """Write down the intent to change the champion.
 
         Raises
         ------
         ChampionError
-            When the ledger's champion is not `from_version`, or another change is under way.
+            When the ledger's champion is not `from_version`, `to_version` is in quarantine and nobody forces it, or
+            another change is under way.
         """
         table = tables.changes
         try:
@@ -340,23 +347,27 @@ class Ledger(Rows):
                 made = connection.execute(table.insert().values(
                     **self._mine, kind=kind, from_version=from_version, to_version=to_version, run_id=run_id,
                     as_of=as_of, state="intent", by=by, why=why, created_at=now(),
+                    forced=force, quarantines=quarantine,
                 ))
                 # Only now, for the open intent keeps all others out: what is read here cannot change any more.
                 believed = self._champion(connection)
                 if believed != from_version:
                     raise ChampionError(f"the champion is version {believed}, not {from_version} as expected")
+                held = None if force else self.quarantine.of(connection, to_version)
+                if held is not None:
+                    raise ChampionError(f"version {to_version} is {held}")
                 return int(made.inserted_primary_key[0])  # type: ignore[index]  # -- an insert of one row always has its key
         except IntegrityError:
             raise ChampionError("another change of this champion is under way") from None
 
     def settle_change(self, change: int, state: str) -> None:
-        """Complete an intent (`done`) or take it back (`undone`)."""
-        table = tables.changes
+        """Complete an intent (`done`), with what it entails for the quarantine, or take it back (`undone`)."""
+        table, own = tables.changes, tables.changes.c.id == change
         with self._write() as connection:
-            connection.execute(
-                table.update().where(table.c.id == change, table.c.state == "intent")
-                .values(state=state, settled_at=now())
-            )
+            settled = table.update().where(own, table.c.state == "intent").values(state=state, settled_at=now())
+            if connection.execute(settled).rowcount == 1 and state == "done":
+                row = connection.execute(self._select(table).where(own)).mappings().one()
+                self.quarantine.follow(connection, dict(row))
 
     def record_foreign_change(self, from_version: int | None, to_version: int | None) -> None:
         """Record that somebody else moved the alias."""

@@ -105,6 +105,8 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("verdicts", tables.verdicts, "run_id"),
     Kind(EVENTS, tables.retrain_events, "run_id", (tables.retrain_events.c.finished_at.is_not(None),)),
     Kind("champion_changes", tables.changes, "id", (tables.changes.c.state != "intent",), of_runs=False),
+    Kind("quarantine", tables.quarantine, "id", (), frozenset({"released_at", "released_by", "released_why"}),
+         of_runs=False),
     Kind("versions", tables.versions, "version", (), frozenset({"baseline", "source"}), of_runs=False),
     Kind("approvals", tables.approvals, "run_id", (), _ANSWERED),
     Kind("answers", tables.approvals, "run_id", (tables.approvals.c.state != "pending",), payload=_answer,

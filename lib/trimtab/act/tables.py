@@ -94,9 +94,19 @@ changes = Table(
     Column("run_id", String(80)), Column("as_of", DateTime), Column("state", String(10), nullable=False),
     Column("by", String(200), nullable=False), Column("why", Text, nullable=False),
     Column("created_at", DateTime, nullable=False), Column("settled_at", DateTime),
+    Column("forced", Boolean), Column("quarantines", Boolean),
     # At most one change of a champion is under way: the database itself refuses a second.
     Index("one_open_change", "model", "tenant", unique=True,
           sqlite_where=text("state = 'intent'"), postgresql_where=text("state = 'intent'")),
+)
+
+quarantine = Table(    # versions that may not serve again until somebody forces it
+    "quarantine", metadata,
+    Column("id", _Id, primary_key=True), *_model(), Column("version", Integer, nullable=False),
+    Column("since", DateTime, nullable=False), Column("run_id", String(80)),
+    Column("by", String(200), nullable=False), Column("why", Text, nullable=False),
+    Column("released_at", DateTime), Column("released_by", String(200)), Column("released_why", Text),
+    Index("quarantine_by_model", "model", "tenant", "version"),
 )
 
 versions = Table(

@@ -94,7 +94,16 @@ def answered(session: Session, frame: pd.DataFrame, model: Model | None = None) 
         In the place of the champion.
     """
     model = model or session.champion
-    said, source = _said(session, frame, model)
+    return _usable(session, frame, model, *_said(session, frame, model))
+
+
+def asked(session: Session, frame: pd.DataFrame, model: Model) -> Answered:
+    """What a version says about records when it is asked now, whatever was logged; else as `answered`."""
+    return _usable(session, frame, model, *_asked(session, frame, model))
+
+
+def _usable(session: Session, frame: pd.DataFrame, model: Model, said: Answers, source: str) -> Answered:
+    """What of the answers, and of outcomes, can be used."""
     classes = session.params.task == "classification"
     own = scoring.model_labels(model.estimator) if classes else ()
     said = _binary(said, own) if len(own) == 2 else said
@@ -133,7 +142,13 @@ def _said(session: Session, frame: pd.DataFrame, model: Model) -> tuple[Answers,
         score = frame[data.score].astype(np.float64).to_numpy() if data.score else None
         said, columns = frame[data.prediction].to_numpy(dtype=object), (data.prediction, data.score or "")
         return answers.logged(said, score, names=columns, task=task), f"logged in {data.prediction!r}"
-    model.require(session.params.data.features)
+    return _asked(session, frame, model)
+
+
+def _asked(session: Session, frame: pd.DataFrame, model: Model) -> tuple[Answers, str]:
+    """By asking the model, and words for that."""
+    data, task = session.params.data, session.params.task
+    model.require(data.features)
     known = scoring.model_labels(model.estimator) if task == "classification" else None
     who = f"Version {model.version}"
     found = answers.ask(model.estimator, frame[list(data.features)], who=who, labels=known)

@@ -33,6 +33,7 @@ Limit = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
 DEFAULT = Path("params/demo.yaml")
 _TYPED_WRONGLY: Any = typer.BadParameter.__base__    # click's usage error, for which typer has no name of its own
 _LONGEST_CELL = 400
+_REPEATED = ("baseline", "drift", "retrain")
 _PLAIN_WIDTH = 180    # of a table that goes to a file or a pipe
 
 
@@ -48,10 +49,29 @@ def run(
     to: Annotated[int | None, typer.Option(min=1, help="Rollback: the version to go back to.")] = None,
     by: Annotated[str | None, typer.Option(help="Rollback: who asks for it.")] = None,
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Rollback: also to a version in quarantine.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Rollback: only if a new champion is worse.")] = False,
 ) -> None:
     """Run a pipeline of notebooks."""
-    extra = {name: value for name, value in {"to": to, "by": by, "why": why}.items() if value is not None}
+    asked = {"to": to, "by": by, "why": why, "force": force or None, "check": check or None}
+    extra = {name: value for name, value in asked.items() if value is not None}
     _carry_out(pipeline, params, as_of, tuple(set_ or ()), extra, dry_run=dry_run, as_json=as_json, cold=cold)
+
+
+@app.command()
+def watch(
+    params: ParamsOption = DEFAULT,
+    interval: Annotated[float, typer.Option(min=1, help="Seconds from the start of one run to the next.")] = 1800,
+    pipeline: Annotated[str, typer.Option(help="What is run: baseline, drift or retrain.")] = "retrain",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a params key: drift.psi_alert=0.2")] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="End after so many runs.")] = None,
+) -> None:
+    """Run a pipeline again and again, until a signal says stop; the run under way is brought to a safe end."""
+    from trimtab.run.repeating import Repeating
+
+    if pipeline not in _REPEATED:
+        raise UsageError(f"--pipeline {pipeline} cannot be watched; choose from {', '.join(_REPEATED)}")
+    Repeating(pipeline, params, interval=interval, overrides=tuple(set_ or ())).go(most)
 
 
 @app.command()
@@ -133,6 +153,12 @@ def _run(
         raise UsageError(f"there is no pipeline {pipeline!r}; choose from {', '.join(BY_NAME)}")
     if extra and pipeline in BY_NAME and pipeline != "rollback":
         raise UsageError(f"--{next(iter(extra))} goes with run rollback only")
+    if extra.get("force") and "to" not in extra:
+        raise UsageError("--force goes with --to: which version is meant to serve in spite of its quarantine?")
+    if extra.get("check") and len(extra) > 1:
+        raise UsageError("--check finds out by itself whether to roll back; nothing else goes with it")
+    if extra.get("check"):
+        pipeline, extra = "watch", {}
     return run_pipeline(Request(
         pipeline=pipeline, params=params, as_of=as_of, overrides=overrides, dry_run=dry_run, warm=warm,
         progress=sys.stderr.isatty() or not quiet, extra=extra,
@@ -265,18 +291,21 @@ def models(params: ParamsOption = DEFAULT, as_json: Json = False) -> None:
     rows = []
     with _state(params) as (ledger, registry):
         found = [(version, ledger.version(version.version) or {}) for version in registry.versions()]
+        held = ledger.quarantine.held()
     for version, known in found:
         lineage = known.get("lineage") or {}
         rows.append({
             "version": version.version, "champion": version.champion, "as_of": known.get("as_of"),
             "class": lineage.get("class"), "train_records": lineage.get("train_records"),
             "trained_from": _time(lineage.get("trained_from")), "trained_until": _time(lineage.get("trained_until")),
+            "quarantine": str(held[version.version]) if version.version in held else None,
             "run_id": known.get("run_id"), "sha256": known.get("sha256"), "source": version.source,
         })
     if as_json:
         _show_json(plain({"model": registry.name, "versions": rows}))
         return
-    _table("Versions", rows, ("version", "champion", "as_of", "class", "train_records", "trained_until", "run_id"))
+    _table("Versions", rows,
+           ("version", "champion", "as_of", "class", "train_records", "trained_until", "run_id", "quarantine"))
 
 
 @app.command()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import METRICS
+from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import OVERALL
 from trimtab.measure.over_time.attribution import Attribution, attribute
 from trimtab.measure.together.domain import density_ratio
+from trimtab.measure.together.samples import Sample
 from trimtab.measure.unlabelled.estimates import Agreement, Estimate, compare_with_realised, preferred
-from trimtab.measure.unlabelled.holdouts import as_numbers
+from trimtab.measure.unlabelled.holdouts import Holdout, as_numbers
 from trimtab.measure.unlabelled.ways import all_ways
 from trimtab.run.scored import Scored, primary_metric
 from trimtab.run.session import Session
@@ -72,18 +74,29 @@ def expected(session: Session, scored: Scored) -> Expected:
     if holdout.outputs.labels != scored.outputs.labels:
         why = "There are classes now that the holdout did not have"
         return Expected({}, {}, {}, metric, missing=f"{why}, so performance cannot be estimated from it.")
-    now = scored.said.coded
-    weights = density_ratio(holdout.sample, now.thinned(len(holdout.sample), seed=0))
     names = [n for n in dict.fromkeys([*OVERALL[holdout.outputs.task], metric])
              if METRICS[n].applies(holdout.outputs) and n not in _NOT_ESTIMATED]
     confidence = session.params.promotion.confidence
-    found = all_ways(holdout, as_numbers(now), scored.outputs, weights, names, confidence=confidence)
-    first = {name: best for name in names if (best := preferred(way[name] for way in found.values() if name in way))}
+    found = ways_of(holdout, scored.said.coded, scored.outputs, names, confidence=confidence)
+    first = first_of(found, names)
     others = {way: known[metric] for way, known in found.items() if metric in known}
     realised = scored.performance.values if scored.performance else {}
     agreement = {n: compare_with_realised(e, realised[Measure(n)]) for n, e in first.items() if Measure(n) in realised}
     cause = _cause(first.get(metric), realised.get(Measure(metric)))
     return Expected(first, others, agreement, metric, cause, _none_known(first, found), _reasons(found))
+
+
+def ways_of(
+    holdout: Holdout, now: Sample, said: Outputs, names: Sequence[str], *, confidence: float
+) -> dict[str, dict[str, Estimate]]:
+    """Estimates of metrics on records by the bins of a holdout, in every way there is; see `all_ways`."""
+    weights = density_ratio(holdout.sample, now.thinned(len(holdout.sample), seed=0))
+    return all_ways(holdout, as_numbers(now), said, weights, names, confidence=confidence)
+
+
+def first_of(found: Mapping[str, Mapping[str, Estimate]], names: Sequence[str]) -> dict[str, Estimate]:
+    """For each metric that can be estimated, the estimate to look at first."""
+    return {name: best for name in names if (best := preferred(way[name] for way in found.values() if name in way))}
 
 
 def _reasons(found: Mapping[str, Mapping[str, Estimate]]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from trimtab.run.causes import importance_of, importance_to_json
 from trimtab.run.classes import rates_to_json
 from trimtab.run.manifest import code_version
 from trimtab.run.reach import features_of, reach_by_day
-from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, target_version
+from trimtab.run.rollbacks import Proof, prove, roll_back, rollback_facts, search, targets
 from trimtab.run.scored import baseline_to_json, primary_metric
 from trimtab.run.serving import gates_of, refuse_secrets
 from trimtab.run.session import Session
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = [    # a notebook finds a model's whole life here
     "Appointment", "Challenger", "Contest", "Proof", "appoint", "appointment_facts", "challenger", "challenger_facts",
     "check_criteria", "check_metric", "evaluate_challenger", "evaluation_facts", "first_champion", "holdout", "judge",
-    "prove", "roll_back", "rollback_facts", "target_version", "train",
+    "prove", "roll_back", "rollback_facts", "search", "targets", "train",
 ]
 
 

@@ -15,7 +15,7 @@ from trimtab.run import approving, kernels, lifecycle, notebooks, rollbacks
 from trimtab.run.pipelines import NOTEBOOKS
 from trimtab.run.session import Session
 
-_BY_HAND = ("rollback", "approval")    # pipelines that need no outcome
+_BY_HAND = ("rollback", "approval", "watch")    # pipelines that need no outcome
 _WITH_EXTRA = ("05_rollback", "06_approval")
 
 
@@ -28,8 +28,8 @@ class Request:
     overrides : tuple of str
         As `--set` takes them.
     extra : dict
-        Parameters of one notebook: `to`, `by` and `why` of a rollback; `request`, `said`, `by` and `why` of an
-        approval.
+        Parameters of one notebook: `to`, `by`, `why` and `force` of a rollback; `request`, `said`, `by` and `why` of
+        an approval.
     """
 
     pipeline: str
@@ -76,7 +76,7 @@ def _check_stores(session: Session, request: Request) -> None:
     if session.registry.champion() is None and request.pipeline == "rollback":
         raise UsageError(f"{session.registry.name} has no champion yet, so there is nothing to roll back from")
     if request.pipeline == "rollback":
-        rollbacks.target_version(session, request.extra.get("to"))
+        rollbacks.targets(session, request.extra.get("to"), force=request.extra.get("force", False))
     if request.pipeline == "approval":
         asked = approving.request(session, request.extra["request"])
         if request.extra["said"] == "approved":

@@ -20,6 +20,7 @@ TITLES = {
     "04_evaluate_and_promote": "Evaluation and promotion",
     "05_rollback": "Rollback",
     "06_approval": "Approval",
+    "07_watch": "The new champion under watch",
 }
 _LISTED = ("run_id", "started_at", "model", "tenant", "pipeline", "as_of", "status")
 ERROR_ANCHOR = "papermill-error-cell"
@@ -169,7 +170,10 @@ def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
         same = scraps.get("agreement")
         alike = "" if same is None else f" (agreement with version {scraps['champion_before']}: {same:.3f})"
         proven = f"Proven on {scraps['proof_rows']:,} records of the {scraps['proof_window']} window{alike}"
-        return f"{proven}; {serving} instead of {scraps['champion_before']}{asked}."
+        over = "".join(f" Passed over: {one}." for one in scraps.get("passed_over", ()))
+        return f"{proven}; {serving} instead of {scraps['champion_before']}{asked.rstrip('.')}.{over}"
+    if notebook == "07_watch":
+        return str(scraps["reading"])
     return ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from trimtab.errors import BusyError, Interrupted, TrimtabError
 from trimtab.plain import plain
 from trimtab.run.manifest import Manifest
-from trimtab.run.scraps import CONTRACT, BaselineScraps, DriftScraps, EvaluationScraps
+from trimtab.run.scraps import CONTRACT, BaselineScraps, DriftScraps, EvaluationScraps, RollbackScraps, WatchScraps
 
 FIELDS = (
     "run_id", "model", "tenant", "pipeline", "as_of", "status", "decision", "guard", "verdict", "champion_before",
@@ -45,7 +45,7 @@ def summarise(
         "as_of": manifest.as_of, "status": manifest.status,
         "decision": {name: getattr(drift, name) for name in _DECISION} if drift else None,
         "guard": {"allowed": drift.allowed, "blocked_by": drift.blocked_by} if drift else None,
-        "verdict": evaluation.verdict if evaluation else _first_verdict(baseline),
+        "verdict": _verdict(found),
         "champion_before": before, "champion_after": after,
         "metrics": _metrics(baseline, drift, evaluation),
         "run_dir": folder, "seconds": round(seconds, 3), "dry_run": manifest.dry_run,
@@ -70,8 +70,16 @@ def never_started(pipeline: str | None, error: TrimtabError, *, as_of: str | Non
     }
 
 
-def _first_verdict(baseline: BaselineScraps | None) -> str | None:
-    """The verdict on a first model; a champion that is only measured again has none."""
+def _verdict(found: dict[type, Any]) -> str | None:
+    """What was found of a challenger, of a first model, or of a new champion that had to go again.
+
+    A champion that is only measured again has none, nor has one that a person rolls back.
+    """
+    if WatchScraps in found and RollbackScraps in found:
+        return "rolled_back"
+    if EvaluationScraps in found:
+        return str(found[EvaluationScraps].verdict)
+    baseline: BaselineScraps | None = found.get(BaselineScraps)
     return baseline.verdict if baseline is not None and baseline.champion_before is None else None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from trimtab.act import champion as champions
 from trimtab.act.champion import Change
 from trimtab.decide import rollback
-from trimtab.errors import DataError, StepError
+from trimtab.errors import DataError, ModelFileError, StepError, TimeLimitError, UsageError
 from trimtab.measure.models import scoring
 from trimtab.run import versions
 from trimtab.run.serving import SAMPLE, sample, try_out
@@ -52,10 +52,76 @@ class Proof:
     mean_score: float
 
 
-def target_version(session: Session, to: int | None = None) -> int:
-    """The version to roll back to; see `decide.rollback.choose_target`."""
-    known = [version.version for version in session.registry.versions()]
-    return rollback.choose_target(session.ledger.served(), session.registry.champion(), known, to)
+@dataclass(frozen=True)
+class Tried:
+    """A version that was tried: with its proof, or with why it cannot serve, in a sentence."""
+
+    version: int
+    proof: Proof | None
+    problem: str = ""
+
+    def __str__(self) -> str:
+        named = f"version {self.version}"
+        return self.problem if self.problem.startswith(f"{named} ") else f"{named}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Search:
+    """The versions that were tried, in order, until one could serve.
+
+    Attributes
+    ----------
+    champion : int or None
+        Who served meanwhile.
+    """
+
+    tried: tuple[Tried, ...]
+    champion: int | None
+
+    @property
+    def proof(self) -> Proof:
+        """Of the version that can serve.
+
+        Raises
+        ------
+        StepError
+            When none can, with the reason of each.
+        """
+        if self.tried and self.tried[-1].proof is not None:
+            return self.tried[-1].proof
+        told = "; ".join(map(str, self.tried))
+        raise StepError(f"no older version can serve, so version {self.champion} was left alone; {told}")
+
+
+def targets(session: Session, to: int | None = None, *, force: bool = False) -> tuple[int, ...]:
+    """The versions to try, in order: the one asked for alone, else all that could come back; see `decide.rollback`."""
+    registry, ledger = session.registry, session.ledger
+    serving, known = registry.champion(), [version.version for version in registry.versions()]
+    held = ledger.quarantine.held()
+    if to is None:
+        return rollback.candidates(ledger.served(), serving, known, held=held)
+    return (rollback.choose_target(ledger.served(), serving, known, to, held=held, force=force),)
+
+
+def search(session: Session, to: int | None = None, *, force: bool = False) -> Search:
+    """Try version after version until one proves that it can serve; `targets` says which.
+
+    Raises
+    ------
+    UsageError
+        When there is none to try.
+    """
+    tried: list[Tried] = []
+    for version in targets(session, to, force=force):
+        try:
+            proof = prove(session, version)
+        except (ModelFileError, StepError, TimeLimitError, UsageError) as error:
+            told = " ".join(session.loaded.redact(str(error)).split())    # one line, whatever a library says
+            tried.append(Tried(version, None, told))
+            continue
+        tried.append(Tried(version, proof))
+        break
+    return Search(tuple(tried), session.registry.champion())
 
 
 def prove(session: Session, version: int) -> Proof:
@@ -69,11 +135,12 @@ def prove(session: Session, version: int) -> Proof:
         When it cannot predict, or learned from columns that are not named any more.
     """
     champion = session.registry.champion()
-    model = session.model(version)
-    model.require(session.params.data.features)
     window = recent(session)
     features = sample(session, session.frame(window, labelled=False))
+    lineage = (session.ledger.version(version) or {}).get("lineage") or {}
+    versions.Model(version, None, lineage).require(session.params.data.features)
     tried = try_out(session, version, features)
+    model = session.model(version)
     labels = versions.labels([model], []) if session.params.task == "classification" else ()
     positive = model.positive(labels, session.params.data.positive)
     try:
@@ -110,23 +177,35 @@ def _agreement(session: Session, features: pd.DataFrame, then: np.ndarray[Any, A
     return float(np.corrcoef(now, then)[0, 1])
 
 
-def roll_back(session: Session, proof: Proof, *, by: str = "trimtab", why: str = "asked for by hand") -> Change:
+def roll_back(
+    session: Session, proof: Proof, *, by: str = "trimtab", why: str = "asked for by hand", force: bool = False,
+    quarantine: bool = False,
+) -> Change:
     """Make a proven version the champion again, if what served at its proof still does.
+
+    Parameters
+    ----------
+    force : bool
+        Also a version in quarantine, which it leaves by that.
+    quarantine : bool
+        Whether the version that served may not serve again until somebody forces it.
 
     Raises
     ------
     ChampionError
-        When the champion has changed since.
+        When the champion has changed since, or the version is in quarantine.
     """
     return champions.change(
-        session.ledger, session.registry, kind="rollback", expected=proof.champion,
-        to_version=proof.version, run_id=session.run_id, as_of=session.as_of, by=by, why=why,
+        session.ledger, session.registry, kind="rollback", expected=proof.champion, to_version=proof.version,
+        run_id=session.run_id, as_of=session.as_of, by=by, why=why, force=force, quarantine=quarantine,
     )
 
 
-def rollback_facts(change: Change, proof: Proof, *, by: str, why: str) -> dict[str, Any]:
+def rollback_facts(change: Change, found: Search, *, by: str, why: str) -> dict[str, Any]:
     """What later steps, and readers of the report, need to know of a rollback."""
+    proof = found.proof
     return {
         "champion_before": change.from_version, "champion_after": change.to_version,
         "proof_rows": proof.rows, "proof_window": proof.window, "agreement": proof.agreement, "by": by, "why": why,
+        "passed_over": [str(one) for one in found.tried if one.proof is None],
     }

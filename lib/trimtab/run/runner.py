@@ -29,7 +29,7 @@ from trimtab.errors import (
 )
 from trimtab.params import Loaded
 from trimtab.plain import plain
-from trimtab.run import endings, homes, notebooks, preflight, reports
+from trimtab.run import endings, homes, notebooks, preflight, reports, watching
 from trimtab.run import manifest as manifests
 from trimtab.run.interruptions import stops_as_exceptions, undisturbed
 from trimtab.run.lease import heartbeat
@@ -200,12 +200,16 @@ class Run:
             )
         return serving is not None
 
+    def watches(self) -> bool:
+        """Whether the champion took another's place a short while ago."""
+        return watching.due(self.session) is not None
+
     def block(self) -> None:
         """Say that a safeguard stopped the run."""
         self.status = "blocked"
 
-    def step(self, notebook: str) -> Scraps:
-        """Execute a notebook and return what it hands on."""
+    def step(self, notebook: str, **more: Any) -> Scraps:
+        """Execute a notebook, with more parameters than were typed, and return what it hands on."""
         if self._lease_lost.is_set():
             raise BusyError("another run of this model took the lease over while this one stood still; it gives way")
         source = notebooks.folder() / f"{notebook}.ipynb"
@@ -217,8 +221,8 @@ class Run:
         started = time.perf_counter()
         try:
             notebooks.execute(
-                source, target, preflight.parameters(self.session, self.request, notebook), warm=self.request.warm,
-                redact=self.loaded.redact, progress=self.request.progress,
+                source, target, preflight.parameters(self.session, self.request, notebook) | more,
+                warm=self.request.warm, redact=self.loaded.redact, progress=self.request.progress,
             )
             found = read(target, notebook)
             step.status, step.scraps = "succeeded", plain(found)

@@ -87,6 +87,26 @@ class RollbackScraps(Scraps):
     agreement: float | None = None
     by: str | None = None
     why: str | None = None
+    passed_over: list[str] = []
+
+
+class WatchScraps(Scraps):
+    """Of 07_watch: what became of a new champion, and by which evidence."""
+
+    outcome: str
+    reading: str
+    metric: str
+    rows: int
+    champion: int | None = None
+    previous: int | None = None
+    promoted_as_of: str | None = None
+    way: str | None = None
+    compared: int | None = None
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    value_champion: float | None = None
+    value_previous: float | None = None
 
 
 class ApprovalScraps(Scraps):
@@ -109,6 +129,7 @@ CONTRACT: dict[str, type[Scraps]] = {
     "04_evaluate_and_promote": EvaluationScraps,
     "05_rollback": RollbackScraps,
     "06_approval": ApprovalScraps,
+    "07_watch": WatchScraps,
 }
 
 

@@ -1,0 +1,66 @@
+"""Rolling back tries version after version, says what it passed over, and leaves what nothing can replace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_watching import LATER, _run, first, learned, params, promoted, table
+
+import trimtab as tt
+from trimtab.act import modelfile
+from trimtab.errors import ChampionError, StepError
+from trimtab.run import lifecycle
+
+__all__ = ["first", "params"]    # fixtures
+
+
+def _damage(params: Path, version: int) -> None:
+    (tt.open(params).folder_of(version) / modelfile.FILE).write_bytes(b"nothing")
+
+
+def test_a_version_that_does_not_load_is_passed_over_and_said_so(params: Path) -> None:
+    session = tt.open(params, as_of=LATER)
+    for _ in range(2):
+        promoted(session, learned(table(params), ["x", "z"]))
+    _damage(params, 2)
+    outcome = _run(params, "rollback", as_of=LATER)
+    assert outcome.error is None
+    assert (outcome.result["champion_before"], outcome.result["champion_after"]) == (3, 1)
+    assert outcome.report is not None
+    assert "Passed over: version 2: " in outcome.report.read_text()
+    assert outcome.result["verdict"] is None, "a person wanted it"
+
+
+def test_when_no_old_version_loads_each_is_named_and_the_champion_is_left(params: Path) -> None:
+    session = tt.open(params, as_of=LATER)
+    promoted(session, learned(table(params), ["x"]))    # loads, and cannot predict
+    promoted(session, learned(table(params), ["x", "z"]))
+    _damage(params, 1)
+    found = lifecycle.search(session)
+    assert [one.version for one in found.tried] == [2, 1]
+    with pytest.raises(StepError, match=r"no older version can serve, so version 3 was left alone; version 2 loads "
+                                        r"but cannot predict.*; version 1: "):
+        _ = found.proof
+    assert session.registry.champion() == session.ledger.champion() == 3
+
+
+def test_quarantine_that_came_after_the_proof_stops_the_change(params: Path) -> None:
+    session = tt.open(params, as_of=LATER)
+    promoted(session, learned(table(params), ["x", "z"]))
+    promoted(session, learned(table(params), ["x", "z"]))
+    lifecycle.roll_back(session, lifecycle.search(session, 2).proof, quarantine=True)    # version 3 is held
+    proof = lifecycle.prove(session, 3)
+    with pytest.raises(ChampionError, match="version 3 is in quarantine since"):
+        lifecycle.roll_back(session, proof)
+    assert session.registry.champion() == 2
+
+
+def test_a_dry_run_of_the_watch_leaves_champion_and_quarantine_alone(params: Path) -> None:
+    version = promoted(tt.open(params), learned(table(params), ["x", "z"], wrong=0.9))
+    outcome = _run(params, "watch", as_of=LATER, dry_run=True)
+    assert outcome.error is None
+    assert (outcome.result["verdict"], outcome.result["champion_after"]) == ("rolled_back", version)
+    session = tt.open(params)
+    assert session.registry.champion() == session.ledger.champion() == version
+    assert session.ledger.quarantine.all() == []
