@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ def warm_server() -> Iterator[None]:
     kernels.stop_server()
 
 
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of our own that listens at a socket in a folder; its URL without a database."""
+@contextmanager
+def serving_postgres() -> Iterator[str | None]:
+    """A PostgreSQL server of our own that listens at a socket in a folder; its URL, or None where there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found:
-        pytest.skip("PostgreSQL is not installed")
+        yield None
+        return
     folder = Path(tempfile.mkdtemp(prefix="trimtab-pg-", dir="/tmp"))    # a socket's path must be short
     user: dict[str, Any] = {"user": "postgres"} if os.getuid() == 0 else {}    # the server refuses to run as root
     if user:
@@ -49,6 +51,15 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield f"postgresql+psycopg://tests@/{{}}?host={folder}"
     subprocess.run([*control, "-m", "immediate", "stop"], **quiet, **user)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server, without a database."""
+    with serving_postgres() as url:
+        if url is None:
+            pytest.skip("PostgreSQL is not installed")
+        yield url
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def _measure(params: Path) -> dict[str, Any]:
     signals = checking.signals(session, drift, scored, current)
     made = lifecycle.train(session, None)
     held = lifecycle.evaluate_challenger(session, session.model(made.version))
+    verdict = lifecycle.judge(session, held)
     return {
         "contract": plain(session.check()),
         "drift": plain(drift.columns),
@@ -61,7 +63,8 @@ def _measure(params: Path) -> dict[str, Any]:
         "performance": [plain(i) for i in scored.performance.values.values()] if scored.performance else None,
         "training": made.lineage["fingerprint"],
         "evaluation": [plain(pair) for pair in held.evaluation.differences.values()],
-        "verdict": plain(lifecycle.judge(session, held)),
+        "verdict": plain(replace(verdict, gates=())),
+        "gates": [(gate.name, gate.passed) for gate in verdict.gates],    # their evidence holds seconds that pass
     }
 
 

@@ -92,6 +92,8 @@ def afterwards(home: Home, before: dict[str, list[dict[str, Any]]]) -> list[str]
     """Whether the next run goes on, and afterwards all is in order and nothing is lost."""
     code, said = home.run(*DRIFT)
     problems = [] if code == 0 else [f"the next run ended with {code}: {said[-800:]}"]
+    code, said = home.run("verify")
+    problems += [] if code == 0 else [f"verify ended with {code}: {said[-800:]}"]
     return problems + settled(home) + lost(before, rows(home))
 
 

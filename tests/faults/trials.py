@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from conftest import serving_postgres
 
-from faults import kills, places, surroundings
+from faults import kills, places, races, surroundings
 from faults.kills import Trial
 from faults.places import Home
 
@@ -60,9 +61,19 @@ def _registries(home: Home, template: Path, times: int, rng: np.random.Generator
             yield surroundings.registry_gone(home, template, after, seconds, words)
 
 
+def _races(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
+    """Every other one with the ledger on PostgreSQL, where that is installed."""
+    with serving_postgres() as server:
+        for number in range(times):
+            runners = int(rng.integers(2, 9))
+            on_server = server is not None and number % 2
+            ledger = races.moved(home, str(server), f"race{number}") if on_server else None
+            yield races.race(home, template, runners, ledger)
+
+
 FAULTS: dict[str, tuple[Try, int]] = {
     "kill": (_kills, 120), "disk": (_disks, 24), "read-only": (_permissions, 20), "clock": (_clocks, 20),
-    "lock": (_locks, 20), "registry": (_registries, 20),
+    "lock": (_locks, 20), "registry": (_registries, 20), "race": (_races, 50),
 }
 
 
