@@ -217,3 +217,13 @@ def test_a_record_that_taught_and_judges_shuts_the_gate(
 
 def _signal() -> Signal:
     return Signal("feature_drift", 0.5, 0.25, 0.001, "critical", ("x",), "x drifted.")
+
+
+def test_a_person_who_looks_where_nothing_waits_is_told_so(waiting: Waiting) -> None:
+    session = waiting.open()
+    _answer(session, waiting.asked, "rejected")
+    nothing = approving.request(session)
+    made = approving.answer(session, nothing, approving.checks(session, nothing), "approved", by="Ada", why="why not")
+    assert made.reading == "Nothing waits for approval, so nothing was answered; version 1 serves on."
+    assert made.change is None
+    assert len(session.ledger.approvals.all()) == 1

@@ -11,13 +11,14 @@ from trimtab.act.approvals import Request
 from trimtab.act.champion import Change
 from trimtab.decide.guardrails import Check
 from trimtab.decide.promotion import Verdict
-from trimtab.errors import ChampionError, ModelFileError, TrimtabError, UsageError
+from trimtab.errors import ChampionError, ModelFileError, TrimtabError
 from trimtab.run.homes import checked_run_id
 from trimtab.run.rollbacks import recent
 from trimtab.run.serving import sample, try_out
 from trimtab.run.session import Session
 
 Answer = Literal["approved", "rejected"]
+_NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Answered:
     @property
     def reading(self) -> str:
         """It in one sentence."""
+        if self.request.state == _NOTHING:
+            return f"Nothing waits for approval, so nothing was answered; version {self.champion_after} serves on."
         if self.answer == "rejected":
             return f"{self.by} declined {self.request.what}; version {self.champion_after} serves on."
         if self.change is None:
@@ -43,19 +46,24 @@ class Answered:
 
 
 def request(session: Session, run_id: str | None = None) -> Request:
-    """What a run asked for, still open; without a name the newest that waits.
+    """What a run asked for, still open; without a name the newest that waits, if any does.
 
     Raises
     ------
     UsageError
-        When nothing waits, or this was decided or has expired.
+        When this run asked for nothing, or it was decided or has expired.
     """
     if run_id is not None:
         return session.ledger.approvals.require_open(checked_run_id(run_id))
     waiting = session.ledger.approvals.open()
-    if not waiting:
-        raise UsageError("nothing waits for approval")
-    return waiting[-1]
+    return waiting[-1] if waiting else _nothing(session)
+
+
+def _nothing(session: Session) -> Request:
+    """What a person finds who looks where nothing waits."""
+    now = session.as_of
+    return Request(
+        "none", "retrain", now, now, now, session.serving, None, None, None, ("Nothing waits for approval.",), _NOTHING)
 
 
 def verdict_of(session: Session, asked: Request) -> Verdict:
@@ -97,6 +105,8 @@ def answer(
         When approved and a check did not pass; nothing is changed then, and the request stays open.
     """
     before = session.serving
+    if asked.state == _NOTHING:
+        return Answered(asked, "none", by, why, before, before, None)
     if said == "rejected":
         session.ledger.approvals.decide(
             asked.run_id, "rejected", by=by, why=why, decided_in=session.run_id)
