@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from faults import trials
 
-SAMPLE = {"kill": 2, "disk": 1, "read-only": 1, "clock": 1, "lock": 1, "registry": 1, "race": 2}
+SAMPLE = {"kill": 2, "disk": 2, "read-only": 1, "clock": 1, "lock": 1, "registry": 1, "race": 2}
 
 
 @pytest.fixture(scope="module")

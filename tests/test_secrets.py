@@ -124,7 +124,8 @@ def test_nothing_that_a_loop_leaves_holds_a_secret(planted: Planted, monkeypatch
 def test_estimator_that_tells_or_keeps_a_secret_fails_the_run_and_leaves_none(
     planted: Planted, fails: bool, words: str
 ) -> None:
-    params = planted(estimator={"class": "test_secrets.Telling", "params": {"token": "${TOKEN}", "fails": fails}})
+    params = planted(estimator={
+        "class": "test_secrets.Telling", "params": {"token": "${TOKEN}", "fails": fails}, "trusted": ["test_secrets"]})
     code, told = _trimtab(params, "run", "baseline", "--json")
     assert code == 4
     assert words in told
