@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from trimtab.run import server
 
+_WITH_KERNELS = ("run", "approve", "reject")
 _LAZY_COLLECTION = 200_000, 50, 50    # imports drop little, and looking for garbage takes a sixth of their time
 _MLFLOW = ("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store")
 
@@ -22,7 +23,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):    # until a run listens itself, there is nothing to bring in order
         signal.signal(number, _stop)
     words = sys.argv[1:]
-    if words[:1] == ["run"] and not {"--cold", "--help"} & set(words) and server.available():
+    if words[:1] and words[0] in _WITH_KERNELS and not {"--cold", "--help"} & set(words) and server.available():
         _start_server(words)
     from trimtab.run.cli import main as command
 
