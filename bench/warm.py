@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from show import bar, prose, table
+from threadpoolctl import threadpool_limits
 from whole import DECIDING, OPENING, champion, check
 
 import trimtab as tt
@@ -44,7 +45,7 @@ def records(rng: np.random.Generator) -> pd.DataFrame:
 def measure() -> dict[str, Any]:
     """Seconds by call: first check of the process, a new window in a warm process, and that window once more."""
     taken = {}
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
         os.environ["TRIMTAB_HOME"] = name
         times = [f"{START + pd.Timedelta(days=DAYS * k):%Y-%m-%d}" for k in range(1, WINDOWS + 1)]
         params = champion(Path(name), TREE, records(np.random.default_rng(0)), times[0])
@@ -95,10 +96,11 @@ def show(found: dict[str, Any]) -> str:
     return "\n\n".join([
         "## A whole check in a warm process",
         prose(f"""{RECORDS:,} records of {len(NUMERIC)} numeric and {len(CATEGORICAL)} categorical columns in {DAYS}
-            days against as many, a logistic regression that serves, all outcomes known (seed 0). The calls of notebook
-            02 without its tables and figures, each in a session of its own: the first in the process, then a window
-            whose days nobody has counted or scored yet, then the same once more. Opening connects to the records and
-            loads the model. Milliseconds that passed / of computing, by all threads: where other processes keep the
-            machine busy, the second says more."""),
+            days against as many, a logistic regression that serves, all outcomes known (seed 0). The calls of
+            notebook 02 without its tables and figures, each in a session of its own: the first in the process, then a
+            window whose days nobody has counted or scored yet, then the same once more. Opening connects to the
+            records and loads the model. Linear algebra and OpenMP have one thread, as in a run's kernels.
+            Milliseconds that passed / of computing, by all threads: where other processes keep the machine busy, the
+            second says more."""),
         table(["call", *taken], rows),
     ])

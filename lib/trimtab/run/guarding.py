@@ -7,7 +7,6 @@ from trimtab.act.approvals import Request
 from trimtab.decide import guardrails
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Circumstances, Guard
-from trimtab.errors import DataError
 from trimtab.plain import plain
 from trimtab.run.session import Session
 from trimtab.windows import Window
@@ -47,14 +46,8 @@ def ask(session: Session, decision: Decision, allowed: Guard) -> Request | None:
 
 def _broken(session: Session) -> list[str]:
     """In which ways the records break what the params file says of them: what a run can look at, but not learn from."""
-    found = []
-    if session.interactive:    # a run was looked through before it began
-        try:
-            session.check()
-        except DataError as error:
-            found.append(str(error))
     gone = contract.gone(session.records, *session.windows())
-    return found + [f"column {name!r} holds nothing in the current window" for name in gone]
+    return [f"column {name!r} holds nothing in the current window" for name in gone]
 
 
 def _repeated(session: Session, training: Window) -> bool:
