@@ -60,7 +60,7 @@ def apart(work: Callable[..., R], *args: Any, limit: timedelta, what: str, setti
         sender.close()
         speaker.close()
         with _overheard(heard, process):
-            return _await(process, receiver, limit, what, setting)    # type: ignore[no-any-return]  # what a pipe brings has no type
+            return _await(process, receiver, limit, what, setting)    # type: ignore[no-any-return]  # -- what a pipe brings has no type
     finally:
         _end(process)
         for end in (receiver, sender, speaker, heard):

@@ -99,5 +99,5 @@ def _try(folder: Path, features: pd.DataFrame, sha256: str | None, package: str 
 
 def _seconds(model: object, record: pd.DataFrame) -> float:
     started = time.perf_counter()
-    model.predict(record)    # type: ignore[attr-defined]  # any class with fit and predict
+    model.predict(record)    # type: ignore[attr-defined]  # -- any class with fit and predict
     return time.perf_counter() - started

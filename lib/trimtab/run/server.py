@@ -101,11 +101,11 @@ def thread_environment(environment: Mapping[str, str] = os.environ) -> dict[str,
     asked = environment.get("OMP_NUM_THREADS")
     defaults = {
         # A check predicts and solves much that is small. A second thread gains little there, and on cores that another
-        # process also wants the two wait for each other: boosting ten thousand records took 3 to 100 times as long.
+        # process also wants the two wait for each other, many times longer than they compute.
         "OMP_NUM_THREADS": "1",
         "OMP_THREAD_LIMIT": asked or str(min(_usable_cores(), MOST_THREADS)),
         "OPENBLAS_NUM_THREADS": "1",
-        # OpenMP's default spins for seconds while it waits; on shared cores, 100 is 20 times as fast as 10,000.
+        # Threads that spin while they wait keep the one that works from its core; OpenMP's default spins for seconds.
         "GOMP_SPINCOUNT": "100",
     }
     return {name: environment.get(name) or value for name, value in defaults.items()}

@@ -73,9 +73,8 @@ def pearson(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, fl
     given their sum (L. Holst, 1972, Asymptotic normality and efficiency for certain goodness-of-fit tests). The tail is
     Pearson's type III with these three moments: a χ² of as many degrees of freedom as have that skewness.
 
-    Where levels by themselves expect two records or more on the smaller side, and shared cells five on average,
-    p-values of 0.05 and 0.005 are undercut as often as they say; 0.0001 with twenty cells or fewer, or in windows fifty
-    times as large as the reference, up to three times as often.
+    It is meant for cells as `cells.finer_cells` chooses them. The tail has three moments right and no more, so p-values
+    far below 0.001 are less exact than those above.
 
     Examples
     --------
