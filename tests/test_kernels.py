@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import nbformat
@@ -19,9 +20,11 @@ from nbclient.exceptions import DeadKernelError
 
 from trimtab.run import kernels, notebooks
 from trimtab.run import server as warm_server
+from trimtab.run.deadlines import Limits
 
 pytestmark = pytest.mark.skipif(not warm_server.available(), reason="this platform cannot fork kernels")
 
+LIMITS = Limits(timedelta(minutes=5), timedelta(minutes=6))
 PATIENCE = 30.0  # seconds until a thing that should happen soon counts as not happening
 
 
@@ -299,6 +302,6 @@ def test_secret_that_a_notebook_prints_is_in_none_of_what_is_saved(tmp_path: Pat
     source = write_notebook(tmp_path, "print('hunter2')")
     target = tmp_path / "out.ipynb"
     redact: Callable[[str], str] = lambda text: text.replace("hunter2", "***")    # noqa: E731
-    notebooks.execute(Path(source), target, {}, warm=True, redact=redact, progress=False)
+    notebooks.execute(Path(source), target, {}, warm=True, limits=LIMITS, redact=redact, progress=False)
     assert "***" in target.read_text()
     assert "hunter2" not in target.read_text().replace("print('***')", "")

@@ -432,6 +432,17 @@ class Rollback(Section):
     min_support: Annotated[int, Field(ge=1)] = 30
 
 
+class StepLimits(Section):
+    """How long one notebook of a run may take: slower ones are flagged, interrupted, killed.
+
+    By default it is interrupted a quarter of an hour after training would have been stopped, and killed a minute later.
+    """
+
+    slow: Duration = timedelta(seconds=120)
+    soft: Duration | None = None
+    hard: Duration | None = None
+
+
 class Alerts(Section):
     """Where messages go, as Apprise URLs."""
 
@@ -460,8 +471,28 @@ class Params(Section):
     guardrails: Guardrails = Guardrails()
     promotion: Promotion = Promotion()
     rollback: Rollback = Rollback()
+    limits: StepLimits = StepLimits()
     alerts: Alerts = Alerts()
     store: Store = Store()
+
+    @property
+    def soft_limit(self) -> timedelta:
+        """After which a step is interrupted."""
+        return self.limits.soft or self.guardrails.max_runtime + timedelta(minutes=15)
+
+    @property
+    def hard_limit(self) -> timedelta:
+        """After which a step is killed."""
+        return self.limits.hard or self.soft_limit + timedelta(minutes=1)
+
+    @model_validator(mode="after")
+    def _each_limit_longer(self) -> Self:
+        if not self.guardrails.max_runtime < self.soft_limit < self.hard_limit:
+            raise ValueError(
+                f"each of these must be longer than the one before: guardrails.max_runtime "
+                f"({format_duration(self.guardrails.max_runtime)}), limits.soft ({format_duration(self.soft_limit)}), "
+                f"limits.hard ({format_duration(self.hard_limit)})")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -172,7 +172,8 @@ def _failed(run: Happened) -> Iterator[Message]:
         return
     again = "retrain" if run.pipeline == "approval" else run.pipeline
     ways = {
-        "timed_out": "see which step took so long, and raise guardrails.max_runtime or train on less; then",
+        "timed_out": "see which step took so long, and raise its limit (guardrails.max_runtime, limits.soft) or train on "
+                     "less; then",
         "died": "see whether memory ran out or the machine stopped; nothing is lost, and",
     }
     way = ways.get(run.status, "read at which cell it stopped, mend that, and")

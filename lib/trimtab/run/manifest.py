@@ -59,6 +59,7 @@ class Step:
     notebook: str
     status: str = "running"
     seconds: float | None = None
+    slow: bool = False    # slower than limits.slow
     file: str | None = None
     html: str | None = None
     sha256: str | None = None

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from trimtab import errors
-from trimtab.errors import StateError, StepError, TrimtabError, UsageError
+from trimtab.errors import StateError, StepError, TimeLimitError, TrimtabError, UsageError
 from trimtab.plain import write_atomically
-from trimtab.run import kernels, server
+from trimtab.run import server
+from trimtab.run.deadlines import Deadline, Limits
 
 _SCHEME = "trimtab-atomic://"
 _NOT_NEEDED = "rfc3987_syntax"    # jsonschema imports it when it can, does not need it, and it takes a second
@@ -36,7 +37,7 @@ with _quick_imports():
     import nbformat
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from papermill.iorw import papermill_io
 
@@ -97,6 +98,7 @@ def execute(
     parameters: Mapping[str, Any],
     *,
     warm: bool,
+    limits: Limits,
     redact: Callable[[str], str] = str,
     progress: bool = True,
 ) -> None:
@@ -110,6 +112,8 @@ def execute(
         Put into the parameters cell.
     warm : bool
         Fork the kernel from the warm server, or start an ordinary one.
+    limits : Limits
+        After how long it is interrupted, and killed.
     redact : callable
         Takes secrets out of text before it is written.
     progress : bool
@@ -119,11 +123,28 @@ def execute(
     ------
     TrimtabError
         What the notebook raised, when that was one of Trimtab's own errors.
+    TimeLimitError
+        When it ran into one of its limits; what was done until then is saved.
     StepError
         For every other failure, naming notebook and error; also when the kernel died.
     """
+    deadline = Deadline(source.stem, limits)
+    try:
+        _execute(source, target, parameters, deadline, warm=warm, redact=redact, progress=progress)
+    except (StepError, TimeLimitError):
+        if deadline.error is None:
+            raise
+        mark(target, f"{deadline.error}.", redact)
+        raise deadline.error from None
+    finally:
+        deadline.over()
+
+
+def _execute(
+    source: Path, target: Path, parameters: Mapping[str, Any], deadline: Deadline, *, warm: bool,
+    redact: Callable[[str], str], progress: bool,
+) -> None:
     papermill_io.register(_SCHEME, _Atomic(redact))
-    warmly: dict[str, Any] = {"kernel_manager_class": kernels.WarmKernelManager} if warm else {}
     name = source.stem
     try:
         with _environment(server.thread_environment()):
@@ -133,17 +154,17 @@ def execute(
                 parameters=dict(parameters),
                 cwd=str(source.parent),
                 kernel_name="python3",
+                kernel_manager_class=deadline.manager_class(warm=warm),
+                on_notebook_start=deadline.begin,
+                on_cell_start=deadline.check,
                 progress_bar=_bar(name) if progress else False,
                 shutdown_kernel="immediate",
-                **warmly,
             )
     except PapermillExecutionError as error:
         raise _translated(name, error, redact) from error
     except DeadKernelError as error:
         mark(target, f"The kernel of {name} died before the notebook was through.", redact)
         raise StepError(f"{name}: the kernel died (killed, or out of memory)") from error
-    except CellTimeoutError as error:
-        raise StepError(f"{name}: a cell took too long") from error
     except NoSuchKernel as error:
         raise StepError(f"{name}: no ordinary Jupyter kernel is installed; run without --cold") from error
     except (TrimtabError, OSError):

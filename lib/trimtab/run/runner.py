@@ -31,6 +31,7 @@ from trimtab.params import Loaded
 from trimtab.plain import plain
 from trimtab.run import endings, homes, notebooks, preflight, reports, watching
 from trimtab.run import manifest as manifests
+from trimtab.run.deadlines import Limits
 from trimtab.run.interruptions import stops_as_exceptions, undisturbed
 from trimtab.run.lease import heartbeat
 from trimtab.run.manifest import Manifest, Step
@@ -218,11 +219,12 @@ class Run:
         self.manifest.steps.append(step)
         self._save()
         self._telling.step(notebook, self.manifest)
-        started = time.perf_counter()
+        settings = self.session.params
+        started, limits = time.perf_counter(), Limits(settings.soft_limit, settings.hard_limit)
         try:
             notebooks.execute(
                 source, target, preflight.parameters(self.session, self.request, notebook) | more,
-                warm=self.request.warm, redact=self.loaded.redact, progress=self.request.progress,
+                warm=self.request.warm, limits=limits, redact=self.loaded.redact, progress=self.request.progress,
             )
             found = read(target, notebook)
             step.status, step.scraps = "succeeded", plain(found)
@@ -239,11 +241,18 @@ class Run:
             step.status, step.error = "failed", cut(self.loaded.redact(_sentence(error)), LONGEST_LINE)
             raise of_place(error, target) or StepError(f"{notebook}: {step.error}") from error
         finally:
-            step.seconds = round(time.perf_counter() - started, 3)
+            self._timed(step, time.perf_counter() - started)
             if target.is_file():
                 step.sha256 = manifests.digest(target)
                 self._pages[step.notebook] = self._background.submit(reports.notebook_html, self.folder, target.name)
             self._save()
+
+    def _timed(self, step: Step, seconds: float) -> None:
+        """Write down how long a step took, and that it was slow."""
+        slow = self.session.params.limits.slow.total_seconds()
+        step.seconds, step.slow = round(seconds, 3), seconds > slow
+        if step.slow:
+            self.manifest.notes.append(f"{step.notebook} took {seconds:.0f} s, more than the {slow:g} s of limits.slow")
 
     def _save(self) -> None:
         """Keep the manifest up to date, as long as it is this run's to write."""
