@@ -63,6 +63,8 @@ def test_each_event_is_worth_one_message_and_most_runs_are_worth_none(
         ({"asked": Asked("to promote version 3", "2026-01-08")}, ["approve r1 --by WHO --why TEXT -p", "2026-01-08"]),
         ({"changes": [Change("promotion", 1, 2)], "metrics": MEASURED}, ["0.8 -> 0.853", "run rollback --to 1"]),
         ({"changes": [Change("rollback", 2, 1)]}, ["serving: version 1", "trimtab history"]),
+        ({"changes": [Change("rollback", 2, 1, "Ada", "too slow")]}, ["by Ada: too slow"]),
+        ({"status": "unstarted", "error": "data.table: nothing is there"}, ["mend that, and run it again: trimtab run drift"]),
         ({"status": "timed_out", "error": "training took 900 s"}, ["900 s", "max_runtime", "trimtab run drift"]),
         ({"status": "failed", "params": "my params/x.yaml"}, ["-p 'my params/x.yaml'"]),
     ],

@@ -12,7 +12,7 @@ import pytest
 from conftest import BINARY, binary_table, merged
 from test_kernels import wait_until_gone, write_notebook
 
-from trimtab.errors import TimeLimitError, ParamsError
+from trimtab.errors import ParamsError, TimeLimitError
 from trimtab.run import notebooks
 from trimtab.run.deadlines import Limits
 from trimtab.run.preflight import Request

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,12 +25,12 @@ from conftest import BINARY, binary_table, merged
 
 from trimtab.act import estimators, tables
 from trimtab.act import outbox as outboxes
-from trimtab.act.alerts import Courier, deliver
+from trimtab.act.alerts import Courier, Fallback, deliver
 from trimtab.act.database import connect
 from trimtab.act.ledger import Ledger
 from trimtab.act.outbox import Outbox, Posted
 from trimtab.decide.alerts import Message
-from trimtab.errors import StateError, StepError
+from trimtab.errors import DataError, StateError, StepError, UsageError
 from trimtab.run.pipelines import PIPELINES
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
@@ -187,7 +188,7 @@ def outbox(tmp_path: Path) -> Outbox:
 def _sent(outbox: Outbox, folder: Path, *urls: str, patience: float = 5.0) -> tuple[Posted, list[str]]:
     outbox.put("r1", [Message("failed", "demo: drift failed", ("number",), "nothing")])
     said: list[str] = []
-    courier = Courier(outbox, urls, log=folder / "alerts.log", tell=said.append)
+    courier = Courier(outbox, urls, Fallback(folder / "alerts.log", said.append))
     courier.send()
     courier.finish(patience)
     return outbox.all()[0], said
@@ -323,3 +324,61 @@ def test_run_that_died_is_told_of_by_the_next_one(project: Project, monkeypatch:
         monkeypatch.setitem(PIPELINES, "baseline", lambda _run: None)
         run(Request(pipeline="baseline", params=params, progress=False))
     assert [message["title"] for message in received] == ["demo: baseline died"]
+
+
+def test_run_that_cannot_start_is_told_of_once_a_day_and_a_typing_error_is_not(project: Project) -> None:
+    with _endpoint() as (url, received):
+        params = project(merged(BINARY, alerts={"urls": [url]}), binary_table(300))
+        request = Request(pipeline="drift", params=params, progress=False)
+        with pytest.raises(UsageError):
+            run(replace(request, as_of="soon"))
+        for path in params.parent.glob("*.parquet"):
+            path.unlink()
+        with pytest.raises(DataError):
+            run(replace(request, dry_run=True))
+        for _ in range(2):
+            with pytest.raises(DataError):
+                run(request)
+    (message,) = received
+    assert message["title"] == "demo: drift could not start"
+    assert f"mend that, and run it again: trimtab run drift -p {params}" in message["message"]
+
+
+def test_run_that_finds_no_ledger_is_in_the_log(project: Project, home: Path) -> None:
+    params = project(merged(BINARY, alerts={"urls": ["json://localhost:9"]}), binary_table(300))
+    (home / ".trimtab").mkdir(exist_ok=True)
+    (home / ".trimtab" / "ledger.db").write_text("no database")
+    with pytest.raises(StateError, match=r"store\.ledger"):
+        run(Request(pipeline="baseline", params=params, progress=False))
+    assert "store.ledger" in (home / ".trimtab" / "alerts.log").read_text()
+
+
+def test_every_event_of_a_models_life_arrives_once_by_mail(project: Project, authority: trustme.CA) -> None:
+    ages = [{"signal": "model_age", "at_least": 0, "severity": "high"}]
+    loose = {"criteria": [{"metric": "roc_auc", "max_drop": 0.5}]}
+    asking = '[{metric: roc_auc, floor: 0.9999, otherwise: approve}]'
+    with _mail(authority, "starttls") as (url, box):
+        tree = merged(BINARY, alerts={"urls": [url]}, triggers=ages, promotion=loose, guardrails={"cooldown": "0d"})
+        params = project(tree, binary_table(2000))
+        for pipeline, as_of, how, extra in (
+            ("baseline", "2024-03-15", (), {}),
+            ("retrain", "2024-04-10", (), {}),
+            ("rollback", "2024-04-10", (), {"by": "Ada", "why": "to try"}),
+            ("retrain", "2024-05-10", (f"promotion.criteria={asking}",), {}),
+        ):
+            outcome = run(Request(pipeline=pipeline, params=params, as_of=as_of, progress=False, overrides=how,
+                                  extra=extra))
+            assert outcome.error is None
+    mails = [email.message_from_bytes(content, policy=email.policy.default) for _, content, _ in box.received]
+    assert [str(mail["Subject"]) for mail in mails] == [
+        "demo: version 1 promoted, nobody served before",
+        "demo: retraining started",
+        "demo: retraining finished: promote",    # that version 2 was promoted is the second of its kind in a day
+        "demo: drift of severity high, retraining is asked for",
+        "demo: rolled back from version 2 to version 1",
+        "demo: approval needed to promote version 3",
+    ]
+    told = [mail.get_content() for mail in mails]
+    assert "by Ada: to try" in told[4]
+    assert f"--by WHO --why TEXT -p {params}" in told[5]
+    assert all(encrypted for *_, encrypted in box.received)

@@ -51,6 +51,31 @@ def deliver(url: str, *, kind: str, title: str, body: str) -> bool:
     return bool(service.notify(title=title, body=body, **how))
 
 
+class Fallback:
+    """Where messages are that could not be sent: a file, one JSON object a line.
+
+    Parameters
+    ----------
+    log : Path
+        The file.
+    tell : callable
+        Takes one line for the person at the terminal.
+    """
+
+    def __init__(self, log: Path, tell: Callable[[str], None]) -> None:
+        self._log, self._tell = log, tell
+
+    def add(self, title: str, body: str, problem: str) -> None:
+        """Append a message to the log, and say so in one line."""
+        line = {"at": f"{now():%Y-%m-%dT%H:%M:%S}Z", "title": title, "body": body, "problem": problem}
+        where = f"it is in {self._log}"
+        try:
+            append(self._log, json.dumps(line))
+        except OSError as error:
+            where = f"{self._log} cannot be written: {error.strerror or error}"
+        self._tell(visible(f"the alert {title!r} was not delivered ({problem}); {where}"))
+
+
 class Courier:
     """Sends what is due, beside everything else.
 
@@ -62,14 +87,12 @@ class Courier:
     outbox : Outbox
     urls : sequence of str
         Apprise URLs.
-    log : Path
-        File that what could not be sent is appended to, one JSON object a line.
-    tell : callable
-        Takes one line for the person at the terminal.
+    fallback : Fallback
+        Takes what could not be sent.
     """
 
-    def __init__(self, outbox: Outbox, urls: Sequence[str], *, log: Path, tell: Callable[[str], None]) -> None:
-        self._outbox, self._urls, self._log, self._tell = outbox, tuple(urls), log, tell
+    def __init__(self, outbox: Outbox, urls: Sequence[str], fallback: Fallback) -> None:
+        self._outbox, self._urls, self._fallback = outbox, tuple(urls), fallback
         self._lock = threading.Lock()
         self._rounds: list[tuple[list[Posted], list[threading.Thread]]] = []
 
@@ -122,19 +145,9 @@ class Courier:
     def _settled(self, message: Posted) -> None:
         """Where no address took a message, it is in the log at least: at its first try, and when it is given up."""
         if message.state == "given_up":
-            self.fall_back(message.title, message.body, f"given up: {message.problem}")
+            self._fallback.add(message.title, message.body, f"given up: {message.problem}")
         elif message.state == "waiting" and message.attempts == 1 and not message.taken:
-            self.fall_back(message.title, message.body, f"a later run tries again: {message.problem}")
-
-    def fall_back(self, title: str, body: str, problem: str) -> None:
-        """Append a message to the log, and say so in one line."""
-        line = {"at": f"{now():%Y-%m-%dT%H:%M:%S}Z", "title": title, "body": body, "problem": problem}
-        where = f"it is in {self._log}"
-        try:
-            append(self._log, json.dumps(line))
-        except OSError as error:
-            where = f"{self._log} cannot be written: {error.strerror or error}"
-        self._tell(visible(f"the alert {title!r} was not delivered ({problem}); {where}"))
+            self._fallback.add(message.title, message.body, f"a later run tries again: {message.problem}")
 
 
 def append(path: Path, line: str) -> None:

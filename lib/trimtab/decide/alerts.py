@@ -25,6 +25,9 @@ QUIET = timedelta(hours=24)
 _LONGEST_TITLE, _LONGEST_LINE, _LONGEST_VALUE = 160, 300, 40
 _MOST_REASONS, _MOST_METRICS = 5, 6
 _SERIOUS = ("high", "critical")
+_FAILURES = {
+    "failed": "failed", "timed_out": "timed out", "died": "died", "unstarted": "could not start",
+}
 _FOREIGN = re.compile(r"^(?P<before>(?:unexpected |\w+: )?[A-Za-z_.]*[A-Z]\w*): ")    # "03_retrain: ValueError: "
 
 
@@ -69,11 +72,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Change:
-    """A champion that came into service in this run."""
+    """A champion that came into service in this run, and who wanted it for what reason."""
 
     kind: str
     before: int | None
     after: int
+    by: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +89,8 @@ class Happened:
     ----------
     model, tenant : str
     run_id, pipeline, status : str
-        Status as in the manifest; `running` while it goes on, `died` of one that a later run found dead.
+        Status as in the manifest; `running` while it goes on, `died` of one that a later run found dead, `unstarted`
+        of one that could not begin.
     params, report : str
         Paths: of the params file, for commands to type, and of the report.
     decision, guard : mapping, optional
@@ -168,17 +174,18 @@ def since(counts: Mapping[str, int]) -> str:
 
 
 def _failed(run: Happened) -> Iterator[Message]:
-    if run.status not in {"failed", "timed_out", "died"}:
+    if run.status not in _FAILURES:
         return
     again = "retrain" if run.pipeline == "approval" else run.pipeline
     ways = {
-        "timed_out": "see which step took so long, and raise its limit (guardrails.max_runtime, limits.soft) or train on "
-                     "less; then",
+        "timed_out": "see which step took so long, and raise its limit (guardrails.max_runtime, limits.soft) or train "
+                     "on less; then",
+        "unstarted": "mend that, and",
         "died": "see whether memory ran out or the machine stopped; nothing is lost, and",
     }
     way = ways.get(run.status, "read at which cell it stopped, mend that, and")
     yield Message(
-        "failed", _title(run, f"{run.pipeline} {run.status.replace('_', ' ')}"), tuple(_error(run)),
+        "failed", _title(run, f"{run.pipeline} {_FAILURES[run.status]}"), tuple(_error(run)),
         f"{way} run it again: {run.command(f'run {again}')}. The champion is as it was.", _report(run),
     )
 
@@ -188,7 +195,7 @@ def _rolled_back(run: Happened) -> Iterator[Message]:
         if change.kind == "rollback":
             yield Message(
                 "rolled_back", _title(run, f"rolled back from version {change.before} to version {change.after}"),
-                (f"serving: version {change.after}", *_figures(run)),
+                (f"serving: version {change.after}", *_reason(change), *_figures(run)),
                 f"find out what was wrong with version {change.before}: {run.command('history')}.", _report(run),
             )
 
@@ -261,6 +268,11 @@ def _reasons(run: Happened) -> Iterator[str]:
         yield calm(one_line(shorten_quoted(reason, _LONGEST_VALUE), _LONGEST_LINE))
     if len(reasons) > _MOST_REASONS:
         yield f"and {len(reasons) - _MOST_REASONS} more reasons"
+
+
+def _reason(change: Change) -> Iterator[str]:
+    if change.by or change.why:
+        yield calm(one_line(f"by {change.by or 'nobody named'}: {change.why}", _LONGEST_LINE))
 
 
 def _figures(run: Happened) -> Iterator[str]:

@@ -19,6 +19,7 @@ from trimtab.act.rows import now
 from trimtab.amendments import amendments
 from trimtab.errors import (
     BusyError,
+    DataError,
     Interrupted,
     StateError,
     StepError,
@@ -79,8 +80,12 @@ def _run(request: Request, loaded: Loaded) -> Outcome:
     session = None
     try:
         session = Session(loaded, as_of=request.as_of, run_id=new_run_id(request.pipeline), dry_run=request.dry_run)
-        preflight.check(session, request)
-        return Run(request, session).go()
+        try:
+            preflight.check(session, request)
+            return Run(request, session).go()
+        except (DataError, StateError) as error:
+            Telling(session, dry_run=request.dry_run).unstarted(request.pipeline, error)
+            raise
     except TrimtabError as error:
         error.args = (loaded.redact(str(error)),)
         error.about = {"model": loaded.params.model, "tenant": loaded.params.tenant}

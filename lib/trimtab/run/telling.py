@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trimtab.act.alerts import LOG, Courier
+from trimtab.act.alerts import LOG, Courier, Fallback
 from trimtab.decide import alerts
 from trimtab.decide.alerts import Asked, Change, Happened, Message
 from trimtab.errors import TrimtabError
@@ -40,7 +41,17 @@ class Telling:
     def __init__(self, session: Session, *, dry_run: bool, say: Callable[[str], None] = on_standard_error) -> None:
         self._session, self._say = session, say
         self._silent = dry_run or not session.params.alerts.urls
+        self._fallback = Fallback(session.home / ".trimtab" / LOG, say)
         self._courier: Courier | None = None
+
+    def unstarted(self, pipeline: str, error: TrimtabError) -> None:
+        """Tell that a run could not begin: of a scheduled one nobody would hear otherwise."""
+        session = self._session
+        happened = Happened(
+            session.params.model, session.params.tenant, session.run_id, pipeline, "unstarted",
+            params=str(session.loaded.path), report="", error=str(error), names=self._names)
+        self._post(session.run_id, lambda: alerts.messages(happened), last=True)
+        self._finish()
 
     def step(self, notebook: str, manifest: Manifest) -> None:
         """Tell that training begins, where this step is the one that trains."""
@@ -56,6 +67,9 @@ class Telling:
     def ended(self, manifest: Manifest) -> None:
         """Tell what the run came to, and wait a little for messages to get out."""
         self._post(manifest.run_id, lambda: alerts.messages(self._happened(manifest, self._session.run_dir)), last=True)
+        self._finish()
+
+    def _finish(self) -> None:
         with self._harmless():
             if self._courier:
                 self._courier.finish()
@@ -65,15 +79,14 @@ class Telling:
             return
         with self._harmless():
             found = [self._redacted(message) for message in events()]
-            if self._courier is None:
-                self._courier = Courier(
-                    self._session.ledger.outbox, self._session.params.alerts.urls, tell=self._say,
-                    log=self._session.home / ".trimtab" / LOG)
             try:
-                self._session.ledger.outbox.put(run_id, found, last=last)
+                outbox = self._session.ledger.outbox
+                if self._courier is None:
+                    self._courier = Courier(outbox, self._session.params.alerts.urls, self._fallback)
+                outbox.put(run_id, found, last=last)
             except TrimtabError as error:
                 for message in found:
-                    self._courier.fall_back(message.title, message.body, str(error))
+                    self._fallback.add(message.title, message.body, self._session.loaded.redact(str(error)))
                 return
             self._courier.send()
 
@@ -98,12 +111,17 @@ class Telling:
             params=str(self._session.loaded.path), report=str(page), decision=result["decision"],
             guard=result["guard"], verdict=result["verdict"], metrics=result["metrics"],
             changes=self._changes(manifest.run_id), asked=self._asked(manifest.run_id), error=manifest.error,
-            names=frozenset(_names(self._session.loaded.public)),
+            names=self._names,
         )
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(_names(self._session.loaded.public))
 
     def _changes(self, run_id: str) -> list[Change]:
         return [
-            Change(row["kind"], row["from_version"], row["to_version"]) for row in self._session.ledger.changes()
+            Change(row["kind"], row["from_version"], row["to_version"], row["by"], row["why"])
+            for row in self._session.ledger.changes()
             if row["run_id"] == run_id and row["state"] == "done" and row["to_version"] is not None
         ]
 
