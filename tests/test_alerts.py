@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_each_event_is_worth_one_message_and_most_runs_are_worth_none(
         ({"changes": [Change("promotion", 1, 2)], "metrics": MEASURED}, ["0.8 -> 0.853", "run rollback --to 1"]),
         ({"changes": [Change("rollback", 2, 1)]}, ["serving: version 1", "trimtab history"]),
         ({"changes": [Change("rollback", 2, 1, "Ada", "too slow")]}, ["by Ada: too slow"]),
-        ({"status": "unstarted", "error": "data.table: nothing is there"}, ["mend that, and run it again: trimtab run drift"]),
+        ({"status": "unstarted", "error": "data.table: nothing is there"}, ["mend that, and run it again"]),
         ({"status": "timed_out", "error": "training took 900 s"}, ["900 s", "max_runtime", "trimtab run drift"]),
         ({"status": "failed", "params": "my params/x.yaml"}, ["-p 'my params/x.yaml'"]),
     ],
@@ -127,9 +127,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     return pass_
 
 
-@pytest.fixture
-def outbox(tmp_path: Path) -> Outbox:
-    return Outbox(connect(f"sqlite:///{tmp_path}/ledger.db"), "demo")
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Outbox]:
+    sqlite = request.param == "SQLite"
+    engine = connect(f"sqlite:///{tmp_path}/ledger.db" if sqlite else request.getfixturevalue("postgres"))
+    yield Outbox(engine, "demo")
+    engine.dispose()
 
 
 def _message(kind: Any = "drift") -> Message:
