@@ -23,6 +23,9 @@ MEASURED = {"champion": {"accuracy": 0.8}, "challenger": {"accuracy": 0.853}}
 START = datetime(2026, 1, 1, 12)
 
 
+LATE = {"name": "label_completeness", "severity": "medium", "message": "61.0% of the 200 labels that are due are not"}
+
+
 def _kinds(run: Happened) -> list[str]:
     return [one.kind for one in messages(run)]
 
@@ -45,6 +48,8 @@ def _kinds(run: Happened) -> list[str]:
         ({"changes": [Change("foreign", 1, 2)]}, []),
         ({"pipeline": "retrain", "decision": DRIFT, "verdict": "promote", "metrics": MEASURED,
           "changes": [Change("promotion", 1, 2)]}, ["promoted", "retrain_finished", "drift"]),
+        ({"signals": [LATE]}, ["warning"]),
+        ({"signals": [LATE | {"severity": "low"}, LATE | {"name": "feature_drift"}]}, []),
         ({"pipeline": "retrain", "decision": DRIFT, "verdict": "reject", "metrics": MEASURED},
          ["retrain_finished", "drift"]),
     ],
@@ -64,6 +69,7 @@ def test_each_event_is_worth_one_message_and_most_runs_are_worth_none(
         ({"changes": [Change("promotion", 1, 2)], "metrics": MEASURED}, ["0.8 -> 0.853", "run rollback --to 1"]),
         ({"changes": [Change("rollback", 2, 1)]}, ["serving: version 1", "trimtab history"]),
         ({"changes": [Change("rollback", 2, 1, "Ada", "too slow")]}, ["by Ada: too slow"]),
+        ({"signals": [LATE]}, ["61.0% of the 200", "see why outcomes do not arrive"]),
         ({"status": "unstarted", "error": "data.table: nothing is there"}, ["mend that, and run it again"]),
         ({"status": "timed_out", "error": "training took 900 s"}, ["900 s", "max_runtime", "trimtab run drift"]),
         ({"status": "failed", "params": "my params/x.yaml"}, ["-p 'my params/x.yaml'"]),

@@ -60,6 +60,7 @@ def test_notebook_is_interrupted_at_its_soft_limit_and_its_clean_up_is_done(tmp_
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm kernel", "ordinary kernel"])
 def test_notebook_in_native_code_is_killed_at_its_hard_limit_with_what_it_started(tmp_path: Path, warm: bool) -> None:
+    """F17."""
     with pytest.raises(TimeLimitError, match=r"in took longer than 4 s \(limits\.hard\) and was killed"):
         execute(tmp_path, STARTS_ANOTHER, NEVER_LISTENS, soft=3.5, hard=4, warm=warm)
     assert wait_until_gone(int((tmp_path / "child").read_text()))
@@ -86,6 +87,7 @@ def test_notebook_within_its_limits_is_left_alone_and_an_error_of_its_own_stays_
 def test_run_whose_step_ran_into_a_limit_has_timed_out_and_the_champion_is_as_before(
     project: Callable[..., Path],
 ) -> None:
+    """F17."""
     forced = merged(BINARY, triggers=[{"signal": "model_age", "at_least": 0, "severity": "high"}])
     params = project(forced, binary_table(2000))
     assert run(Request(pipeline="baseline", params=params, as_of="2024-03-15", progress=False)).error is None

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,6 +37,7 @@ from trimtab import params as params_module
 from trimtab.act import champion as champions
 from trimtab.act import modelfile, tables
 from trimtab.decide import guardrails
+from trimtab.decide.alerts import Happened, messages
 from trimtab.decide.columns import feature_drift, inputs
 from trimtab.decide.decision import Decision
 from trimtab.decide.losses import concept_drift, graded_loss, performance_drop
@@ -458,6 +460,13 @@ def test_f14_fewer_than_half_of_the_outcomes_raise_a_signal(known: int, severity
     signal = grade(label_completeness(1000, known), default_triggers(DriftSettings()))
     assert signal.severity == severity
     assert signal.value == pytest.approx(1 - known / 1000)
+
+
+def test_f14_labels_that_stay_away_are_told_of() -> None:
+    signal = grade(label_completeness(1000, 380), default_triggers(DriftSettings()))
+    (told,) = messages(Happened("demo", None, "r1", "drift", "succeeded", "p.yaml", "page", signals=[asdict(signal)]))
+    assert (told.kind, told.title) == ("warning", "demo: label completeness medium")
+    assert "62.0% of the 1,000 labels that are due are not known yet." in told.numbers
 
 
 def test_f15_history_is_filled_in_afterwards(params: Path) -> None:
@@ -960,7 +969,6 @@ def test_b21_addresses_of_chats_pagers_and_mail_are_understood() -> None:
 def test_f07_alert_has_a_summary_and_a_recommendation_and_comes_once_a_day(tmp_path: Path) -> None:
     from trimtab.act.database import connect
     from trimtab.act.outbox import Outbox
-    from trimtab.decide.alerts import Happened, messages
 
     outbox = Outbox(connect(f"sqlite:///{tmp_path}/ledger.db"), "demo")
     for run_id in ("r1", "r2"):

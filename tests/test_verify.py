@@ -158,12 +158,14 @@ ROWS = {
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_changed_row_of_the_ledger_is_named(copied: Path, kind: str) -> None:
+    """B16: so the log of retrain events is one that is only ever added to."""
     _sql(copied, ROWS[kind])
     changed, place = _first(copied)
     assert (changed, place.split()[1].rstrip(",")) == ("changed", kind)
 
 
 def test_rows_that_were_taken_away_or_slipped_in_are_named(copied: Path) -> None:
+    """B16."""
     second = _runs(copied)[1].name
     _sql(copied, "UPDATE decisions SET run_id = 'x' WHERE run_id = ?", second)
     found = verify(copied)

@@ -19,6 +19,7 @@ PATIENCE = 5.0    # seconds that the end of a run waits for messages to get out
 LOG = "alerts.log"
 _TYPES = {
     "failed": "failure", "drift": "warning", "approval_needed": "warning", "rolled_back": "warning",
+    "warning": "warning",
     "promoted": "success", "retrain_finished": "success",
 }
 

@@ -20,11 +20,17 @@ from typing import Any, Literal
 from trimtab.text import calm, hide_quoted, one_line, shorten_quoted
 
 Kind = Literal[
-    "drift", "retrain_started", "retrain_finished", "approval_needed", "promoted", "rolled_back", "failed", "summary"]
+    "drift", "retrain_started", "retrain_finished", "approval_needed", "promoted", "rolled_back", "failed", "warning",
+    "summary"]
 QUIET = timedelta(hours=24)
 _LONGEST_TITLE, _LONGEST_LINE, _LONGEST_VALUE = 160, 300, 40
 _MOST_REASONS, _MOST_METRICS = 5, 6
-_SERIOUS = ("high", "critical")
+_SERIOUS, _SMALL = ("high", "critical"), ("none", "low")
+_WARNINGS = {    # signals that are told from medium on, though no retraining is asked for: what to do about them
+    "label_completeness": "see why outcomes do not arrive; until they do, performance is estimated at best.",
+    "class_drop": "read which class it is, and whether its records or its labels have changed.",
+    "class_balance": "see whether classes have really become more or less frequent, or are labelled otherwise.",
+}
 _FAILURES = {
     "failed": "failed", "timed_out": "timed out", "died": "died", "unstarted": "could not start",
 }
@@ -100,6 +106,8 @@ class Happened:
         Of champion and challenger, by name; None where they are not known.
     changes : sequence of Change
     asked : Asked, optional
+    signals : sequence of mapping
+        Of this run, as the ledger keeps them: name, severity, message.
     error : str, optional
         Without secrets.
     names : frozenset of str
@@ -119,6 +127,7 @@ class Happened:
     metrics: Mapping[str, Mapping[str, float | None] | None] = field(default_factory=dict)
     changes: Sequence[Change] = ()
     asked: Asked | None = None
+    signals: Sequence[Mapping[str, Any]] = ()
     error: str | None = None
     names: frozenset[str] = frozenset()
 
@@ -141,7 +150,7 @@ def messages(run: Happened) -> tuple[Message, ...]:
     >>> [one.title for one in messages(run)]
     ['demo: drift timed out']
     """
-    return tuple(one for tell in (_failed, _rolled_back, _approval, _promoted, _finished, _drift) for one in tell(run))
+    return tuple(one for tell in _KINDS for one in tell(run))
 
 
 def retraining(run: Happened) -> Message:
@@ -251,6 +260,19 @@ def _drift(run: Happened) -> Iterator[Message]:
     numbers = (f"severity {found['severity']}, confidence {found['confidence']:.2f}", *_reasons(run))
     yield Message("drift", _title(run, f"drift of severity {found['severity']}, {asked}"), numbers, advice,
                   _report(run))
+
+
+def _warning(run: Happened) -> Iterator[Message]:
+    """What a person should look into, though a model that learned anew would not mend it."""
+    seen = [one for one in run.signals if one["name"] in _WARNINGS and one["severity"] not in _SMALL]
+    if seen:
+        told = " and ".join(f"{one['name'].replace('_', ' ')} {one['severity']}" for one in seen)
+        lines = (calm(one_line(shorten_quoted(one["message"], _LONGEST_VALUE), _LONGEST_LINE)) for one in seen)
+        yield Message("warning", _title(run, told), tuple(lines), " ".join(_WARNINGS[one["name"]] for one in seen),
+                      _report(run))
+
+
+_KINDS = (_failed, _rolled_back, _approval, _promoted, _finished, _drift, _warning)
 
 
 def _title(run: Happened, what: str) -> str:

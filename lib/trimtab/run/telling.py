@@ -110,8 +110,9 @@ class Telling:
             manifest.model, manifest.tenant, manifest.run_id, manifest.pipeline, status or manifest.status,
             params=str(self._session.loaded.path), report=str(page), decision=result["decision"],
             guard=result["guard"], verdict=result["verdict"], metrics=result["metrics"],
-            changes=self._changes(manifest.run_id), asked=self._asked(manifest.run_id), error=manifest.error,
-            names=self._names,
+            changes=self._changes(manifest.run_id), asked=self._asked(manifest.run_id),
+            signals=[row for row in self._session.ledger.signals() if row["run_id"] == manifest.run_id],
+            error=manifest.error, names=self._names,
         )
 
     @cached_property
