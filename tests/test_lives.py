@@ -23,7 +23,7 @@ from trimtab.run import checking, lifecycle, rollbacks
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
 from trimtab.run.session import Session
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 
 Project = Callable[..., Path]
 NUMERIC: dict[str, Any] = merged(

@@ -19,7 +19,7 @@ from trimtab.measure.models.performance import Evaluation, Performance, evaluate
 from trimtab.run import reports
 from trimtab.run.lifecycle import Contest
 from trimtab.run.manifest import Manifest
-from trimtab.settings import Criterion
+from trimtab.settings.promotion import Criterion
 from trimtab.windows import Window
 
 

@@ -59,7 +59,10 @@ from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 from trimtab.run.session import Session
 from trimtab.run.verifying import verify
-from trimtab.settings import Criterion, DriftSettings, Trigger, parse_time
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.notation import parse_time
+from trimtab.settings.promotion import Criterion
+from trimtab.settings.triggers import Trigger
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIFTED = merged(BINARY, data={"segments": ["site"]})

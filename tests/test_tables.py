@@ -46,7 +46,8 @@ from trimtab.run.proportions import Proportions
 from trimtab.run.rollbacks import Search, Tried
 from trimtab.run.scored import Scored
 from trimtab.run.watching import Watch
-from trimtab.settings import Data, DriftSettings
+from trimtab.settings.data import Data
+from trimtab.settings.drift import DriftSettings
 from trimtab.windows import Window
 
 NASTY = "<script>alert(1)</script> & \"q\" 'a'\nsecond line " + "x" * 2000

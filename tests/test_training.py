@@ -21,7 +21,9 @@ import trimtab as tt
 from trimtab.act import modelfile, training
 from trimtab.errors import ModelFileError, ParamsError, StepError, TimeLimitError, TrimtabError
 from trimtab.run import lifecycle
-from trimtab.settings import Candidate, Data, parse_time
+from trimtab.settings.data import Data
+from trimtab.settings.estimator import Candidate
+from trimtab.settings.notation import parse_time
 
 DATA = Data(table="t", time="at", label="y", numeric=("x", "z"))
 AMPLE = timedelta(minutes=5)

@@ -29,7 +29,7 @@ from trimtab.decide.severity import rank
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.models.performance import group_name
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

@@ -24,7 +24,7 @@ from trimtab.run.preflight import Request
 from trimtab.run.runner import interrupted, new_run_id
 from trimtab.run.scored import score
 from trimtab.run.session import Session
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 
 STRETCH = timedelta(days=30)    # days that are read, counted and scored in one go
 

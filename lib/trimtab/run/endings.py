@@ -19,7 +19,7 @@ from trimtab.run import manifest as manifests
 from trimtab.run import notebooks, reports
 from trimtab.run.manifest import FILE, Manifest
 from trimtab.run.results import summarise
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 
 DEAD = "the process died"
 

@@ -35,7 +35,8 @@ from trimtab.run.scored import baseline_to_json, primary_metric
 from trimtab.run.serving import gates_of, refuse_secrets
 from trimtab.run.session import Session
 from trimtab.run.versions import Model
-from trimtab.settings import Criterion, parse_time
+from trimtab.settings.notation import parse_time
+from trimtab.settings.promotion import Criterion
 from trimtab.windows import Window
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from trimtab.measure.models import scoring
 from trimtab.run import versions
 from trimtab.run.serving import SAMPLE, sample, try_out
 from trimtab.run.session import Session
-from trimtab.settings import WindowSpec
+from trimtab.settings.data import WindowSpec
 from trimtab.windows import Window
 
 if TYPE_CHECKING:

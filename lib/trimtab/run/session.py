@@ -30,7 +30,10 @@ from trimtab.records import Records
 from trimtab.run import homes
 from trimtab.run.profiles import Profiles
 from trimtab.run.versions import Model
-from trimtab.settings import Data, DriftSettings, Params, WindowSpec, parse_time
+from trimtab.settings import Params
+from trimtab.settings.data import Data, WindowSpec
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.notation import parse_time
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
