@@ -42,7 +42,7 @@ def test_when_no_old_version_loads_each_is_named_and_the_champion_is_left(params
     with pytest.raises(StepError, match=r"no older version can serve, so version 3 was left alone; version 2 loads "
                                         r"but cannot predict.*; version 1: "):
         _ = found.proof
-    assert session.registry.champion() == session.ledger.champion() == 3
+    assert session.registry.champion() == session.ledger.succession.champion() == 3
 
 
 def test_quarantine_that_came_after_the_proof_stops_the_change(params: Path) -> None:
@@ -62,5 +62,5 @@ def test_a_dry_run_of_the_watch_leaves_champion_and_quarantine_alone(params: Pat
     assert outcome.error is None
     assert (outcome.result["verdict"], outcome.result["champion_after"]) == ("rolled_back", version)
     session = tt.open(params)
-    assert session.registry.champion() == session.ledger.champion() == version
+    assert session.registry.champion() == session.ledger.succession.champion() == version
     assert session.ledger.quarantine.all() == []

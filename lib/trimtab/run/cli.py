@@ -209,7 +209,8 @@ def data(name: Annotated[str, typer.Argument(help="The data set: bikes, flights 
 def history(params: ParamsOption = DEFAULT, as_json: Json = False, limit: Limit = 50) -> None:
     """What served when, who changed it and why; and the newest runs."""
     with _state(params) as (ledger, _):
-        changes, runs, events = ledger.changes()[-limit:], ledger.runs(limit), ledger.retrain_events(limit)
+        changes, runs = ledger.succession.changes()[-limit:], ledger.runs(limit)
+        events = ledger.retrains.retrain_events(limit)
     if as_json:
         _show_json(plain({"changes": changes, "runs": runs, "retrain_events": events}))
         return

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.act.chain import Chain
-from trimtab.act.ledger import DIED, Ledger
+from trimtab.act.lease import DIED
+from trimtab.act.ledger import Ledger
 from trimtab.act.rows import now
 from trimtab.errors import TrimtabError
 from trimtab.run import manifest as manifests

@@ -114,7 +114,7 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
         trained = _train_all(session, older)
         made = [_register(session, one, older, newer) for one in trained]
     except TrimtabError as error:
-        session.ledger.close_retrain(session.run_id, session.loaded.redact(str(error)))
+        session.ledger.retrains.close_retrain(session.run_id, session.loaded.redact(str(error)))
         raise
     finally:
         shutil.rmtree(session.workshop, ignore_errors=True)    # what is registered lies with the registry
@@ -128,7 +128,7 @@ def _begin_event(session: Session, trigger: Decision | None, older: Window, newe
     """Open the retrain event; returns a function that adds to it."""
 
     def _add(**values: Any) -> None:
-        session.ledger.record_retrain(session.run_id, as_of=session.as_of, **values)
+        session.ledger.retrains.record_retrain(session.run_id, as_of=session.as_of, **values)
 
     _add(
         retrain_attempted=trigger is not None,
@@ -213,7 +213,7 @@ def challenger(session: Session) -> Model:
     UsageError
         When there is none.
     """
-    event = [e for e in session.ledger.retrain_events() if e["run_id"] == session.run_id and e["new_version"]]
+    event = [e for e in session.ledger.retrains.retrain_events() if e["run_id"] == session.run_id and e["new_version"]]
     version = event[0]["new_version"] if event else session.ledger.version_of_run(
         None if session.interactive else session.run_id
     )
@@ -377,7 +377,7 @@ def _complete_event(session: Session, contest: Contest, verdict: Verdict, *, pro
     before, after = old.get(name, math.nan), new.get(name, math.nan)
     improvement = METRICS[name].sign * (after - before) / abs(before) * 100 if before else math.nan
     trained_by = str(contest.challenger.lineage["run_id"])    # the event is that of the run that trained it
-    session.ledger.record_retrain(
+    session.ledger.retrains.record_retrain(
         trained_by, promoted=promoted, new_version=contest.challenger.version,
         acc_old=old.get("accuracy"), acc_new=new.get("accuracy"), f1_old=old.get("f1"), f1_new=new.get("f1"),
         new_r2=new.get("r2"), new_rmse=new.get("rmse"), new_accuracy=new.get("accuracy"), previous_r2=old.get("r2"),

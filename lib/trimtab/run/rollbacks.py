@@ -99,8 +99,8 @@ def targets(session: Session, to: int | None = None, *, force: bool = False) -> 
     serving, known = registry.champion(), [version.version for version in registry.versions()]
     held = ledger.quarantine.held()
     if to is None:
-        return rollback.candidates(ledger.served(), serving, known, held=held)
-    return (rollback.choose_target(ledger.served(), serving, known, to, held=held, force=force),)
+        return rollback.candidates(ledger.succession.served(), serving, known, held=held)
+    return (rollback.choose_target(ledger.succession.served(), serving, known, to, held=held, force=force),)
 
 
 def search(session: Session, to: int | None = None, *, force: bool = False) -> Search:

@@ -291,7 +291,7 @@ class Session:
     @property
     def serving(self) -> int | None:
         """The champion's version. A run asks the ledger, which the runner has just brought in line with the alias."""
-        return self.registry.champion() if self.interactive else self.ledger.champion()
+        return self.registry.champion() if self.interactive else self.ledger.succession.champion()
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def model(self, version: int) -> Model:
