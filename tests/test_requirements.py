@@ -53,9 +53,10 @@ from trimtab.measure.models.performance import Performance, evaluate_pair
 from trimtab.measure.over_time.certainty import of_day
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.records import Records
-from trimtab.run import approving, backfill, checking, guarding, lifecycle, notebooks
+from trimtab.run import approving, backfill, checking, guarding, lifecycle, notebooks, rollbacks
 from trimtab.run.freshness import freshness
 from trimtab.run.preflight import Request
+from trimtab.run.retraining import Challenger
 from trimtab.run.runner import run
 from trimtab.run.session import Session
 from trimtab.run.verifying import verify
@@ -90,7 +91,7 @@ def params(served: Path, home: Path) -> Path:
     return home / "demo.yaml"
 
 
-def _challenged(params: Path) -> tuple[Session, lifecycle.Challenger]:
+def _challenged(params: Path) -> tuple[Session, Challenger]:
     session = tt.open(params, as_of="2024-04-15")
     return session, lifecycle.train(session, None)
 
@@ -282,7 +283,7 @@ def test_b13_swap_is_atomic_logged_and_any_earlier_version_can_return(params: Pa
     contest = lifecycle.evaluate_challenger(session, session.model(made.version))
     lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
     assert session.registry.champion() == 2
-    lifecycle.roll_back(session, lifecycle.prove(session, 1), by="me", why="testing")
+    lifecycle.roll_back(session, rollbacks.prove(session, 1), by="me", why="testing")
     assert session.registry.champion() == 1
     assert [(c["kind"], c["to_version"], c["state"]) for c in session.ledger.succession.changes()] == [
         ("promotion", 1, "done"), ("promotion", 2, "done"), ("rollback", 1, "done"),
@@ -934,12 +935,12 @@ def test_x05_promotion_is_refused_when_somebody_else_moved_the_champion(params: 
 
 def test_x06_rollback_proves_that_the_old_version_predicts_before_it_flips(params: Path) -> None:
     session, made = _challenged(params)
-    proof = lifecycle.prove(session, made.version)
+    proof = rollbacks.prove(session, made.version)
     assert proof.rows > 0
     assert 0 <= proof.agreement <= 1
     assert session.registry.champion() == 1
     with pytest.raises(UsageError, match="no version 9"):
-        lifecycle.targets(session, 9)
+        rollbacks.targets(session, 9)
 
 
 def test_x08_a_replay_never_sees_later_records_or_labels(params: Path) -> None:

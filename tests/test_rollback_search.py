@@ -10,7 +10,7 @@ from test_watching import LATER, _run, first, learned, params, promoted, table
 import trimtab as tt
 from trimtab.act import modelfile
 from trimtab.errors import ChampionError, StepError
-from trimtab.run import lifecycle
+from trimtab.run import lifecycle, rollbacks
 
 __all__ = ["first", "params"]    # fixtures
 
@@ -50,7 +50,7 @@ def test_quarantine_that_came_after_the_proof_stops_the_change(params: Path) -> 
     promoted(session, learned(table(params), ["x", "z"]))
     promoted(session, learned(table(params), ["x", "z"]))
     lifecycle.roll_back(session, lifecycle.search(session, 2).proof, quarantine=True)    # version 3 is held
-    proof = lifecycle.prove(session, 3)
+    proof = rollbacks.prove(session, 3)
     with pytest.raises(ChampionError, match="version 3 is in quarantine since"):
         lifecycle.roll_back(session, proof)
     assert session.registry.champion() == 2

@@ -39,11 +39,13 @@ from trimtab.measure.over_time.promises import Promises
 from trimtab.measure.together.domain import Carrier, Separation
 from trimtab.measure.together.reconstruction import Reconstruction
 from trimtab.measure.unlabelled.estimates import Agreement, Assumption, Estimate
+from trimtab.run.appointments import Appointment
+from trimtab.run.contests import Contest
 from trimtab.run.expected import Expected
 from trimtab.run.joint import Joint
-from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
 from trimtab.run.proportions import Proportions
-from trimtab.run.rollbacks import Search, Tried
+from trimtab.run.retraining import Challenger
+from trimtab.run.rollbacks import Proof, Search, Tried
 from trimtab.run.scored import Scored
 from trimtab.run.watching import Watch
 from trimtab.settings.data import Data

@@ -58,8 +58,11 @@ if TYPE_CHECKING:
     from trimtab.measure.columns.means import Moved
     from trimtab.measure.columns.profile import Profile
     from trimtab.measure.models.intervals import PairedDifference
-    from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
+    from trimtab.run.appointments import Appointment
+    from trimtab.run.contests import Contest
     from trimtab.run.proportions import Proportions
+    from trimtab.run.retraining import Challenger
+    from trimtab.run.rollbacks import Proof
     from trimtab.run.session import Session
     from trimtab.windows import Window
 
