@@ -352,7 +352,8 @@ def test_a_cell_that_becomes_an_element_is_noticed(cell: str) -> None:
 
 
 def test_every_public_table_is_tried_above() -> None:
-    ours = {f"trimtab.{name}" for name in ("tables", "findings", "retrospect", "omissions", "watches")}
+    modules = ("tables", "findings", "movements", "merits", "retrospect", "omissions", "watches")
+    ours = {f"trimtab.{name}" for name in modules}
     public = {name for name, value in vars(tables).items() if callable(value) and value.__module__ in ours}
     others = {"session", "with_unit", "better_is"}    # the notebooks' own tests show the first; two are no tables
     tried = " ".join(TABLES)
