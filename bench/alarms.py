@@ -20,7 +20,7 @@ from trimtab.measure.columns.bins import BUCKETS, Bins, bucket, freeze_categoric
 from trimtab.measure.columns.drift import Drift
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 # Two tables are compared at the whole level; in a check of a model the inputs have their part of it.
 ALPHAS = {"two tables": DriftSettings().alpha, "a model's inputs": DriftSettings().alpha / len(FAMILIES)}

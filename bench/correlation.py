@@ -15,7 +15,7 @@ from show import bar, prose, table
 from trimtab.decide.signals import default_triggers, grade, joint_drift
 from trimtab.measure.together.domain import tell_apart
 from trimtab.measure.together.samples import encode
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 REFERENCE = 5_000
 CURRENTS = (500, 1_000, 2_000, 5_000)

@@ -20,7 +20,7 @@ from trimtab.decide.promotion import judge
 from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import evaluate_pair
 from trimtab.measure.models.resampling import Resampling
-from trimtab.settings import Criterion
+from trimtab.settings.promotion import Criterion
 
 Array = Any
 TIMES = 400

@@ -69,7 +69,7 @@ def measure_source(source: str) -> None:
     from trimtab.measure.columns.profile import Profile
     from trimtab.measure.columns.profiling import Watched
     from trimtab.records import Records
-    from trimtab.settings import Data
+    from trimtab.settings.data import Data
     from trimtab.tally import count_profile
     from trimtab.windows import Window
 

@@ -37,7 +37,7 @@ from trimtab.measure.over_time.daily import Daily
 from trimtab.measure.over_time.error_change import consecutive_days
 from trimtab.measure.over_time.error_trend import trend
 from trimtab.measure.over_time.growth import growth
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 Array = Any
 Rows = list[list[str]]

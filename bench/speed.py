@@ -30,7 +30,7 @@ def both() -> None:
     from trimtab.measure.columns.drift import compare
     from trimtab.measure.columns.profiling import Watched
     from trimtab.records import Records
-    from trimtab.settings import Data
+    from trimtab.settings.data import Data
 
     watched, profiles, frozen = Watched(NUMERIC, tuple(LEVELS)), [], None
     started, rows = time.perf_counter(), 0

@@ -31,7 +31,7 @@ from trimtab.measure.words.term_drift import compare_terms
 from trimtab.measure.words.terms import TermProfile
 from trimtab.measure.words.text_column import text_column
 from trimtab.measure.words.word_days import WordDays
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 from trimtab.windows import Window
 
 REFERENCE, DAYS = 5_000, 84

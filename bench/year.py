@@ -53,7 +53,7 @@ def window() -> None:
     from trimtab.measure.columns.profiling import Watched
     from trimtab.records import Records
     from trimtab.run.profiles import Profiles
-    from trimtab.settings import Data
+    from trimtab.settings.data import Data
 
     data = Data(table=str(TABLE), time="t", numeric=NUMERIC, categorical=tuple(LEVELS))
     records = Records.open(data, START + timedelta(days=DAYS + 1), [Path("/")])

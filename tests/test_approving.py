@@ -80,11 +80,11 @@ def test_a_challenger_that_misses_what_may_be_waived_waits_for_a_person(waiting:
 def test_an_approved_challenger_serves_and_the_history_says_who_let_it(waiting: Waiting) -> None:
     session = waiting.open()
     made = _answer(session, waiting.asked)
-    assert session.registry.champion() == session.ledger.champion() == made.champion_after == 2
-    last = session.ledger.changes()[-1]
+    assert session.registry.champion() == session.ledger.succession.champion() == made.champion_after == 2
+    last = session.ledger.succession.changes()[-1]
     assert (last["kind"], last["by"], last["why"], last["run_id"]) == ("promotion", "Ada", "it is needed", "answer")
     assert made.reading == "Ada approved, and version 2 serves now."
-    event = next(e for e in session.ledger.retrain_events() if e["run_id"] == "later")
+    event = next(e for e in session.ledger.retrains.retrain_events() if e["run_id"] == "later")
     assert event["promoted"]
     with pytest.raises(UsageError, match="approved by Ada already"):
         approving.request(session, "later")
@@ -106,7 +106,7 @@ def test_a_challenger_is_not_approved_once_another_champion_serves(waiting: Wait
     session.registry.set_champion(1)
     third = lifecycle.train(waiting.open("third"), None).version
     session.registry.set_champion(third)
-    session.ledger.record_foreign_change(1, third)
+    session.ledger.succession.record_foreign_change(1, third)
     with pytest.raises(ChampionError, match=r"version 3 serves now, and version 1 did when this was asked"):
         approving.refuse_stale(session, waiting.asked)
     with pytest.raises(ChampionError, match="cannot be approved: version 3 serves now"):

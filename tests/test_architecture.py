@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "lib" / "trimtab"
 LAYERS = ["measure", "decide", "act", "run"]
 # They show values of every layer, and name those types for the type checker only.
-PRESENTATION = {"plots", "tables", "findings", "timelines", "retrospect"}
+PRESENTATION = {"plots", "tables", "findings", "movements", "merits", "timelines", "retrospect"}
 
 
 def _modules() -> list[Path]:

@@ -126,13 +126,13 @@ def test_what_was_interrupted_goes_on_where_it_stopped(params: Path, monkeypatch
 
 def test_a_backfill_is_a_run_like_others_and_gives_its_lease_back(params: Path) -> None:
     session = tt.open(params)
-    session.ledger.acquire("another")
+    session.ledger.lease.acquire("another")
     with pytest.raises(BusyError, match="run another of demo is active"):
         filling.run(asked(params))
-    session.ledger.release("another")
+    session.ledger.lease.release("another")
     filling.run(asked(params))
-    assert session.ledger.acquire("next") is None
-    session.ledger.release("next")
+    assert session.ledger.lease.acquire("next") is None
+    session.ledger.lease.release("next")
 
 
 def test_what_goes_wrong_inside_is_one_sentence(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,8 @@ import whole
 from trimtab.decide.signals import FAMILIES, SIGNALS, Signal, default_triggers
 from trimtab.measure.columns.drift import compare
 from trimtab.measure.words.tokens import tokenise
-from trimtab.settings import DriftSettings, Params
+from trimtab.settings import Params
+from trimtab.settings.drift import DriftSettings
 
 NULLS = next(shift for shift in draws.SHIFTS if shift.change == "null" and shift.kind == "normal")
 

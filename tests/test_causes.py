@@ -30,7 +30,8 @@ from trimtab.measure.models.importance import Importance
 from trimtab.run import lifecycle
 from trimtab.run.causes import causes, importance_from_json, importance_of, importance_to_json
 from trimtab.run.versions import Model
-from trimtab.settings import DriftSettings, Params
+from trimtab.settings import Params
+from trimtab.settings.drift import DriftSettings
 
 RULES = DriftSettings()
 

@@ -25,7 +25,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
 
 def _ends(ledger: Ledger, run_id: str) -> None:
     ledger.start_run(run_id, pipeline="retrain", run_dir=f"/runs/{run_id}", params={"model": "demo"})
-    ledger.record_retrain(run_id, as_of=AS_OF, retrain_attempted=True)
+    ledger.retrains.record_retrain(run_id, as_of=AS_OF, retrain_attempted=True)
     ledger.finish_run(run_id, status="succeeded", as_of=AS_OF, error=None, result={"x": 0.1}, manifest="0" * 64)
 
 
@@ -48,7 +48,7 @@ def test_links_follow_each_other_and_cover_every_row(ledger: Ledger) -> None:
 
 def test_event_that_rightly_changes_later_is_covered_anew_by_the_next_link(ledger: Ledger) -> None:
     _ends(ledger, "one")
-    ledger.record_retrain("one", promoted=True, notes="approved by Ada")
+    ledger.retrains.record_retrain("one", promoted=True, notes="approved by Ada")
     assert _differing(ledger) == []
     _ends(ledger, "two")
     assert [seal.seq for seal in ledger.chain.seals() if (seal.kind, seal.key) == ("model_retrain_events", "one")] == [
@@ -79,11 +79,11 @@ def test_answer_that_was_given_in_no_run_is_never_covered(ledger: Ledger) -> Non
 
 
 def test_change_of_the_champion_is_covered_once_it_is_settled(ledger: Ledger) -> None:
-    change = ledger.begin_change(
+    change = ledger.succession.begin_change(
         "promotion", from_version=None, to_version=1, run_id="one", as_of=AS_OF, by="me", why="test")
     _ends(ledger, "one")
-    ledger.settle_change(change, "done")
-    ledger.record_foreign_change(1, 2)
+    ledger.succession.settle_change(change, "done")
+    ledger.succession.record_foreign_change(1, 2)
     assert _differing(ledger) == [("champion_changes", str(change)), ("champion_changes", str(change + 1))]
     _ends(ledger, "two")
     assert _differing(ledger) == []

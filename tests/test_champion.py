@@ -67,15 +67,15 @@ def _change(ledger: Ledger, alias: Alias, expected: int | None, to: int, kind: s
 
 
 def _agree(ledger: Ledger, alias: Alias, version: int | None) -> None:
-    assert (ledger.champion(), alias.champion()) == (version, version)
-    assert ledger.open_changes() == []
+    assert (ledger.succession.champion(), alias.champion()) == (version, version)
+    assert ledger.succession.open_changes() == []
 
 
 def test_change_moves_alias_and_ledger_together(ledger: Ledger, alias: Alias) -> None:
     change = _change(ledger, alias, 1, 2)
     assert (change.kind, change.from_version, change.to_version) == ("promotion", 1, 2)
     _agree(ledger, alias, 2)
-    last = ledger.changes()[-1]
+    last = ledger.succession.changes()[-1]
     assert (last["state"], last["by"], last["why"]) == ("done", "me", "test")
     assert last["settled_at"] is not None
     assert champions.recover(ledger, alias) == []
@@ -86,7 +86,7 @@ def test_change_is_refused_when_the_alias_is_not_what_was_expected(ledger: Ledge
     with pytest.raises(ChampionError, match="the champion is version 5, not 1 as expected; it was left alone"):
         _change(ledger, alias, 1, 2)
     assert alias.champion() == 5
-    assert ledger.open_changes() == []
+    assert ledger.succession.open_changes() == []
 
 
 def test_change_is_refused_when_the_ledger_is_not_what_was_expected(ledger: Ledger, alias: Alias) -> None:
@@ -94,14 +94,14 @@ def test_change_is_refused_when_the_ledger_is_not_what_was_expected(ledger: Ledg
     with pytest.raises(ChampionError, match="version 1, not 5"):
         _change(ledger, alias, 5, 6)
     assert alias.champion() == 5
-    assert ledger.open_changes() == []
+    assert ledger.succession.open_changes() == []
 
 
 def test_crash_between_intent_and_flip_is_undone_at_the_next_start(ledger: Ledger, alias: Alias) -> None:
     alias.before_flip = [Died()]
     with pytest.raises(Died):
         _change(ledger, alias, 1, 2)
-    assert len(ledger.open_changes()) == 1
+    assert len(ledger.succession.open_changes()) == 1
     alias.before_flip = []
     with pytest.raises(ChampionError, match="under way"):
         _change(ledger, alias, 1, 3)
@@ -116,12 +116,12 @@ def test_crash_between_flip_and_completion_is_finished_at_the_next_start(ledger:
     alias.after_flip = [Died()]
     with pytest.raises(Died):
         _change(ledger, alias, 1, 2, kind="rollback")
-    assert ledger.champion() == 1
+    assert ledger.succession.champion() == 1
     assert champions.recover(ledger, alias) == [
         "a rollback to version 2 was cut short; it had happened and was completed"
     ]
     _agree(ledger, alias, 2)
-    assert ledger.served()[-1].kind == "rollback"
+    assert ledger.succession.served()[-1].kind == "rollback"
 
 
 def test_crash_and_a_foreign_move_after_it_are_both_told(ledger: Ledger, alias: Alias) -> None:
@@ -157,7 +157,8 @@ def test_foreign_move_is_recorded_once_and_respected(ledger: Ledger, alias: Alia
     assert sentence == f"somebody else moved the champion from version 1 to {moved}; that is respected"
     assert champions.recover(ledger, alias) == []
     _agree(ledger, alias, moved)
-    assert (ledger.changes()[-1]["kind"], ledger.changes()[-1]["by"]) == ("foreign", "someone else")
+    last = ledger.succession.changes()[-1]
+    assert (last["kind"], last["by"]) == ("foreign", "someone else")
 
 
 def test_of_many_promotions_at_once_exactly_one_wins(ledger: Ledger, alias: Alias) -> None:

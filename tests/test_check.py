@@ -13,7 +13,7 @@ import pytest
 
 import trimtab as tt
 from trimtab.errors import DataError
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 ROWS = 800
 

@@ -15,7 +15,7 @@ from trimtab.measure.models.class_rates import FEWEST, Rate, RateChange, class_r
 from trimtab.measure.models.intervals import Measure, Resampling, intervals
 from trimtab.measure.models.metrics import per_class
 from trimtab.measure.models.outputs import Outputs
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 LABELS = ("often", "seldom", "rare")
 SHARES, FOUND = np.array([0.7, 0.25, 0.05]), np.array([0.9, 0.75, 0.6])

@@ -24,7 +24,7 @@ from trimtab.measure.columns.profiling import Watched
 from trimtab.records import Records
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
-from trimtab.settings import Data, WindowSpec
+from trimtab.settings.data import Data, WindowSpec
 from trimtab.tally import rows_by_segment
 
 AS_OF = datetime(2024, 5, 1)

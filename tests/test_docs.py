@@ -15,7 +15,8 @@ from trimtab import errors
 from trimtab.decide.signals import FAMILIES, SIGNALS
 from trimtab.run.cli import app
 from trimtab.run.pipelines import BY_NAME
-from trimtab.settings import DriftSettings, Params
+from trimtab.settings import Params
+from trimtab.settings.drift import DriftSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -13,6 +13,7 @@ import pytest
 from conftest import BINARY, binary_table
 
 import trimtab as tt
+from trimtab.act.lease import Lease
 from trimtab.act.ledger import Ledger
 from trimtab.run import notebooks, reports
 from trimtab.run.manifest import Manifest
@@ -53,7 +54,7 @@ def _dies_at(params: Path, monkeypatch: pytest.MonkeyPatch, place: Any, name: st
 
     before = set(params.parent.glob("runs/demo/*"))
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "release", lambda *_: None)
+        patch.setattr(Lease, "release", lambda *_: None)
         patch.setattr(place, name, _called)
         with pytest.raises(_Killed):
             _run(params)

@@ -12,7 +12,8 @@ from conftest import binary_table
 
 from trimtab.act import estimators, modelfile
 from trimtab.errors import DataError, ParamsError
-from trimtab.settings import Candidate, Data
+from trimtab.settings.data import Data
+from trimtab.settings.estimator import Candidate
 
 FEATURES: dict[str, Any] = {
     "numeric": ("x", "count", "flag", "nothing"), "categorical": ("kind", "code", "void"), "text": ("note", "silence"),

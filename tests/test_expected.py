@@ -19,7 +19,7 @@ from trimtab.measure.unlabelled.estimates import Assumption, Estimate
 from trimtab.measure.unlabelled.holdouts import MOST, Holdout, as_numbers, keep, values_of
 from trimtab.run import lifecycle
 from trimtab.run.expected import Expected
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 RNG = np.random.default_rng
 

@@ -18,7 +18,7 @@ from trimtab.decide.signals import default_triggers, grade
 from trimtab.measure.over_time.growth import MOST_DAYS, growth
 from trimtab.run import lifecycle
 from trimtab.run.freshness import freshness
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 DAYS = np.arange("2024-01-01", "2025-01-01", dtype="datetime64[D]")
 WEEKEND = (DAYS.astype(int) % 7 == 2) | (DAYS.astype(int) % 7 == 3)

@@ -9,7 +9,7 @@ import pytest
 
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Asked, Circumstances, Guard, check
-from trimtab.settings import Guardrails
+from trimtab.settings.guardrails import Guardrails
 
 NOW = datetime(2024, 4, 1)    # a Monday, midnight
 WEEK = timedelta(days=7)

@@ -20,7 +20,7 @@ from trimtab.measure.over_time.snapshots import CONFUSION, daily_losses, snapsho
 from trimtab.run import history, lifecycle
 from trimtab.run.session import Session
 from trimtab.run.versions import Model
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 
 def with_champion(params: Path, as_of: str) -> Session:

@@ -16,7 +16,8 @@ from trimtab.act import estimators
 from trimtab.measure.models import importance, scoring
 from trimtab.measure.models.importance import Importance, deals, permutation_importance
 from trimtab.measure.models.outputs import Outputs
-from trimtab.settings import Candidate, Data
+from trimtab.settings.data import Data
+from trimtab.settings.estimator import Candidate
 
 
 def _fitted(table: pd.DataFrame, kind: str, data: dict[str, Any], task: str) -> tuple[Any, pd.DataFrame, Any]:

@@ -37,7 +37,8 @@ from trimtab.measure.over_time.error_change import consecutive
 from trimtab.measure.over_time.growth import growth
 from trimtab.measure.together.domain import Separation
 from trimtab.measure.unlabelled.estimates import Estimate
-from trimtab.settings import Criterion, DriftSettings
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.promotion import Criterion
 
 RNG = np.random.default_rng
 

@@ -15,7 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from trimtab.act import database, tables
-from trimtab.act.ledger import LEASE, Ledger
+from trimtab.act.lease import LEASE
+from trimtab.act.ledger import Ledger
 from trimtab.act.rows import now
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Check, Guard
@@ -53,7 +54,8 @@ def _start(ledger: Ledger, run_id: str) -> None:
 
 
 def _change(ledger: Ledger, expected: int | None, to: int, kind: str = "promotion") -> int:
-    return ledger.begin_change(kind, from_version=expected, to_version=to, run_id=None, as_of=None, by="me", why="test")
+    return ledger.succession.begin_change(
+        kind, from_version=expected, to_version=to, run_id=None, as_of=None, by="me", why="test")
 
 
 def _racing(url: str, work: str, count: int = 2) -> list[str]:
@@ -94,7 +96,7 @@ def _racing(url: str, work: str, count: int = 2) -> list[str]:
 def test_of_two_processes_that_take_the_lease_at_once_exactly_one_wins_and_the_other_is_told_who(
     url: str, ledger: Ledger
 ) -> None:
-    said = _racing(url, "ledger.acquire(me)")
+    said = _racing(url, "ledger.lease.acquire(me)")
     won = [line for line in said if line.startswith("won")]
     lost = [line for line in said if line.startswith("lost")]
     assert len(won) == len(lost) == 1
@@ -103,9 +105,9 @@ def test_of_two_processes_that_take_the_lease_at_once_exactly_one_wins_and_the_o
 
 
 def test_of_two_processes_that_take_a_dead_lease_over_exactly_one_wins(url: str, ledger: Ledger) -> None:
-    ledger.acquire("dead")
+    ledger.lease.acquire("dead")
     _expire(ledger)
-    said = _racing(url, "ledger.acquire(me)")
+    said = _racing(url, "ledger.lease.acquire(me)")
     assert sorted(line.split()[0] for line in said) == ["lost", "won"]
 
 
@@ -121,58 +123,58 @@ def _ended_process() -> int:
 
 
 def test_held_lease_refuses_and_says_by_whom(ledger: Ledger) -> None:
-    assert ledger.acquire("first") is None
+    assert ledger.lease.acquire("first") is None
     with pytest.raises(BusyError, match=rf"run first of demo is active \(process {os.getpid()} on "):
-        ledger.acquire("second")
+        ledger.lease.acquire("second")
 
 
 def test_lease_of_a_process_that_is_gone_is_taken_over_and_its_run_and_event_are_closed(ledger: Ledger) -> None:
-    ledger.acquire("first")
+    ledger.lease.acquire("first")
     _start(ledger, "first")
-    ledger.record_retrain("first", as_of=AS_OF, retrain_attempted=True)
+    ledger.retrains.record_retrain("first", as_of=AS_OF, retrain_attempted=True)
     with ledger.engine.begin() as connection:
         connection.execute(tables.leases.update().values(pid=_ended_process()))
-    assert ledger.acquire("second") == "first"
+    assert ledger.lease.acquire("second") == "first"
     (run,) = ledger.runs()
     assert (run["status"], run["error"]) == ("interrupted", "its process died")
     assert run["finished_at"] is not None
-    (event,) = ledger.retrain_events()
+    (event,) = ledger.retrains.retrain_events()
     assert event["finished_at"] is not None
     assert event["notes"] == "its process died"
     with pytest.raises(BusyError, match="run second"):
-        ledger.acquire("third")
+        ledger.lease.acquire("third")
 
 
 def test_expired_lease_is_taken_over_even_of_a_living_process_or_another_host(ledger: Ledger) -> None:
-    ledger.acquire("first")
+    ledger.lease.acquire("first")
     with ledger.engine.begin() as connection:
         connection.execute(tables.leases.update().values(host="elsewhere", pid=1))
     with pytest.raises(BusyError, match="on elsewhere"):
-        ledger.acquire("second")
+        ledger.lease.acquire("second")
     _expire(ledger)
-    assert ledger.acquire("second") == "first"
+    assert ledger.lease.acquire("second") == "first"
 
 
 def test_renewing_moves_the_end_and_says_when_the_lease_was_lost(ledger: Ledger) -> None:
-    ledger.acquire("first")
+    ledger.lease.acquire("first")
     _expire(ledger)
-    assert ledger.renew("first")
+    assert ledger.lease.renew("first")
     with pytest.raises(BusyError):
-        ledger.acquire("second")
+        ledger.lease.acquire("second")
     _expire(ledger)
-    ledger.acquire("second")
-    assert not ledger.renew("first")
-    ledger.release("first")    # what one no longer holds cannot be given back
+    ledger.lease.acquire("second")
+    assert not ledger.lease.renew("first")
+    ledger.lease.release("first")    # what one no longer holds cannot be given back
     with pytest.raises(BusyError, match="run second"):
-        ledger.acquire("third")
+        ledger.lease.acquire("third")
 
 
 def test_released_lease_is_free_and_models_and_tenants_have_their_own(ledger: Ledger) -> None:
-    ledger.acquire("first")
+    ledger.lease.acquire("first")
     for other in (Ledger(ledger.engine, "other"), Ledger(ledger.engine, "demo", "acme")):
-        assert other.acquire(f"of {other}") is None
-    ledger.release("first")
-    assert ledger.acquire("second") is None
+        assert other.lease.acquire(f"of {other}") is None
+    ledger.lease.release("first")
+    assert ledger.lease.acquire("second") is None
     assert timedelta(seconds=30) <= LEASE
 
 
@@ -221,15 +223,15 @@ def test_retrain_events_have_every_column_of_the_older_systems_and_are_indexed(l
 
 
 def test_retrain_event_is_begun_completed_and_answers_the_usual_queries(ledger: Ledger) -> None:
-    ledger.record_retrain("a", as_of=AS_OF, retrain_attempted=True, trigger_type="drift", train_records=800)
-    (begun,) = ledger.retrain_events()
+    ledger.retrains.record_retrain("a", as_of=AS_OF, retrain_attempted=True, trigger_type="drift", train_records=800)
+    (begun,) = ledger.retrains.retrain_events()
     assert (begun["finished_at"], begun["promoted"]) == (None, False)
-    ledger.record_retrain(
+    ledger.retrains.record_retrain(
         "a", promoted=True, retrain_successful=True, acc_old=0.7, acc_new=0.8, improvement_percent=math.nan,
         metrics={"champion": {"auc": math.nan}}, finished_at=now(), completed_at=now(), notes="all criteria hold",
     )
-    ledger.close_retrain("a", "too late: it has ended")
-    (event,) = ledger.retrain_events()
+    ledger.retrains.close_retrain("a", "too late: it has ended")
+    (event,) = ledger.retrains.retrain_events()
     assert (event["train_records"], event["acc_new"], event["improvement_percent"]) == (800, 0.8, None)
     assert event["metrics"] == {"champion": {"auc": None}}
     assert event["notes"] == "all criteria hold"
@@ -245,14 +247,14 @@ def test_retrain_event_is_begun_completed_and_answers_the_usual_queries(ledger: 
 
 def test_attempts_to_retrain_are_those_up_to_the_time_one_stands_at_whatever_the_order_of_runs(ledger: Ledger) -> None:
     may, july = datetime(2024, 5, 1), datetime(2024, 7, 1)
-    assert ledger.retrained("me", AS_OF) == []
+    assert ledger.retrains.retrained("me", AS_OF) == []
     for run_id, day in (("july", july), ("may", may)):    # a replay goes back
-        ledger.record_retrain(run_id, as_of=day, retrain_attempted=True)
-    ledger.record_retrain("baseline", as_of=datetime(2024, 7, 3), retrain_attempted=False)
-    assert ledger.retrained("me", datetime(2024, 7, 5)) == [may, july]
-    assert ledger.retrained("me", datetime(2024, 6, 1)) == [may]
-    assert ledger.retrained("july", datetime(2024, 7, 5)) == [may]
-    assert ledger.retrained("me", AS_OF) == []
+        ledger.retrains.record_retrain(run_id, as_of=day, retrain_attempted=True)
+    ledger.retrains.record_retrain("baseline", as_of=datetime(2024, 7, 3), retrain_attempted=False)
+    assert ledger.retrains.retrained("me", datetime(2024, 7, 5)) == [may, july]
+    assert ledger.retrains.retrained("me", datetime(2024, 6, 1)) == [may]
+    assert ledger.retrains.retrained("july", datetime(2024, 7, 5)) == [may]
+    assert ledger.retrains.retrained("me", AS_OF) == []
 
 
 def test_versions_baselines_and_profiles_are_read_back(ledger: Ledger) -> None:
@@ -275,27 +277,27 @@ def test_versions_baselines_and_profiles_are_read_back(ledger: Ledger) -> None:
 
 
 def test_champion_is_what_the_last_completed_change_says(ledger: Ledger) -> None:
-    assert ledger.champion() is None
+    assert ledger.succession.champion() is None
     first = _change(ledger, None, 1)
-    assert ledger.champion() is None
-    ledger.settle_change(first, "done")
-    ledger.settle_change(first, "undone")    # what is settled stays settled
-    assert ledger.champion() == 1
-    ledger.settle_change(_change(ledger, 1, 2), "undone")
-    assert ledger.champion() == 1
-    ledger.record_foreign_change(1, None)
-    assert ledger.champion() is None
-    assert [s.version for s in ledger.served()] == [1]
-    assert [c["kind"] for c in ledger.changes()] == ["promotion", "promotion", "foreign"]
-    assert Ledger(ledger.engine, "demo", "acme").champion() is None
+    assert ledger.succession.champion() is None
+    ledger.succession.settle_change(first, "done")
+    ledger.succession.settle_change(first, "undone")    # what is settled stays settled
+    assert ledger.succession.champion() == 1
+    ledger.succession.settle_change(_change(ledger, 1, 2), "undone")
+    assert ledger.succession.champion() == 1
+    ledger.succession.record_foreign_change(1, None)
+    assert ledger.succession.champion() is None
+    assert [s.version for s in ledger.succession.served()] == [1]
+    assert [c["kind"] for c in ledger.succession.changes()] == ["promotion", "promotion", "foreign"]
+    assert Ledger(ledger.engine, "demo", "acme").succession.champion() is None
 
 
 def test_change_from_another_version_than_the_champion_is_refused_and_leaves_no_trace(ledger: Ledger) -> None:
-    ledger.settle_change(_change(ledger, None, 1), "done")
+    ledger.succession.settle_change(_change(ledger, None, 1), "done")
     with pytest.raises(ChampionError, match="the champion is version 1, not 7 as expected"):
         _change(ledger, 7, 8)
-    assert ledger.open_changes() == []
-    assert len(ledger.changes()) == 1
+    assert ledger.succession.open_changes() == []
+    assert len(ledger.succession.changes()) == 1
 
 
 def test_second_change_is_refused_while_one_is_under_way(ledger: Ledger) -> None:
@@ -307,30 +309,30 @@ def test_second_change_is_refused_while_one_is_under_way(ledger: Ledger) -> None
 
 
 def test_of_two_processes_that_begin_a_change_at_once_exactly_one_may(url: str, ledger: Ledger) -> None:
-    begin = "ledger.begin_change('promotion', from_version=None, to_version=1, run_id=me, as_of=None, by=me, why='')"
-    said = _racing(url, begin)
+    told = "from_version=None, to_version=1, run_id=me, as_of=None, by=me, why=''"
+    said = _racing(url, f"ledger.succession.begin_change('promotion', {told})")
     assert sorted(line.split()[0] for line in said) == ["lost", "won"]
-    assert len(ledger.open_changes()) == 1
+    assert len(ledger.succession.open_changes()) == 1
 
 
 # -- the database ----------------------------------------------------------------------------------------------------
 
 
 def test_dry_copy_has_all_rows_and_passes_nothing_back(url: str, ledger: Ledger, tmp_path: Path) -> None:
-    ledger.settle_change(_change(ledger, None, 1), "done")
+    ledger.succession.settle_change(_change(ledger, None, 1), "done")
     ledger.record_check("a", AS_OF, *_check())
     twin = Ledger(database.copy(url, tmp_path / "twin.db"), "demo")
-    assert twin.champion() == 1
+    assert twin.succession.champion() == 1
     assert json.dumps(twin.signals(), default=str) == json.dumps(ledger.signals(), default=str)
-    twin.settle_change(_change(twin, 1, 2), "done")
-    assert (twin.champion(), ledger.champion()) == (2, 1)
+    twin.succession.settle_change(_change(twin, 1, 2), "done")
+    assert (twin.succession.champion(), ledger.succession.champion()) == (2, 1)
     again = Ledger(database.copy(url, tmp_path / "twin.db"), "demo")
-    assert again.champion() == 2    # a later step of the same dry run goes on where the first left off
+    assert again.succession.champion() == 2    # a later step of the same dry run goes on where the first left off
 
 
 def test_dry_copy_of_a_ledger_that_is_not_there_does_not_make_it(tmp_path: Path) -> None:
     twin = Ledger(database.copy(f"sqlite:///{tmp_path}/none.db", tmp_path / "twin.db"), "demo")
-    assert twin.champion() is None
+    assert twin.succession.champion() is None
     assert not (tmp_path / "none.db").exists()
 
 

@@ -23,7 +23,7 @@ from trimtab.run import checking, lifecycle, rollbacks
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
 from trimtab.run.session import Session
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 
 Project = Callable[..., Path]
 NUMERIC: dict[str, Any] = merged(
@@ -82,7 +82,8 @@ def test_tenants_live_side_by_side(project: Project, home: Path) -> None:
     assert (again["tenant"], again["champion_before"]) == ("north", 1)
     assert {folder.name for folder in (home / "runs").iterdir() if folder.is_dir()} == {"demo--north", "demo--south"}
     for path, tenant in ((first, "north"), (second, "south")):
-        assert {change["tenant"] for change in Session(params_module.load(path)).ledger.changes()} == {tenant}
+        changes = Session(params_module.load(path)).ledger.succession.changes()
+        assert {change["tenant"] for change in changes} == {tenant}
 
 
 def test_segments_with_missing_values_are_measured_by_those_that_are_known(project: Project) -> None:
@@ -194,7 +195,8 @@ def test_alias_that_somebody_removed_is_not_set_again_without_being_asked(projec
         assert outcome.exit_code == 2
         assert "somebody removed the alias" in str(outcome.error)
         assert outcome.result["champion_after"] is None
-    assert [(c["kind"], c["to_version"]) for c in session.ledger.changes()] == [("promotion", 1), ("foreign", None)]
+    changes = session.ledger.succession.changes()
+    assert [(change["kind"], change["to_version"]) for change in changes] == [("promotion", 1), ("foreign", None)]
     assert _run("baseline", path).result["champion_after"] == 2
 
 
@@ -236,7 +238,7 @@ def test_first_retraining_makes_one_model_and_is_not_blocked(project: Project) -
     window, lineage = session.reference_window(), session.champion.lineage
     assert (window.start, window.end) == (parse_time(lineage["trained_from"]), parse_time(lineage["holdout_until"]))
     assert window.rows == lineage["train_records"] + lineage["holdout_records"], "its holdout is part of the reference"
-    assert [event["trigger_type"] for event in session.ledger.retrain_events()] == ["baseline"]
+    assert [event["trigger_type"] for event in session.ledger.retrains.retrain_events()] == ["baseline"]
     again = _run("retrain", path, as_of="2024-04-01")
     assert (again.result["status"], again.result["champion_after"]) == ("blocked", 1)
     other = _run("retrain", path, as_of="2024-04-01", overrides=("estimator.params.C=0.5",))

@@ -18,7 +18,7 @@ from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.means import Moved, mean, rate
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.variation import variation
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 RNG = np.random.default_rng
 HAPPENED = freeze_categorical(["true", "false"])

@@ -22,7 +22,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from trimtab.act import estimators, modelfile
 from trimtab.errors import ModelFileError
-from trimtab.settings import Candidate, Data
+from trimtab.settings.data import Data
+from trimtab.settings.estimator import Candidate
 
 DATA = Data(table="t", time="at", label="y", numeric=("x", "z"), categorical=("kind",), text=("note",))
 REGRESSION = Data(table="t", time="at", label="x", numeric=("z", "noise"), categorical=("kind",), text=("note",))

@@ -29,7 +29,7 @@ from trimtab.measure.columns.profile import BESIDE, ColumnProfile, Profile
 from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.variation import variation
 from trimtab.run import profiles
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 from trimtab.tally import count_days, count_profile, freeze
 from trimtab.windows import Window
 

@@ -17,7 +17,10 @@ from pydantic import ValidationError
 from trimtab import params
 from trimtab.errors import ParamsError
 from trimtab.plain import plain, to_text, write_atomically
-from trimtab.settings import Criterion, Data, Estimator, WindowSpec, format_duration, parse_duration, parse_time
+from trimtab.settings.data import Data, WindowSpec
+from trimtab.settings.estimator import Estimator
+from trimtab.settings.notation import format_duration, parse_duration, parse_time
+from trimtab.settings.promotion import Criterion
 
 Write = Callable[..., Path]
 

@@ -25,7 +25,7 @@ from trimtab.measure.models.performance import Performance
 from trimtab.measure.over_time.snapshots import CONFUSION
 from trimtab.run.scored import Scored
 from trimtab.run.watching import Watch
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 NASTY = "<script>$x_1$ \\frac{1}{2}\nsecond line " + "x" * 500 + "飛"
 NAN = math.nan

@@ -17,9 +17,9 @@ from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.metrics import Outputs, metric
 from trimtab.measure.models.performance import Evaluation, Performance, evaluate_pair
 from trimtab.run import reports
-from trimtab.run.lifecycle import Contest
+from trimtab.run.contests import Contest
 from trimtab.run.manifest import Manifest
-from trimtab.settings import Criterion
+from trimtab.settings.promotion import Criterion
 from trimtab.windows import Window
 
 

@@ -55,19 +55,19 @@ def test_no_change_brings_back_a_version_that_is_held(ledger: Ledger, alias: Ali
     change(ledger, alias, 1, "rollback", quarantine=True)
     with pytest.raises(ChampionError, match=r"version 2 is in quarantine since .* UTC, by trimtab: it lies"):
         change(ledger, alias, 2, kind)
-    assert (ledger.champion(), alias.version, ledger.open_changes()) == (1, 1, [])
-    assert [row["state"] for row in ledger.changes()] == ["done"] * 3, "what was refused left nothing"
+    assert (ledger.succession.champion(), alias.version, ledger.succession.open_changes()) == (1, 1, [])
+    assert [row["state"] for row in ledger.succession.changes()] == ["done"] * 3, "what was refused left nothing"
 
 
 def test_forced_back_it_leaves_quarantine_and_the_history_tells(ledger: Ledger, alias: Alias) -> None:
     change(ledger, alias, 1, "rollback", quarantine=True)
     change(ledger, alias, 2, "rollback", force=True)
-    assert ledger.champion() == 2
+    assert ledger.succession.champion() == 2
     assert ledger.quarantine.held() == {}
     (held,) = ledger.quarantine.all()
     assert (held.released_by, held.released_why) == ("trimtab", "it lies")
     assert held.released_at is not None
-    assert [row["forced"] for row in ledger.changes()] == [False, False, False, True]
+    assert [row["forced"] for row in ledger.succession.changes()] == [False, False, False, True]
     change(ledger, alias, 1, "rollback", quarantine=True)
     assert [(one.version, one.released_at is None) for one in ledger.quarantine.all()] == [(2, False), (2, True)]
 
@@ -103,7 +103,7 @@ def test_a_foreign_hand_may_do_what_it_likes_and_frees_nobody(ledger: Ledger, al
     change(ledger, alias, 1, "rollback", quarantine=True)
     alias.version = 2
     champions.recover(ledger, alias)
-    assert ledger.champion() == 2
+    assert ledger.succession.champion() == 2
     assert list(ledger.quarantine.held()) == [2]
 
 
@@ -124,7 +124,7 @@ def test_a_ledger_from_before_there_was_quarantine_is_opened_and_used(tmp_path: 
             connection.execute(sa.text(f"ALTER TABLE champion_changes DROP COLUMN {column}"))
     older.close()
     newer = Ledger(database.connect(url), "demo")
-    assert newer.changes()[0]["quarantines"] is None
+    assert newer.succession.changes()[0]["quarantines"] is None
     change(newer, alias, 2)
     change(newer, alias, 1, "rollback", quarantine=True)
     assert list(newer.quarantine.held()) == [2]

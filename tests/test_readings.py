@@ -12,7 +12,7 @@ from trimtab.measure.columns.aspects import Aspect
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.run import readings
 from trimtab.run.scored import Scored
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 
 def _contest(**differences: float) -> Any:

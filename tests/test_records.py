@@ -20,7 +20,7 @@ import pytest
 from trimtab.contract import check, check_label
 from trimtab.errors import DataError
 from trimtab.records import Records
-from trimtab.settings import Data, WindowSpec
+from trimtab.settings.data import Data, WindowSpec
 from trimtab.windows import describe
 
 AS_OF = datetime(2024, 1, 31)

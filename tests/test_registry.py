@@ -87,7 +87,7 @@ def test_alias_that_somebody_moves_with_mlflow_itself_is_noticed_recorded_and_re
     fresh = _registry(home)
     (found,) = champions.recover(ledger, fresh)
     assert found == "somebody else moved the champion from version 1 to 2; that is respected"
-    assert ledger.champion() == fresh.champion() == 2
+    assert ledger.succession.champion() == fresh.champion() == 2
 
 
 def test_tenants_have_names_and_champions_of_their_own(home: Path) -> None:

@@ -55,13 +55,17 @@ from trimtab.measure.models.performance import Performance, evaluate_pair
 from trimtab.measure.over_time.certainty import of_day
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.records import Records
-from trimtab.run import approving, backfill, checking, guarding, lifecycle, notebooks
+from trimtab.run import approving, backfill, checking, guarding, lifecycle, notebooks, rollbacks
 from trimtab.run.freshness import freshness
 from trimtab.run.preflight import Request
+from trimtab.run.retraining import Challenger
 from trimtab.run.runner import run
 from trimtab.run.session import Session
 from trimtab.run.verifying import verify
-from trimtab.settings import Criterion, DriftSettings, Trigger, parse_time
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.notation import parse_time
+from trimtab.settings.promotion import Criterion
+from trimtab.settings.triggers import Trigger
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIFTED = merged(BINARY, data={"segments": ["site"]})
@@ -89,7 +93,7 @@ def params(served: Path, home: Path) -> Path:
     return home / "demo.yaml"
 
 
-def _challenged(params: Path) -> tuple[Session, lifecycle.Challenger]:
+def _challenged(params: Path) -> tuple[Session, Challenger]:
     session = tt.open(params, as_of="2024-04-15")
     return session, lifecycle.train(session, None)
 
@@ -281,9 +285,9 @@ def test_b13_swap_is_atomic_logged_and_any_earlier_version_can_return(params: Pa
     contest = lifecycle.evaluate_challenger(session, session.model(made.version))
     lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
     assert session.registry.champion() == 2
-    lifecycle.roll_back(session, lifecycle.prove(session, 1), by="me", why="testing")
+    lifecycle.roll_back(session, rollbacks.prove(session, 1), by="me", why="testing")
     assert session.registry.champion() == 1
-    assert [(c["kind"], c["to_version"], c["state"]) for c in session.ledger.changes()] == [
+    assert [(c["kind"], c["to_version"], c["state"]) for c in session.ledger.succession.changes()] == [
         ("promotion", 1, "done"), ("promotion", 2, "done"), ("rollback", 1, "done"),
     ]
 
@@ -318,8 +322,8 @@ def test_b14_watch_mode_runs_at_its_interval_and_stops_cleanly_on_sigterm(params
     assert "demo drift: succeeded in" in first
     assert rest.splitlines()[-1].endswith("demo drift: stopped by SIGTERM")
     session = tt.open(params)
-    assert session.ledger.active() is None
-    assert session.registry.champion() == session.ledger.champion() == 1
+    assert session.ledger.lease.active() is None
+    assert session.registry.champion() == session.ledger.succession.champion() == 1
     assert {row["status"] for row in session.ledger.runs()} <= {"succeeded", "interrupted"}
 
 
@@ -334,7 +338,7 @@ def test_b15_retrain_event_is_filled_in(params: Path) -> None:
     session, made = _challenged(params)
     contest = lifecycle.evaluate_challenger(session, session.model(made.version))
     lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
-    event = session.ledger.retrain_events()[0]
+    event = session.ledger.retrains.retrain_events()[0]
     assert event["promoted"] is True
     assert event["new_version"] == 2
     assert 0.5 < event["acc_old"] < 1
@@ -551,8 +555,8 @@ def test_f08_five_safeguards_stand_before_retraining_and_each_tells_its_evidence
     asked = Decision(True, "medium", 0.9, ("Inputs drifted.",), ())
     off = {"guardrails.master": False, "guardrails.enabled": False, "guardrails.min_records": 10**6}
     session = tt.open(params, as_of="2024-04-15", overrides=off)
-    session.ledger.record_retrain("before", as_of=session.as_of - timedelta(days=3), retrain_attempted=True)
-    session.ledger.acquire("another")
+    session.ledger.retrains.record_retrain("before", as_of=session.as_of - timedelta(days=3), retrain_attempted=True)
+    session.ledger.lease.acquire("another")
     guard = checking.guard(session, asked)
     assert guard.blocked_by == ("master", "enabled", "one_run", "min_severity", "min_records", "cooldown")
     told = {check.name: check.evidence for check in guard.checks}
@@ -641,7 +645,7 @@ def test_p11_quiet_hours_and_a_budget_hold_retraining_back(params: Path) -> None
         "guardrails.quiet_hours": [{"from": "00:00", "to": "06:00"}],
     }
     session = tt.open(params, as_of="2024-04-15T03:00:00", overrides=thrifty)
-    session.ledger.record_retrain("before", as_of=session.as_of - timedelta(days=20), retrain_attempted=True)
+    session.ledger.retrains.record_retrain("before", as_of=session.as_of - timedelta(days=20), retrain_attempted=True)
     guard = checking.guard(session, Decision(True, "high", 0.9, ("Inputs drifted.",), ()))
     assert guard.blocked_by == ("budget", "quiet_hours")
 
@@ -792,7 +796,7 @@ def test_p05_new_and_old_are_compared_on_several_metrics_with_the_improvement_in
     measured = {measure.metric for measure in contest.evaluation.differences}
     assert {"accuracy", "roc_auc", "log_loss", "f1"} <= measured
     lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
-    assert np.isfinite(session.ledger.retrain_events()[0]["improvement_percent"])
+    assert np.isfinite(session.ledger.retrains.retrain_events()[0]["improvement_percent"])
 
 
 @pytest.mark.parametrize(("better", "outcome"), [(0.66, "promote"), (0.61, "needs_approval")])
@@ -940,12 +944,12 @@ def test_x05_promotion_is_refused_when_somebody_else_moved_the_champion(params: 
 
 def test_x06_rollback_proves_that_the_old_version_predicts_before_it_flips(params: Path) -> None:
     session, made = _challenged(params)
-    proof = lifecycle.prove(session, made.version)
+    proof = rollbacks.prove(session, made.version)
     assert proof.rows > 0
     assert 0 <= proof.agreement <= 1
     assert session.registry.champion() == 1
     with pytest.raises(UsageError, match="no version 9"):
-        lifecycle.targets(session, 9)
+        rollbacks.targets(session, 9)
 
 
 def test_x08_a_replay_never_sees_later_records_or_labels(params: Path) -> None:

@@ -10,7 +10,7 @@ from test_watching import LATER, _run, first, learned, params, promoted, table
 import trimtab as tt
 from trimtab.act import modelfile
 from trimtab.errors import ChampionError, StepError
-from trimtab.run import lifecycle
+from trimtab.run import lifecycle, rollbacks
 
 __all__ = ["first", "params"]    # fixtures
 
@@ -42,7 +42,7 @@ def test_when_no_old_version_loads_each_is_named_and_the_champion_is_left(params
     with pytest.raises(StepError, match=r"no older version can serve, so version 3 was left alone; version 2 loads "
                                         r"but cannot predict.*; version 1: "):
         _ = found.proof
-    assert session.registry.champion() == session.ledger.champion() == 3
+    assert session.registry.champion() == session.ledger.succession.champion() == 3
 
 
 def test_quarantine_that_came_after_the_proof_stops_the_change(params: Path) -> None:
@@ -50,7 +50,7 @@ def test_quarantine_that_came_after_the_proof_stops_the_change(params: Path) -> 
     promoted(session, learned(table(params), ["x", "z"]))
     promoted(session, learned(table(params), ["x", "z"]))
     lifecycle.roll_back(session, lifecycle.search(session, 2).proof, quarantine=True)    # version 3 is held
-    proof = lifecycle.prove(session, 3)
+    proof = rollbacks.prove(session, 3)
     with pytest.raises(ChampionError, match="version 3 is in quarantine since"):
         lifecycle.roll_back(session, proof)
     assert session.registry.champion() == 2
@@ -62,5 +62,5 @@ def test_a_dry_run_of_the_watch_leaves_champion_and_quarantine_alone(params: Pat
     assert outcome.error is None
     assert (outcome.result["verdict"], outcome.result["champion_after"]) == ("rolled_back", version)
     session = tt.open(params)
-    assert session.registry.champion() == session.ledger.champion() == version
+    assert session.registry.champion() == session.ledger.succession.champion() == version
     assert session.ledger.quarantine.all() == []

@@ -74,8 +74,8 @@ def _instead(monkeypatch: pytest.MonkeyPatch, folder: Path, fixture: str) -> Non
 
 def _lease_is_free(params: Path) -> bool:
     ledger = tt.open(params).ledger
-    ledger.acquire("probe")
-    ledger.release("probe")
+    ledger.lease.acquire("probe")
+    ledger.lease.release("probe")
     return True
 
 
@@ -131,7 +131,7 @@ def test_b14_dry_run_reaches_a_verdict_and_leaves_ledger_registry_and_models_byt
 
 
 def test_second_retrain_within_the_cooldown_is_blocked(served: Path) -> None:
-    tt.open(served).ledger.record_retrain("earlier", as_of=tt.open(served, as_of="2024-04-12").as_of,
+    tt.open(served).ledger.retrains.record_retrain("earlier", as_of=tt.open(served, as_of="2024-04-12").as_of,
                                           retrain_attempted=True)
     outcome = _run(served, "retrain", as_of="2024-04-15")
     assert (outcome.exit_code, outcome.result["status"]) == (0, "blocked")
@@ -217,7 +217,7 @@ def test_unexpected_error_anywhere_ends_the_run_in_order(
 
 
 def test_active_run_refuses_a_second_one(served: Path) -> None:
-    tt.open(served).ledger.acquire("first")
+    tt.open(served).ledger.lease.acquire("first")
     with pytest.raises(BusyError, match="run first of demo is active"):
         _run(served)
 
@@ -240,7 +240,7 @@ def test_measuring_the_champion_again_leaves_its_retrain_event_alone(served: Pat
     session = tt.open(served)
     contest = tt.lifecycle.first_champion(session)
     tt.lifecycle.appoint(session, contest, tt.lifecycle.judge(session, contest))
-    assert [event["promoted"] for event in session.ledger.retrain_events()] == [True]
+    assert [event["promoted"] for event in session.ledger.retrains.retrain_events()] == [True]
 
 
 def test_champion_moved_since_the_evaluation_stops_the_promotion(project: Callable[..., Path]) -> None:

@@ -19,7 +19,7 @@ from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.segments import Part, Segment, SegmentDrift, choose, compare_parts, look
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 RNG = np.random.default_rng
 LEVELS = np.array(list("abcdefgh"))

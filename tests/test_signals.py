@@ -17,7 +17,9 @@ from trimtab.measure.columns.bins import freeze_categorical, freeze_numeric
 from trimtab.measure.columns.drift import Drift, compare
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.models.intervals import Interval
-from trimtab.settings import DriftSettings, Params, Severity, Trigger
+from trimtab.settings import Params
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.triggers import Severity, Trigger
 
 DEFAULTS = default_triggers(DriftSettings())
 

@@ -34,7 +34,8 @@ from trimtab.measure.together.reconstruction import reconstruct
 from trimtab.measure.together.samples import encode
 from trimtab.measure.unlabelled.confidence_estimates import confidence_based
 from trimtab.run import checking
-from trimtab.settings import DriftSettings, Params
+from trimtab.settings import Params
+from trimtab.settings.drift import DriftSettings
 
 RNG = np.random.default_rng(0)
 SIZES = range(51)

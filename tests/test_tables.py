@@ -39,14 +39,17 @@ from trimtab.measure.over_time.promises import Promises
 from trimtab.measure.together.domain import Carrier, Separation
 from trimtab.measure.together.reconstruction import Reconstruction
 from trimtab.measure.unlabelled.estimates import Agreement, Assumption, Estimate
+from trimtab.run.appointments import Appointment
+from trimtab.run.contests import Contest
 from trimtab.run.expected import Expected
 from trimtab.run.joint import Joint
-from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
 from trimtab.run.proportions import Proportions
-from trimtab.run.rollbacks import Search, Tried
+from trimtab.run.retraining import Challenger
+from trimtab.run.rollbacks import Proof, Search, Tried
 from trimtab.run.scored import Scored
 from trimtab.run.watching import Watch
-from trimtab.settings import Data, DriftSettings
+from trimtab.settings.data import Data
+from trimtab.settings.drift import DriftSettings
 from trimtab.windows import Window
 
 NASTY = "<script>alert(1)</script> & \"q\" 'a'\nsecond line " + "x" * 2000
@@ -349,7 +352,8 @@ def test_a_cell_that_becomes_an_element_is_noticed(cell: str) -> None:
 
 
 def test_every_public_table_is_tried_above() -> None:
-    ours = {f"trimtab.{name}" for name in ("tables", "findings", "retrospect", "omissions", "watches")}
+    modules = ("tables", "findings", "movements", "merits", "retrospect", "omissions", "watches")
+    ours = {f"trimtab.{name}" for name in modules}
     public = {name for name, value in vars(tables).items() if callable(value) and value.__module__ in ours}
     others = {"session", "with_unit", "better_is"}    # the notebooks' own tests show the first; two are no tables
     tried = " ".join(TABLES)

@@ -28,7 +28,7 @@ from trimtab.measure.words.text_column import (
 from trimtab.measure.words.word_days import WordDays
 from trimtab.measure.words.word_variation import FEWEST_DAYS, change, word_variation
 from trimtab.run.check import check
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 SHARE = 0.05 / 8    # of alpha, as one of eight kinds of evidence has it
 

@@ -15,7 +15,7 @@ import trimtab as tt
 from trimtab.decide.signals import default_triggers, grade, joint_drift
 from trimtab.records import Records
 from trimtab.run.session import Session
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 
 def opened(project: Callable[..., Path], table: pd.DataFrame) -> Session:

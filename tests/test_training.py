@@ -21,7 +21,9 @@ import trimtab as tt
 from trimtab.act import modelfile, training
 from trimtab.errors import ModelFileError, ParamsError, StepError, TimeLimitError, TrimtabError
 from trimtab.run import lifecycle
-from trimtab.settings import Candidate, Data, parse_time
+from trimtab.settings.data import Data
+from trimtab.settings.estimator import Candidate
+from trimtab.settings.notation import parse_time
 
 DATA = Data(table="t", time="at", label="y", numeric=("x", "z"))
 AMPLE = timedelta(minutes=5)
@@ -203,7 +205,7 @@ def test_all_candidates_are_registered_and_the_best_goes_forward(project: Callab
     assert [v.version for v in session.registry.versions()] == [1, 2, 3]
     assert best.others["guess"] == pytest.approx(0.5, abs=0.05)
     assert pd.isna(best.others["margins"])
-    (event,) = session.ledger.retrain_events()
+    (event,) = session.ledger.retrains.retrain_events()
     assert event["new_version"] == best.version
     assert session.registry.champion() is None
 
@@ -217,7 +219,7 @@ def test_failed_training_closes_its_event_with_the_reason_and_leaves_the_registr
     session = tt.open(project(broken, binary_table(1500)))
     with pytest.raises(TrimtabError, match="kernel"):
         lifecycle.train(session, None)
-    (event,) = session.ledger.retrain_events()
+    (event,) = session.ledger.retrains.retrain_events()
     assert event["finished_at"] is not None
     assert "sklearn.svm.SVC" in event["notes"]
     assert "a-place-that-is-secret" not in event["notes"]
@@ -233,4 +235,4 @@ def test_candidates_share_one_time_limit(project: Callable[..., Path]) -> None:
     with pytest.raises(TimeLimitError):
         lifecycle.train(session, None)
     assert time.monotonic() - started < 60
-    assert "max_runtime" in session.ledger.retrain_events()[0]["notes"]
+    assert "max_runtime" in session.ledger.retrains.retrain_events()[0]["notes"]

@@ -279,7 +279,7 @@ def test_dry_run_and_what_a_person_does_at_a_notebook_are_no_findings(project: C
     tt.lifecycle.appoint(session, contest, tt.lifecycle.judge(session, contest))
     session.registry.set_champion(1)
     between: Verified = verify(params)
-    assert [one.kind for one in between.findings] == (["differs"] if session.ledger.champion() == 2 else [])
+    assert [one.kind for one in between.findings] == (["differs"] if session.ledger.succession.champion() == 2 else [])
     assert "1 folders are of dry runs and are not covered" in between.notes
     assert _run(params, "drift", as_of="2024-04-15").error is None
     assert verify(params).findings == ()

@@ -15,7 +15,7 @@ from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import gain
 from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.measure.unlabelled.rivals import at_once, relative_gain
-from trimtab.settings import Rollback
+from trimtab.settings.promotion import Rollback
 
 ONE = Promotion(2, 1, datetime(2024, 4, 1))
 DAY = timedelta(hours=24)

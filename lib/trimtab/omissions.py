@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trimtab.measure.columns.drift import Drift
     from trimtab.run.foretold import Foretelling
     from trimtab.run.history import History
-    from trimtab.settings import Data
+    from trimtab.settings.data import Data
 
 
 def not_looked_at(

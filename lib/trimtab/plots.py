@@ -29,7 +29,7 @@ from trimtab.cells import plural
 from trimtab.measure.columns.bins import NumericBins
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 from trimtab.timelines import foretold, over_time, service, signals_over_time
 from trimtab.watches import relative_gain
 

@@ -27,7 +27,7 @@ from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.models.scoring import label_text
-from trimtab.settings import Data, WindowSpec
+from trimtab.settings.data import Data, WindowSpec
 from trimtab.windows import Window
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 
 from trimtab.errors import DataError, NoRecordsError
-from trimtab.settings import Data
+from trimtab.settings.data import Data
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,29 +22,10 @@ from trimtab.cells import (
     span,
     table,
 )
-from trimtab.findings import (
-    assumptions,
-    better_is,
-    causes,
-    checks,
-    decision,
-    drift,
-    expected,
-    groups,
-    guard,
-    history,
-    joint,
-    outputs,
-    performance,
-    realised,
-    realised_by_group,
-    segments,
-    signals,
-    since_last,
-    with_unit,
-    words,
-)
+from trimtab.findings import checks, decision, guard, signals, with_unit
 from trimtab.measure.models.performance import gain, group_name, told_apart
+from trimtab.merits import assumptions, better_is, expected, groups, history, performance, realised, realised_by_group
+from trimtab.movements import causes, drift, joint, outputs, segments, since_last, words
 from trimtab.omissions import not_looked_at
 from trimtab.retrospect import confusions, days, foretold, intervals, newest_day_by_group
 from trimtab.watches import tried, watched
@@ -58,8 +39,11 @@ if TYPE_CHECKING:
     from trimtab.measure.columns.means import Moved
     from trimtab.measure.columns.profile import Profile
     from trimtab.measure.models.intervals import PairedDifference
-    from trimtab.run.lifecycle import Appointment, Challenger, Contest, Proof
+    from trimtab.run.appointments import Appointment
+    from trimtab.run.contests import Contest
     from trimtab.run.proportions import Proportions
+    from trimtab.run.retraining import Challenger
+    from trimtab.run.rollbacks import Proof
     from trimtab.run.session import Session
     from trimtab.windows import Window
 

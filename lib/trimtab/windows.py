@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from trimtab.settings import UNITS, WindowSpec, format_duration
+from trimtab.settings.data import WindowSpec
+from trimtab.settings.notation import UNITS, format_duration
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

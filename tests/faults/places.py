@@ -140,18 +140,18 @@ def settled(home: Home) -> list[str]:
     """What is not in order once the next run has ended; nothing, if all is well."""
     session, problems = home.session(), []
     try:
-        alias, believed = session.registry.champion(), session.ledger.champion()
+        alias, believed = session.registry.champion(), session.ledger.succession.champion()
         if alias != believed:
             problems.append(f"the alias says version {alias}, the ledger {believed}")
-        if still := session.ledger.open_changes():
+        if still := session.ledger.succession.open_changes():
             problems.append(f"intents are left open: {still}")
         unfinished = [row["run_id"] for row in session.ledger.runs() if row["status"] == "running"]
         if unfinished:
             problems.append(f"runs are still called running: {unfinished}")
-        unclosed = [e["run_id"] for e in session.ledger.retrain_events() if e["finished_at"] is None]
+        unclosed = [e["run_id"] for e in session.ledger.retrains.retrain_events() if e["finished_at"] is None]
         if unclosed:
             problems.append(f"retrain events are still open: {unclosed}")
-        if (active := session.ledger.active()) is not None:
+        if (active := session.ledger.lease.active()) is not None:
             problems.append(f"run {active} holds the lease though none is active")
         strays = [str(path) for path in home.folder.rglob("*.tmp")]
         if strays:

@@ -55,7 +55,7 @@ def change(
     serving = registry.champion()
     if serving != expected:
         raise ChampionError(f"the champion is version {serving}, not {expected} as expected; it was left alone")
-    intent = ledger.begin_change(
+    intent = ledger.succession.begin_change(
         kind, from_version=expected, to_version=to_version, run_id=run_id, as_of=as_of, by=by, why=why,
         force=force, quarantine=quarantine,
     )
@@ -63,9 +63,9 @@ def change(
         registry.set_champion(to_version)
     except TrimtabError:
         # The flip may have happened all the same (a server that answered too late): the alias itself knows.
-        ledger.settle_change(intent, "done" if registry.champion() == to_version else "undone")
+        ledger.succession.settle_change(intent, "done" if registry.champion() == to_version else "undone")
         raise
-    ledger.settle_change(intent, "done")
+    ledger.succession.settle_change(intent, "done")
     return Change(kind, expected, to_version)
 
 
@@ -77,13 +77,13 @@ def recover(ledger: Ledger, registry: ModelRegistry) -> list[str]:
     """
     found = []
     serving = registry.champion()
-    for intent in ledger.open_changes():
+    for intent in ledger.succession.open_changes():
         done = serving == intent.to_version
-        ledger.settle_change(intent.id, "done" if done else "undone")
+        ledger.succession.settle_change(intent.id, "done" if done else "undone")
         outcome = "had happened and was completed" if done else "had not happened and was taken back"
         found.append(f"a {intent.kind} to version {intent.to_version} was cut short; it {outcome}")
-    believed = ledger.champion()
+    believed = ledger.succession.champion()
     if serving != believed:
-        ledger.record_foreign_change(believed, serving)
+        ledger.succession.record_foreign_change(believed, serving)
         found.append(f"somebody else moved the champion from version {believed} to {serving}; that is respected")
     return found

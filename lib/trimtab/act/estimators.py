@@ -12,7 +12,8 @@ from typing import Any
 
 from trimtab.act.processes import end_with_parent
 from trimtab.errors import DataError, ParamsError
-from trimtab.settings import Candidate, Data
+from trimtab.settings.data import Data
+from trimtab.settings.estimator import Candidate
 
 _MOST_TERMS = 2000
 _SPLITS_ON_THRESHOLDS = ("Tree", "Forest", "Boost", "Bagging", "XGB", "LGBM")

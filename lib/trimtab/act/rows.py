@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from trimtab.act.database import reason
 from trimtab.errors import StateError
+
+Part = TypeVar("Part", bound="Rows")
 
 
 def now() -> datetime:
@@ -37,6 +39,10 @@ class Rows:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+    def beside(self, part: type[Part]) -> Part:
+        """Other rows of the same model and tenant."""
+        return part(self.engine, **self._mine)
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.act import estimators, modelfile, processes
-from trimtab.settings import Candidate, Data
+from trimtab.settings.data import Data
+from trimtab.settings.estimator import Candidate
 
 if TYPE_CHECKING:
     import pandas as pd

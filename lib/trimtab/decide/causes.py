@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from trimtab.measure.columns.drift import ColumnDrift, Drift
 from trimtab.measure.models.importance import Importance
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 _LITTLE = 0.02    # share of importance below which a column is hardly used
 

@@ -15,7 +15,7 @@ from trimtab.measure.columns.divergences import false_discovery
 from trimtab.measure.columns.drift import ColumnDrift, Drift
 from trimtab.measure.columns.means import Moved
 from trimtab.measure.evidence import of_drift
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 _NEW = ("unseen", "newcomer")
 

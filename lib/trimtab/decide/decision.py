@@ -10,7 +10,8 @@ from trimtab.decide.causes import Causes
 from trimtab.decide.severity import rank, worst
 from trimtab.decide.signals import Signal
 from trimtab.measure.evidence import of_p_value, probability
-from trimtab.settings import Params, Severity
+from trimtab.settings import Params
+from trimtab.settings.triggers import Severity
 
 NOTHING_TESTED = "Nothing could be tested, so it is not known whether anything has changed."
 

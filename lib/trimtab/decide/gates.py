@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from trimtab.decide.guardrails import Check
-from trimtab.settings import SmokeLimits
+from trimtab.settings.promotion import SmokeLimits
 
 
 def leakage(*, trained_until: datetime, holdout_from: datetime, shared: int | None) -> Check:

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 from trimtab.decide.decision import Decision
 from trimtab.decide.severity import rank
-from trimtab.settings import Guardrails, QuietHours, Severity, format_duration
+from trimtab.settings.guardrails import Guardrails, QuietHours
+from trimtab.settings.notation import format_duration
+from trimtab.settings.triggers import Severity
 
 BUDGET_DAYS = 30
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

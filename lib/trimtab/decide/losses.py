@@ -12,7 +12,7 @@ from trimtab.measure.evidence import of_difference
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.over_time.error_change import Change
 from trimtab.measure.unlabelled.estimates import Estimate
-from trimtab.settings import Trigger
+from trimtab.settings.triggers import Trigger
 
 FEWEST_OUTCOMES = 30
 """Known outcomes below which a loss is not tested."""

@@ -11,7 +11,7 @@ from trimtab.decide.guardrails import Check
 from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.metrics import METRICS, metric
 from trimtab.measure.models.performance import Evaluation, gain, group_name
-from trimtab.settings import Criterion
+from trimtab.settings.promotion import Criterion
 
 Outcome = Literal["promote", "reject", "needs_approval", "hold"]
 Finding = Literal["passed", "failed", "undecided", "not evaluable", "does not apply"]

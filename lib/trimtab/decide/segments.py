@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from trimtab.decide.signals import Measurement
 from trimtab.measure.columns.segments import SegmentColumn, SegmentDrift
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 _NAME = "segment_drift"
 

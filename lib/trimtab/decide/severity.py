@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from trimtab.settings import Severity
+from trimtab.settings.triggers import Severity
 
 LEVELS: tuple[Severity, ...] = get_args(Severity)
 

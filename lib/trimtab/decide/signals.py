@@ -16,7 +16,8 @@ from trimtab.errors import ParamsError
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.over_time.growth import Growth
 from trimtab.measure.together.domain import Separation
-from trimtab.settings import DriftSettings, Severity, Trigger
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.triggers import Severity, Trigger
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from trimtab.measure.models.intervals import Interval
-from trimtab.settings import Rollback
+from trimtab.settings.promotion import Rollback
 
 ENOUGH = 500    # records with outcomes from which on an interval is taken as it is
 Outcome = Literal["roll_back", "keep", "too_early", "nothing"]

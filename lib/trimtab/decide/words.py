@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from trimtab.decide.signals import Measurement
 from trimtab.measure.columns.drift import ColumnDrift, Drift, TermShift
 from trimtab.measure.evidence import of_drift
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 
 _MOST_NAMED = 3    # words that became more frequent, and as many that became less
 

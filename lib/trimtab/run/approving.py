@@ -128,7 +128,7 @@ def _promote(session: Session, asked: Request, *, by: str, why: str) -> Change:
     )
     known = session.ledger.version(asked.challenger) or {}
     if known.get("run_id"):
-        session.ledger.record_retrain(known["run_id"], promoted=True, notes=f"approved by {by}: {why}")
+        session.ledger.retrains.record_retrain(known["run_id"], promoted=True, notes=f"approved by {by}: {why}")
     return made
 
 

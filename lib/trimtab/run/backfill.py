@@ -24,7 +24,7 @@ from trimtab.run.preflight import Request
 from trimtab.run.runner import interrupted, new_run_id
 from trimtab.run.scored import score
 from trimtab.run.session import Session
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 
 STRETCH = timedelta(days=30)    # days that are read, counted and scored in one go
 
@@ -98,14 +98,14 @@ def _leased(session: Session, start: str | None, end: str | None, *, progress: b
     begin, until = _asked(session, start, end)
     lost = threading.Event()
     try:
-        session.ledger.acquire(session.run_id)
+        session.ledger.lease.acquire(session.run_id)
         with heartbeat(session.ledger, session.run_id, lost):
             champions.recover(session.ledger, session.registry)
             session.check()
             return backfill(session, begin, until, lost=lost, progress=progress)
     finally:
         with undisturbed(), contextlib.suppress(TrimtabError):
-            session.ledger.release(session.run_id)
+            session.ledger.lease.release(session.run_id)
 
 
 def _asked(session: Session, start: str | None, end: str | None) -> tuple[datetime, datetime]:
@@ -147,7 +147,7 @@ def backfill(
     from tqdm import tqdm
 
     session.champion.refuse_before(session.as_of)
-    served = services(session.ledger.changes(), session.as_of, _made(session))
+    served = services(session.ledger.succession.changes(), session.as_of, _made(session))
     parts = [part for one in served if (part := _within(one, start, end)) is not None]
     scored: dict[int, int] = {}
     days = (end - start).days + sum((one.end - one.start).days for one in parts)

@@ -18,7 +18,7 @@ from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each
-from trimtab.settings import DriftSettings
+from trimtab.settings.drift import DriftSettings
 from trimtab.tally import (
     count_days,
     count_profile,

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.act.chain import Chain
-from trimtab.act.ledger import DIED, Ledger
+from trimtab.act.lease import DIED
+from trimtab.act.ledger import Ledger
 from trimtab.act.rows import now
 from trimtab.errors import TrimtabError
 from trimtab.run import manifest as manifests
 from trimtab.run import notebooks, reports
 from trimtab.run.manifest import FILE, Manifest
 from trimtab.run.results import summarise
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 
 DEAD = "the process died"
 

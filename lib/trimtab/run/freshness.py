@@ -14,7 +14,7 @@ from trimtab.measure.columns.profile import Profile
 from trimtab.measure.over_time.growth import growth
 from trimtab.run.profiles import whole_days
 from trimtab.run.session import Session
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 from trimtab.windows import Window
 
 

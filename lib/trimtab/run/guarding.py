@@ -19,13 +19,13 @@ def guard(session: Session, decision: Decision) -> Guard:
     ledger = session.ledger
     training = session.training_windows()[0] if session.params.data.label is not None else None
     approved = ledger.approvals.granted(session.serving)
-    active = ledger.active()
+    active = ledger.lease.active()
     return guardrails.check(decision, session.params.guardrails, Circumstances(
         training_records=training.rows if training else 0,
         as_of=session.as_of,
         tenant=session.params.tenant,
-        retrained=ledger.retrained(session.run_id, session.as_of),
-        rolled_back=ledger.rolled_back(session.as_of),
+        retrained=ledger.retrains.retrained(session.run_id, session.as_of),
+        rolled_back=ledger.succession.rolled_back(session.as_of),
         asked=ledger.asked(session.run_id, session.as_of),
         approved_by=approved.by if approved else None,
         other_run=None if active == session.run_id else active,

@@ -27,7 +27,7 @@ from trimtab.run.reach import outcomes, reach_by_day
 from trimtab.run.scored import Scored, performance_from_json
 from trimtab.run.session import Session
 from trimtab.run.versions import Model
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 from trimtab.windows import Window
 
 if TYPE_CHECKING:

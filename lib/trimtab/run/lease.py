@@ -6,7 +6,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from trimtab.act.ledger import LEASE, Ledger
+from trimtab.act.lease import LEASE
+from trimtab.act.ledger import Ledger
 from trimtab.errors import TrimtabError
 
 
@@ -24,7 +25,7 @@ def heartbeat(ledger: Ledger, run_id: str, lost: threading.Event) -> Iterator[No
     def _beat() -> None:
         while not stop.wait(LEASE.total_seconds() / 4):
             with contextlib.suppress(TrimtabError):    # one missed beat is no harm; the next one may come through
-                if not ledger.renew(run_id):
+                if not ledger.lease.renew(run_id):
                     lost.set()
 
     thread = threading.Thread(target=_beat, daemon=True)

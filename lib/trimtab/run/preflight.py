@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 from trimtab import contract
 from trimtab.act import estimators
 from trimtab.decide import signals
-from trimtab.errors import StateError, UsageError
-from trimtab.run import approving, kernels, lifecycle, notebooks, rollbacks
+from trimtab.errors import ParamsError, StateError, UsageError
+from trimtab.measure.models.metrics import METRICS
+from trimtab.run import approving, kernels, notebooks, rollbacks
 from trimtab.run.pipelines import NOTEBOOKS
 from trimtab.run.session import Session
+from trimtab.settings.promotion import Criterion
 
 _BY_HAND = ("rollback", "approval", "watch")    # pipelines that need no outcome
 _WITH_EXTRA = ("05_rollback", "06_approval")
@@ -51,11 +54,11 @@ def check(session: Session, request: Request) -> None:
         For what the run could not go on with.
     """
     params = session.params
-    lifecycle.check_criteria(params.promotion.criteria, params.task)
-    lifecycle.check_metric("rollback.metric", params.rollback.metric, params.task)
+    check_criteria(params.promotion.criteria, params.task)
+    check_metric("rollback.metric", params.rollback.metric, params.task)
     for trigger in signals.triggers_for(params.drift, params.triggers):
         if trigger.metric is not None:
-            lifecycle.check_metric("triggers", trigger.metric, params.task)
+            check_metric("triggers", trigger.metric, params.task)
     for name in NOTEBOOKS[request.pipeline]:
         notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
     _check_place(session.run_dir)
@@ -69,6 +72,37 @@ def check(session: Session, request: Request) -> None:
     elif request.pipeline not in _BY_HAND:
         _check_training(session)
     _check_stores(session, request)
+
+
+def check_metric(key: str, name: str, task: str) -> None:
+    """Refuse a metric that is unknown, or of the other task.
+
+    Raises
+    ------
+    ParamsError
+        Naming the key.
+    """
+    known = METRICS.get(name)
+    if known is None:
+        raise ParamsError(f"{key}: unknown metric {name!r}; known: {', '.join(METRICS)}")
+    if (task == "regression") != ("regression" in known.tasks):
+        raise ParamsError(f"{key}: {name} is not defined for task: {task}")
+
+
+def check_criteria(criteria: Sequence[Criterion], task: str) -> None:
+    """Refuse criteria that could never be computed, before anything runs.
+
+    Raises
+    ------
+    ParamsError
+        For an unknown metric, one of the other task, and one per class that has no values per class.
+    """
+    for criterion in criteria:
+        check_metric("promotion.criteria", criterion.metric, task)
+        known = METRICS[criterion.metric]
+        if criterion.per == "class" and known.prepare_per_class is None:
+            per_class = ", ".join(name for name, one in METRICS.items() if one.prepare_per_class)
+            raise ParamsError(f"promotion.criteria: {criterion.metric} has no values per class; those do: {per_class}")
 
 
 def _check_stores(session: Session, request: Request) -> None:

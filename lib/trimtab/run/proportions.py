@@ -27,7 +27,7 @@ from trimtab.windows import Window
 
 if TYPE_CHECKING:
     from trimtab.run.session import Session
-    from trimtab.settings import Extractions
+    from trimtab.settings.data import Extractions
 
 MOST_FIELDS = 50
 """Fields that are watched, the most frequent ones."""

@@ -12,7 +12,7 @@ from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.together.samples import Sample
 from trimtab.measure.unlabelled.holdouts import Holdout, values_of
 from trimtab.measure.unlabelled.reaches import reaches
-from trimtab.settings import Data
+from trimtab.settings.data import Data
 
 if TYPE_CHECKING:
     import pandas as pd

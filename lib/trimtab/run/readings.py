@@ -11,7 +11,7 @@ from trimtab.measure.columns.drift import Drift
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.performance import group_name, told_apart
 from trimtab.run.checking import performance_drop
-from trimtab.run.lifecycle import Contest
+from trimtab.run.contests import Contest
 from trimtab.run.scored import Scored, primary_metric
 from trimtab.run.session import Session
 

@@ -16,7 +16,7 @@ from trimtab.measure.models import scoring
 from trimtab.run import versions
 from trimtab.run.serving import SAMPLE, sample, try_out
 from trimtab.run.session import Session
-from trimtab.settings import WindowSpec
+from trimtab.settings.data import WindowSpec
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def targets(session: Session, to: int | None = None, *, force: bool = False) -> 
     serving, known = registry.champion(), [version.version for version in registry.versions()]
     held = ledger.quarantine.held()
     if to is None:
-        return rollback.candidates(ledger.served(), serving, known, held=held)
-    return (rollback.choose_target(ledger.served(), serving, known, to, held=held, force=force),)
+        return rollback.candidates(ledger.succession.served(), serving, known, held=held)
+    return (rollback.choose_target(ledger.succession.served(), serving, known, to, held=held, force=force),)
 
 
 def search(session: Session, to: int | None = None, *, force: bool = False) -> Search:

@@ -127,13 +127,13 @@ class Run:
         ledger, run_id = self.session.ledger, self.session.run_id
         threading.Thread(target=reports.prepare, daemon=True).start()
         try:
-            error = self._execute(ledger.acquire(run_id))
+            error = self._execute(ledger.lease.acquire(run_id))
             with undisturbed():
                 return self._finish(error, time.perf_counter() - started)
         finally:
             # Also when a signal came while the lease was being taken; another run's lease is not touched by this.
             with undisturbed(), contextlib.suppress(TrimtabError):
-                ledger.release(run_id)
+                ledger.lease.release(run_id)
 
     def _execute(self, taken_over: str | None) -> TrimtabError | None:
         """Carry the pipeline out; whatever ends it early becomes the status, and one of our errors."""
@@ -199,7 +199,7 @@ class Run:
             When there was a champion, and nobody serves now.
         """
         serving = self.session.registry.champion()
-        if serving is None and self.session.ledger.served():
+        if serving is None and self.session.ledger.succession.served():
             raise UsageError(
                 f"{self.session.registry.name} has no champion any more, for somebody removed the alias; that is "
                 "respected until `trimtab run baseline` is asked to appoint one"

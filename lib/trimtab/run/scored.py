@@ -17,7 +17,8 @@ from trimtab.measure.models.performance import Performance, measure_performance
 from trimtab.plain import plain
 from trimtab.run.answered import Answered, answered
 from trimtab.run.session import Session
-from trimtab.settings import Params, parse_time
+from trimtab.settings import Params
+from trimtab.settings.notation import parse_time
 from trimtab.windows import Window
 
 if TYPE_CHECKING:

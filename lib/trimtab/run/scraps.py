@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trimtab.errors import StepError
 from trimtab.plain import plain
-from trimtab.settings import Severity
+from trimtab.settings.triggers import Severity
 
 Metrics = dict[str, float | None]
 

@@ -16,7 +16,7 @@ from trimtab.decide.guardrails import Check
 from trimtab.errors import ModelFileError, TrimtabError
 from trimtab.run.session import Session
 from trimtab.run.versions import Model
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 from trimtab.windows import Window
 
 if TYPE_CHECKING:

@@ -30,7 +30,10 @@ from trimtab.records import Records
 from trimtab.run import homes
 from trimtab.run.profiles import Profiles
 from trimtab.run.versions import Model
-from trimtab.settings import Data, DriftSettings, Params, WindowSpec, parse_time
+from trimtab.settings import Params
+from trimtab.settings.data import Data, WindowSpec
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.notation import parse_time
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -288,7 +291,7 @@ class Session:
     @property
     def serving(self) -> int | None:
         """The champion's version. A run asks the ledger, which the runner has just brought in line with the alias."""
-        return self.registry.champion() if self.interactive else self.ledger.champion()
+        return self.registry.champion() if self.interactive else self.ledger.succession.champion()
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def model(self, version: int) -> Model:

@@ -120,9 +120,9 @@ class Telling:
         return frozenset(_names(self._session.loaded.public))
 
     def _changes(self, run_id: str) -> list[Change]:
+        changes = self._session.ledger.succession.changes()
         return [
-            Change(row["kind"], row["from_version"], row["to_version"], row["by"], row["why"])
-            for row in self._session.ledger.changes()
+            Change(row["kind"], row["from_version"], row["to_version"], row["by"], row["why"]) for row in changes
             if row["run_id"] == run_id and row["state"] == "done" and row["to_version"] is not None
         ]
 

@@ -268,9 +268,9 @@ def _digest(path: Path) -> str | None:
 
 
 def _champion(session: Session) -> Iterator[Finding]:
-    if session.ledger.open_changes():
+    if session.ledger.succession.open_changes():
         return    # a run is at it, or died; the next one brings them together
-    alias, believed = session.registry.champion(), session.ledger.champion()
+    alias, believed = session.registry.champion(), session.ledger.succession.champion()
     if alias != believed:
         yield Finding("differs", f"the alias of {session.registry.name}", None,
                       f"it names version {alias}, and the ledger {believed}")

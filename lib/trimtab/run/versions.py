@@ -9,7 +9,7 @@ from typing import Any
 
 from trimtab.errors import UsageError
 from trimtab.measure.models import scoring
-from trimtab.settings import parse_time
+from trimtab.settings.notation import parse_time
 
 
 @dataclass(frozen=True, eq=False)

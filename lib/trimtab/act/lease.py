@@ -1,0 +1,98 @@
+"""Which run is the one active run of a model? The lease, in the ledger.
+
+Whoever takes a dead lease over marks its run as interrupted in the same transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from trimtab.act import tables
+from trimtab.act.retrains import closing
+from trimtab.act.rows import Rows, now
+from trimtab.errors import BusyError
+
+LEASE = timedelta(seconds=60)
+DIED = "its process died"
+
+
+class Lease(Rows):
+    """The lease of one model and tenant; parameters as `Rows`."""
+
+    def acquire(self, run_id: str) -> str | None:
+        """Become the one active run of this model; returns the run whose dead lease was taken over, if any.
+
+        Raises
+        ------
+        BusyError
+            When another run is active, saying which and where.
+        """
+        lease, clock = tables.leases, now()
+        mine = {"run_id": run_id, "host": socket.gethostname(), "pid": os.getpid(), "acquired_at": clock}
+        with self._write() as connection:
+            try:
+                with connection.begin_nested():
+                    connection.execute(lease.insert().values(**self._mine, **mine, expires_at=clock + LEASE))
+                return None
+            except IntegrityError:
+                held = connection.execute(self._select(lease)).mappings().one()
+            if not _dead(dict(held), clock):
+                raise BusyError(
+                    f"run {held['run_id']} of {self._mine['model']} is active "
+                    f"(process {held['pid']} on {held['host']}, since {held['acquired_at']:%Y-%m-%d %H:%M:%S} UTC)"
+                )
+            taken = connection.execute(
+                lease.update()
+                .where(*self._is_mine(lease))
+                .where(lease.c.run_id == held["run_id"], lease.c.expires_at == held["expires_at"])
+                .values(**mine, expires_at=clock + LEASE)
+            )
+            if taken.rowcount != 1:
+                raise BusyError(f"another run of {self._mine['model']} started at the same moment")
+            stale = (tables.runs.c.run_id == held["run_id"]) & (tables.runs.c.status == "running")
+            connection.execute(
+                tables.runs.update().where(stale).values(status="interrupted", finished_at=clock, error=DIED)
+            )
+            connection.execute(closing(held["run_id"], DIED, clock))
+            return str(held["run_id"])
+
+    def active(self) -> str | None:
+        """The run that holds the lease and is alive, as far as can be known; None when there is none."""
+        held = self._rows(self._select(tables.leases))
+        return None if not held or _dead(held[0], now()) else str(held[0]["run_id"])
+
+    def renew(self, run_id: str) -> bool:
+        """Say that the run is still alive; False when the lease is another run's by now."""
+        lease = tables.leases
+        with self._write() as connection:
+            held = connection.execute(
+                lease.update().where(*self._is_mine(lease), lease.c.run_id == run_id).values(expires_at=now() + LEASE)
+            )
+            return bool(held.rowcount)
+
+    def release(self, run_id: str) -> None:
+        """Give the lease back."""
+        lease = tables.leases
+        with self._write() as connection:
+            connection.execute(lease.delete().where(*self._is_mine(lease), lease.c.run_id == run_id))
+
+
+def _dead(lease: Mapping[str, Any], clock: datetime) -> bool:
+    """A lease is dead when it expired, or when its process on this very host is gone."""
+    if lease["expires_at"] < clock:
+        return True
+    if lease["host"] != socket.gethostname():
+        return False
+    try:
+        os.kill(lease["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

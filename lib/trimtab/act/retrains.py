@@ -1,0 +1,68 @@
+"""Which retrainings were tried, and what came of each? Retrain events, in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from trimtab.act import tables
+from trimtab.act.chain import Chain
+from trimtab.act.rows import Rows, now
+from trimtab.act.seals import EVENTS
+from trimtab.plain import plain
+
+
+class Retrains(Rows):
+    """The retrain events of one model and tenant; parameters as `Rows`."""
+
+    def record_retrain(self, run_id: str, **values: Any) -> None:
+        """Begin or complete the retrain event of a run: columns that are given are set, the others stay."""
+        table = tables.retrain_events
+        with self._write() as connection:
+            known = connection.execute(sa.select(table.c.id).where(table.c.run_id == run_id)).first()
+            if known:
+                connection.execute(table.update().where(table.c.run_id == run_id).values(**plain_json(table, values)))
+                self.beside(Chain).amend(connection, EVENTS, run_id)
+            else:
+                start: dict[str, Any] = {"promoted": False, "retrain_attempted": False, "retrain_successful": False}
+                start |= {"started_at": now(), "triggered_at": now()}
+                row = self._mine | {"run_id": run_id} | start | plain_json(table, values)
+                connection.execute(table.insert().values(**row))
+
+    def close_retrain(self, run_id: str, notes: str) -> None:
+        """End the retrain event of a run that did not come to its evaluation, if there is an open one."""
+        with self._write() as connection:
+            connection.execute(closing(run_id, notes, now()))
+
+    def retrain_events(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest retrain events, newest first."""
+        table = tables.retrain_events
+        return self._rows(self._select(table).order_by(table.c.triggered_at.desc()).limit(limit))
+
+    def retrained(self, before_run: str | None, as_of: datetime) -> list[datetime]:
+        """`as_of` of every attempt to retrain up to a time, other than by this run, oldest first.
+
+        By the time that runs stood at, not by the clock: a replay may go back and forth.
+        """
+        table = tables.retrain_events
+        earlier = (table.c.retrain_attempted, table.c.run_id != (before_run or ""), table.c.as_of <= as_of)
+        rows = self._rows(self._select(table).where(*earlier).order_by(table.c.as_of))
+        return [row["as_of"] for row in rows]
+
+
+def plain_json(table: sa.Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for a table: JSON columns made plain, nan made null."""
+    return {
+        name: plain(value) if isinstance(value, float) or isinstance(table.c[name].type, sa.JSON) else value
+        for name, value in values.items()
+    }
+
+
+def closing(run_id: str, notes: str, clock: datetime) -> sa.Update:
+    """End the retrain event of a run, if it is still open."""
+    table = tables.retrain_events
+    still_open = (table.c.run_id == run_id, table.c.finished_at.is_(None))
+    return table.update().where(*still_open).values(notes=notes, finished_at=clock, completed_at=clock)

@@ -1,0 +1,109 @@
+"""Who has served, and how did one champion follow another? Intents and changes, in the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from trimtab.act import tables
+from trimtab.act.quarantine import Quarantine
+from trimtab.act.rows import Rows, now
+from trimtab.decide.rollback import Service
+from trimtab.errors import ChampionError
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A change of the champion that was begun."""
+
+    id: int
+    kind: str
+    from_version: int | None
+    to_version: int | None
+
+
+class Succession(Rows):
+    """The changes of the champion of one model and tenant; parameters as `Rows`."""
+
+    def begin_change(
+        self, kind: str, *, from_version: int | None, to_version: int, run_id: str | None, as_of: datetime | None,
+        by: str, why: str, force: bool = False, quarantine: bool = False,
+    ) -> int:
+        """Write down the intent to change the champion.
+
+        Raises
+        ------
+        ChampionError
+            When the ledger's champion is not `from_version`, `to_version` is in quarantine and nobody forces it, or
+            another change is under way.
+        """
+        table = tables.changes
+        try:
+            with self._write() as connection:
+                made = connection.execute(table.insert().values(
+                    **self._mine, kind=kind, from_version=from_version, to_version=to_version, run_id=run_id,
+                    as_of=as_of, state="intent", by=by, why=why, created_at=now(),
+                    forced=force, quarantines=quarantine,
+                ))
+                # Only now, for the open intent keeps all others out: what is read here cannot change any more.
+                believed = self._champion(connection)
+                if believed != from_version:
+                    raise ChampionError(f"the champion is version {believed}, not {from_version} as expected")
+                held = None if force else self.beside(Quarantine).of(connection, to_version)
+                if held is not None:
+                    raise ChampionError(f"version {to_version} is {held}")
+                return int(made.inserted_primary_key[0])  # type: ignore[index]  # -- an insert of one row always has its key
+        except IntegrityError:
+            raise ChampionError("another change of this champion is under way") from None
+
+    def settle_change(self, change: int, state: str) -> None:
+        """Complete an intent (`done`), with what it entails for the quarantine, or take it back (`undone`)."""
+        table, own = tables.changes, tables.changes.c.id == change
+        with self._write() as connection:
+            settled = table.update().where(own, table.c.state == "intent").values(state=state, settled_at=now())
+            if connection.execute(settled).rowcount == 1 and state == "done":
+                row = connection.execute(self._select(table).where(own)).mappings().one()
+                self.beside(Quarantine).follow(connection, dict(row))
+
+    def record_foreign_change(self, from_version: int | None, to_version: int | None) -> None:
+        """Record that somebody else moved the alias."""
+        self._insert(
+            tables.changes, kind="foreign", from_version=from_version, to_version=to_version, state="done",
+            by="someone else", why="the alias was moved outside Trimtab", created_at=now(), settled_at=now(),
+        )
+
+    def open_changes(self) -> list[Intent]:
+        """Intents that were neither completed nor taken back."""
+        rows = self._rows(self._select(tables.changes).where(tables.changes.c.state == "intent"))
+        return [Intent(row["id"], row["kind"], row["from_version"], row["to_version"]) for row in rows]
+
+    def changes(self) -> list[dict[str, Any]]:
+        """Everything that was done or tried with the champion, oldest first."""
+        return self._rows(self._select(tables.changes).order_by(tables.changes.c.id))
+
+    def served(self) -> list[Service]:
+        """What came into service, oldest first."""
+        return [
+            Service(row["to_version"], row["kind"])
+            for row in self.changes() if row["state"] == "done" and row["to_version"] is not None
+        ]
+
+    def champion(self) -> int | None:
+        """The champion, as far as the ledger knows."""
+        with self._read() as connection:
+            return self._champion(connection)
+
+    def rolled_back(self, as_of: datetime) -> datetime | None:
+        """`as_of` of the newest rollback up to a time; None when there was none."""
+        done = [row["as_of"] for row in self.changes() if row["kind"] == "rollback" and row["state"] == "done"]
+        return max((when for when in done if when is not None and when <= as_of), default=None)
+
+    def _champion(self, connection: sa.Connection) -> int | None:
+        table = tables.changes
+        query = self._select(table).where(table.c.state == "done").order_by(table.c.id.desc()).limit(1)
+        row = connection.execute(query).mappings().first()
+        return row["to_version"] if row else None

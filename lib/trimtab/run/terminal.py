@@ -1,0 +1,78 @@
+"""How is an answer written on a terminal, for a person or a program?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trimtab.plain import plain
+from trimtab.text import escaped, visible
+
+_LONGEST_CELL = 400
+_PLAIN_WIDTH = 180    # of a table that goes to a file or a pipe
+
+
+def say(sentence: str) -> None:
+    """Tell a person a sentence, beside what is printed."""
+    print(f"trimtab: {visible(sentence)}", file=sys.stderr)
+
+
+def show(line: str) -> None:
+    """Print one line, in which nothing makes a terminal do anything."""
+    print(visible(line))
+
+
+def show_json(value: Any) -> None:
+    """Print an object as one line, whole, and just as harmless."""
+    print(escaped(json.dumps(value, ensure_ascii=False)))
+
+
+def show_table(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+    """Print rows as a table with these columns."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(*names, title=title, title_justify="left", box=box.SIMPLE)
+    for row in rows:
+        shown.add_row(*[escape(_cell(row.get(name))) for name in names])
+    Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(shown)
+
+
+def tell(result: dict[str, Any], report: Path | None) -> None:
+    """The outcome in a few lines for a person."""
+    decision, guard = result["decision"], result["guard"]
+    before, after = result["champion_before"], result["champion_after"]
+    what = f"{result['model']}: {result['pipeline']} as of {result['as_of']}"
+    show(f"{what}: {result['status']} in {result['seconds']} s")
+    if decision:
+        asks = "retrain" if decision["needs_retrain"] else "no retraining needed"
+        show(f"  decision: {asks} (severity {decision['severity']})")
+        for reason in decision["reasons"]:
+            show(f"    - {reason}")
+    if guard and not guard["allowed"] and decision["needs_retrain"]:
+        show(f"  blocked by: {', '.join(guard['blocked_by'])}")
+    if result["verdict"]:
+        show(f"  verdict: {result['verdict']}")
+    show(f"  champion: {_version(before)}" + ("" if before == after else f" -> {_version(after)}"))
+    if report:
+        show(f"  report: {report}")
+
+
+def _version(number: int | None) -> str:
+    return "none" if number is None else f"version {number}"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    line = escaped(str(plain(value))[:_LONGEST_CELL + 1].partition("\n")[0])
+    return line if len(line) <= _LONGEST_CELL else f"{line[: _LONGEST_CELL - 1]}…"
