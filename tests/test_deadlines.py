@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,16 @@ def execute(folder: Path, *cells: str, soft: float = 600.0, hard: float = 601.0,
     finally:
         nbformat.validate(nbformat.read(target, as_version=4))
     return target.read_text()
+
+
+def sleeping(folder: Path, name: str) -> Path:
+    """The notebooks, of which one never comes to its second cell with code."""
+    shutil.copytree(notebooks.folder(), folder)
+    book = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+    first = next(i for i, cell in enumerate(book.cells) if "parameters" in cell.metadata.get("tags", []))
+    book.cells.insert(first + 1, nbformat.v4.new_code_cell("import time; time.sleep(600)"))
+    nbformat.write(book, folder / f"{name}.ipynb")
+    return folder
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm kernel", "ordinary kernel"])
@@ -85,20 +96,23 @@ def test_notebook_within_its_limits_is_left_alone_and_an_error_of_its_own_stays_
 
 
 def test_run_whose_step_ran_into_a_limit_has_timed_out_and_the_champion_is_as_before(
-    project: Callable[..., Path],
+    project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F17."""
     forced = merged(BINARY, triggers=[{"signal": "model_age", "at_least": 0, "severity": "high"}])
     params = project(forced, binary_table(2000))
     assert run(Request(pipeline="baseline", params=params, as_of="2024-03-15", progress=False)).error is None
-    tight = ("guardrails.max_runtime=0.01s", "limits.soft=0.05s", "limits.slow=0.001s")
-    outcome = run(Request(pipeline="retrain", params=params, as_of="2024-04-15", progress=False, overrides=tight))
+    tight = ("guardrails.max_runtime=0.5s", "limits.soft=1s", "limits.slow=1s")
+    asleep = sleeping(tmp_path / "notebooks", "02_drift_analysis")
+    with monkeypatch.context() as patch:
+        patch.setattr(notebooks, "folder", lambda: asleep)
+        outcome = run(Request(pipeline="retrain", params=params, as_of="2024-04-15", progress=False, overrides=tight))
     assert (outcome.exit_code, outcome.result["status"]) == (5, "timed_out")
-    assert "02_drift_analysis took longer than 0.05 s (limits.soft) and was interrupted" in str(outcome.error)
+    assert "02_drift_analysis took longer than 1 s (limits.soft) and was interrupted" in str(outcome.error)
     assert (outcome.result["champion_before"], outcome.result["champion_after"]) == (1, 1)
     kept = json.loads((Path(outcome.result["run_dir"]) / "run.json").read_text())
     assert [(step["status"], step["slow"]) for step in kept["steps"]] == [("timed_out", True)]
-    assert any("more than the 0.001 s of limits.slow" in note for note in kept["notes"])
+    assert any("more than the 1 s of limits.slow" in note for note in kept["notes"])
     page = (Path(outcome.result["run_dir"]) / "report.html").read_text()
     assert '<span class="bad">slow</span>' in page
     assert run(Request(pipeline="drift", params=params, as_of="2024-04-15", progress=False)).error is None

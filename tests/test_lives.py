@@ -253,6 +253,9 @@ def test_training_beyond_its_time_ends_the_run_with_code_5(project: Project, tmp
     assert (outcome.exit_code, outcome.result["status"]) == (5, "timed_out")
     assert outcome.result["champion_after"] is None
     assert "guardrails.max_runtime" in str(outcome.error)
+    (event,) = Session(params_module.load(path)).ledger.retrains.retrain_events()
+    assert event["notes"].startswith("timed_out: training test_training.Misbehaving took longer than 2 s")
+    assert (event["retrain_successful"], event["promoted"], event["new_version"]) == (False, False, None)
 
 
 def test_records_without_a_time_are_counted(project: Project) -> None:

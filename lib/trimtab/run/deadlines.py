@@ -55,6 +55,7 @@ class Deadline:
 
         class Watched(base):    # type: ignore[valid-type, misc]  # -- one of two
             async def start_kernel(self, **kwargs: Any) -> None:
+                """Start it, and know its process."""
                 await super().start_kernel(**kwargs)
                 deadline._process = self.provisioner.process    # with the interface of subprocess.Popen
 

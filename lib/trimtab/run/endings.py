@@ -57,7 +57,7 @@ def conclude(ledger: Ledger, folder: Path, manifest: Manifest, make_pages: Calla
     ledger.finish_run(
         manifest.run_id, status=manifest.status, as_of=parse_time(manifest.as_of) if manifest.as_of else None,
         error=manifest.error, result=manifest.result, manifest=_digest(folder),
-        notes=manifest.error or "no verdict was reached",
+        notes=f"{manifest.status}: {manifest.error}" if manifest.error else "no verdict was reached",
     )
     return problem
 

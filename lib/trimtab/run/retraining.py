@@ -79,7 +79,8 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
         trained = _train_all(session, older)
         made = [_register(session, one, older, newer) for one in trained]
     except TrimtabError as error:
-        session.ledger.retrains.close_retrain(session.run_id, session.loaded.redact(str(error)))
+        how = "timed_out" if isinstance(error, TimeLimitError) else "failed"
+        session.ledger.retrains.close_retrain(session.run_id, f"{how}: {session.loaded.redact(str(error))}")
         raise
     finally:
         shutil.rmtree(session.workshop, ignore_errors=True)    # what is registered lies with the registry
