@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from crashes import Died
 
 from trimtab.act import champion as champions
 from trimtab.act import database
@@ -41,10 +42,6 @@ class Alias:
 
     def fetch(self, version: int) -> Path:
         raise NotImplementedError
-
-
-class Died(BaseException):
-    """Stands for kill -9: nothing that the code under test does can run after it."""
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from test_champion import Alias, Died
+from crashes import Died
+from test_champion import Alias
 
 from trimtab.act import champion as champions
 from trimtab.act import database

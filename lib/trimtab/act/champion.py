@@ -36,6 +36,7 @@ def change(
     why: str,
     force: bool = False,
     quarantine: bool = False,
+    answers: str | None = None,
 ) -> Change:
     """Compare and swap: make `to_version` the champion if it is still `expected`.
 
@@ -45,19 +46,21 @@ def change(
         A person wants it though the version is in quarantine; that is kept with the change, and it leaves quarantine.
     quarantine : bool
         Whether the version that served goes into quarantine.
+    answers : str, optional
+        The run whose request for approval is carried out by it; whatever completes the change says there who approved.
 
     Raises
     ------
     ChampionError
-        When ledger or alias say that another version serves than expected, the version is in quarantine, or another
-        change is under way; nothing was changed then.
+        When ledger or alias say that another version serves than expected, the version is in quarantine, the request
+        waits no more, or another change is under way; nothing was changed then.
     """
     serving = registry.champion()
     if serving != expected:
         raise ChampionError(f"the champion is version {serving}, not {expected} as expected; it was left alone")
     intent = ledger.begin_change(
         kind, from_version=expected, to_version=to_version, run_id=run_id, as_of=as_of, by=by, why=why,
-        force=force, quarantine=quarantine,
+        force=force, quarantine=quarantine, answers=answers,
     )
     try:
         registry.set_champion(to_version)

@@ -331,15 +331,15 @@ class Ledger(Rows):
 
     def begin_change(
         self, kind: str, *, from_version: int | None, to_version: int, run_id: str | None, as_of: datetime | None,
-        by: str, why: str, force: bool = False, quarantine: bool = False,
+        by: str, why: str, force: bool = False, quarantine: bool = False, answers: str | None = None,
     ) -> int:
         """Write down the intent to change the champion.
 
         Raises
         ------
         ChampionError
-            When the ledger's champion is not `from_version`, `to_version` is in quarantine and nobody forces it, or
-            another change is under way.
+            When the ledger's champion is not `from_version`, `to_version` is in quarantine and nobody forces it, the
+            request that the change answers waits no more, or another change is under way.
         """
         table = tables.changes
         try:
@@ -347,7 +347,7 @@ class Ledger(Rows):
                 made = connection.execute(table.insert().values(
                     **self._mine, kind=kind, from_version=from_version, to_version=to_version, run_id=run_id,
                     as_of=as_of, state="intent", by=by, why=why, created_at=now(),
-                    forced=force, quarantines=quarantine,
+                    forced=force, quarantines=quarantine, answers=answers,
                 ))
                 # Only now, for the open intent keeps all others out: what is read here cannot change any more.
                 believed = self._champion(connection)
@@ -356,18 +356,36 @@ class Ledger(Rows):
                 held = None if force else self.quarantine.of(connection, to_version)
                 if held is not None:
                     raise ChampionError(f"version {to_version} is {held}")
+                if answers is not None and not self.approvals.waits(connection, answers):
+                    raise ChampionError(f"what run {answers} asks for waits for nobody any more")
                 return int(made.inserted_primary_key[0])  # type: ignore[index]  # -- an insert of one row always has its key
         except IntegrityError:
             raise ChampionError("another change of this champion is under way") from None
 
     def settle_change(self, change: int, state: str) -> None:
-        """Complete an intent (`done`), with what it entails for the quarantine, or take it back (`undone`)."""
+        """Complete an intent (`done`), with all that it entails, or take it back (`undone`)."""
         table, own = tables.changes, tables.changes.c.id == change
         with self._write() as connection:
             settled = table.update().where(own, table.c.state == "intent").values(state=state, settled_at=now())
             if connection.execute(settled).rowcount == 1 and state == "done":
-                row = connection.execute(self._select(table).where(own)).mappings().one()
-                self.quarantine.follow(connection, dict(row))
+                row = dict(connection.execute(self._select(table).where(own)).mappings().one())
+                self.quarantine.follow(connection, row)
+                self.approvals.follow(connection, row)
+                self._follow(connection, row)
+
+    def _follow(self, connection: sa.Connection, change: Mapping[str, Any]) -> None:
+        """Say in the event of the run that made a version that it was promoted, as part of that transaction."""
+        if change["kind"] != "promotion":
+            return
+        made, table = tables.versions, tables.retrain_events
+        maker = sa.select(made.c.run_id).where(*self._is_mine(made), made.c.version == change["to_version"])
+        run_id = connection.execute(maker).scalar_one_or_none()
+        told: dict[str, Any] = {"promoted": True}
+        if change["answers"] is not None:
+            told["notes"] = f"approved by {change['by']}: {change['why']}"
+        own = (*self._is_mine(table), table.c.run_id == run_id)
+        if connection.execute(table.update().where(*own).values(**told)).rowcount == 1:
+            self.chain.amend(connection, EVENTS, str(run_id))
 
     def record_foreign_change(self, from_version: int | None, to_version: int | None) -> None:
         """Record that somebody else moved the alias."""
