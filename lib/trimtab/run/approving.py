@@ -111,7 +111,8 @@ def answer(
         session.ledger.approvals.decide(
             asked.run_id, "rejected", by=by, why=why, decided_in=session.run_id)
         return Answered(asked, said, by, why, before, before, None)
-    failed = [one.evidence for one in seen if not one.passed]
+    now = (_same_champion(session, asked), _same_file(session, asked))    # a person may have taken hours since `seen`
+    failed = dict.fromkeys(one.evidence for one in (*seen, *now) if not one.passed)
     if failed:
         raise ChampionError(f"run {asked.run_id} cannot be approved: {'; '.join(failed)}")
     if asked.challenger is not None:
