@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Alias:
     version: int | None = None
     before_flip: list[BaseException] = field(default_factory=list)
     after_flip: list[BaseException] = field(default_factory=list)
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
 
     def champion(self) -> int | None:
         return self.version
@@ -30,9 +33,13 @@ class Alias:
     def set_champion(self, version: int) -> None:
         for error in self.before_flip:
             raise error
+        while self.meanwhile:
+            self.meanwhile.pop(0)()
         self.version = version
         for error in self.after_flip:
             raise error
+        while self.afterwards:
+            self.afterwards.pop(0)()
 
     def register(self, *_: object, **__: object) -> int:
         raise NotImplementedError
@@ -155,6 +162,24 @@ def test_foreign_move_is_recorded_once_and_respected(ledger: Ledger, alias: Alia
     assert champions.recover(ledger, alias) == []
     _agree(ledger, alias, moved)
     assert (ledger.changes()[-1]["kind"], ledger.changes()[-1]["by"]) == ("foreign", "someone else")
+
+
+def test_a_change_that_was_taken_back_while_its_process_stood_still_gives_way(ledger: Ledger, alias: Alias) -> None:
+    alias.meanwhile = [lambda: champions.recover(ledger, alias)]
+    with pytest.raises(ChampionError, match="version 2 back while it was under way; version 1 serves"):
+        _change(ledger, alias, 1, 2)
+    _agree(ledger, alias, 1)
+    alias.meanwhile = [lambda: champions.recover(ledger, alias), lambda: _change(ledger, alias, 1, 3)]
+    with pytest.raises(ChampionError, match="version 2 back while it was under way; version 3 serves"):
+        _change(ledger, alias, 1, 2)
+    _agree(ledger, alias, 3)
+    assert champions.recover(ledger, alias) == []
+
+
+def test_a_change_that_another_run_completed_is_complete(ledger: Ledger, alias: Alias) -> None:
+    alias.afterwards = [lambda: champions.recover(ledger, alias)]
+    assert _change(ledger, alias, 1, 2).to_version == 2
+    _agree(ledger, alias, 2)
 
 
 def test_of_many_promotions_at_once_exactly_one_wins(ledger: Ledger, alias: Alias) -> None:

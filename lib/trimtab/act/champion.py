@@ -53,7 +53,7 @@ def change(
     ------
     ChampionError
         When ledger or alias say that another version serves than expected, the version is in quarantine, the request
-        waits no more, or another change is under way; nothing was changed then.
+        waits no more, another change is under way, or another run took this one back; who served serves on.
     """
     serving = registry.champion()
     if serving != expected:
@@ -68,7 +68,13 @@ def change(
         # The flip may have happened all the same (a server that answered too late): the alias itself knows.
         ledger.settle_change(intent, "done" if registry.champion() == to_version else "undone")
         raise
-    ledger.settle_change(intent, "done")
+    if not ledger.settle_change(intent, "done"):
+        # This process stood still for so long that another one took it for dead, and the change back.
+        believed = ledger.champion()
+        if believed is not None:
+            registry.set_champion(believed)
+        told = f"another run took this {kind} of version {to_version} back while it was under way"
+        raise ChampionError(f"{told}; version {believed} serves")
     return Change(kind, expected, to_version)
 
 
@@ -88,5 +94,7 @@ def recover(ledger: Ledger, registry: ModelRegistry) -> list[str]:
     believed = ledger.champion()
     if serving != believed:
         ledger.record_foreign_change(believed, serving)
-        found.append(f"somebody else moved the champion from version {believed} to {serving}; that is respected")
+        told = f"somebody else moved the champion from version {believed} to {serving}; that is respected"
+        held = None if serving is None else ledger.quarantine.held().get(serving)
+        found.append(f"{told}, though version {serving} is {held}" if held else told)
     return found

@@ -362,16 +362,24 @@ class Ledger(Rows):
         except IntegrityError:
             raise ChampionError("another change of this champion is under way") from None
 
-    def settle_change(self, change: int, state: str) -> None:
-        """Complete an intent (`done`), with all that it entails, or take it back (`undone`)."""
+    def settle_change(self, change: int, state: str) -> bool:
+        """Complete an intent (`done`), with all that it entails, or take it back (`undone`).
+
+        Returns
+        -------
+        bool
+            False for one that somebody else has settled otherwise, which stays so.
+        """
         table, own = tables.changes, tables.changes.c.id == change
         with self._write() as connection:
             settled = table.update().where(own, table.c.state == "intent").values(state=state, settled_at=now())
-            if connection.execute(settled).rowcount == 1 and state == "done":
-                row = dict(connection.execute(self._select(table).where(own)).mappings().one())
+            mine = connection.execute(settled).rowcount == 1
+            row = dict(connection.execute(self._select(table).where(own)).mappings().one())
+            if mine and state == "done":
                 self.quarantine.follow(connection, row)
                 self.approvals.follow(connection, row)
                 self._follow(connection, row)
+        return bool(row["state"] == state)
 
     def _follow(self, connection: sa.Connection, change: Mapping[str, Any]) -> None:
         """Say in the event of the run that made a version that it was promoted, as part of that transaction."""
