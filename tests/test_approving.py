@@ -133,6 +133,21 @@ def test_a_challenger_whose_file_is_not_the_evaluated_one_is_not_approved(waitin
     assert session.registry.champion() == 1
 
 
+def test_what_changed_while_a_person_thought_about_it_is_not_approved(waiting: Waiting) -> None:
+    session = waiting.open()
+    seen = approving.checks(session, waiting.asked)
+    assert all(check.passed for check in seen)
+    file = session.folder_of(2) / modelfile.FILE
+    content = file.read_bytes()
+    file.write_bytes(content + b" ")
+    with pytest.raises(ChampionError, match="the file of version 2 is not the one that was evaluated"):
+        approving.answer(session, waiting.asked, seen, "approved", by="Ada", why="it was fine before lunch")
+    assert session.registry.champion() == 1
+    file.write_bytes(content)
+    made = approving.answer(session, waiting.asked, seen, "approved", by="Ada", why="it is fine again")
+    assert made.champion_after == 2
+
+
 def test_a_hash_that_was_altered_with_the_file_does_not_help(waiting: Waiting) -> None:
     """Whoever exchanges the file and the version's hash has still the request to contend with."""
     session = waiting.open()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from crashes import Died
 
 from trimtab.act import champion as champions
 from trimtab.act import database
@@ -22,6 +24,8 @@ class Alias:
     version: int | None = None
     before_flip: list[BaseException] = field(default_factory=list)
     after_flip: list[BaseException] = field(default_factory=list)
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
 
     def champion(self) -> int | None:
         return self.version
@@ -29,9 +33,13 @@ class Alias:
     def set_champion(self, version: int) -> None:
         for error in self.before_flip:
             raise error
+        while self.meanwhile:
+            self.meanwhile.pop(0)()
         self.version = version
         for error in self.after_flip:
             raise error
+        while self.afterwards:
+            self.afterwards.pop(0)()
 
     def register(self, *_: object, **__: object) -> int:
         raise NotImplementedError
@@ -41,10 +49,6 @@ class Alias:
 
     def fetch(self, version: int) -> Path:
         raise NotImplementedError
-
-
-class Died(BaseException):
-    """Stands for kill -9: nothing that the code under test does can run after it."""
 
 
 @pytest.fixture
@@ -159,6 +163,24 @@ def test_foreign_move_is_recorded_once_and_respected(ledger: Ledger, alias: Alia
     _agree(ledger, alias, moved)
     last = ledger.succession.changes()[-1]
     assert (last["kind"], last["by"]) == ("foreign", "someone else")
+
+
+def test_a_change_that_was_taken_back_while_its_process_stood_still_gives_way(ledger: Ledger, alias: Alias) -> None:
+    alias.meanwhile = [lambda: champions.recover(ledger, alias)]
+    with pytest.raises(ChampionError, match="version 2 back while it was under way; version 1 serves"):
+        _change(ledger, alias, 1, 2)
+    _agree(ledger, alias, 1)
+    alias.meanwhile = [lambda: champions.recover(ledger, alias), lambda: _change(ledger, alias, 1, 3)]
+    with pytest.raises(ChampionError, match="version 2 back while it was under way; version 3 serves"):
+        _change(ledger, alias, 1, 2)
+    _agree(ledger, alias, 3)
+    assert champions.recover(ledger, alias) == []
+
+
+def test_a_change_that_another_run_completed_is_complete(ledger: Ledger, alias: Alias) -> None:
+    alias.afterwards = [lambda: champions.recover(ledger, alias)]
+    assert _change(ledger, alias, 1, 2).to_version == 2
+    _agree(ledger, alias, 2)
 
 
 def test_of_many_promotions_at_once_exactly_one_wins(ledger: Ledger, alias: Alias) -> None:

@@ -133,3 +133,18 @@ def test_disk_that_is_full_at_the_end_leaves_a_chain_that_holds(params: Path, mo
         _run(params)
     _run(params)
     assert (verify(params).findings, verify(params).links) == ((), 2)
+
+
+def test_change_that_a_dead_run_began_is_covered_by_its_own_link_even_if_the_next_run_dies_too(
+    params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run(params)
+    dead = _dies_at(params, monkeypatch, notebooks, "execute")
+    session = tt.open(params)
+    session.ledger.succession.begin_change(
+        "promotion", from_version=None, to_version=1, run_id=dead.name, as_of=session.as_of, by="trimtab", why="a test")
+    _dies_at(params, monkeypatch, notebooks, "execute")
+    assert [row["state"] for row in session.ledger.succession.changes()] == ["undone"]
+    assert verify(params).findings == ()
+    own = {link.seq for link in session.ledger.chain.links() if link.run_id == dead.name}
+    assert {seal.seq for seal in session.ledger.chain.seals() if seal.kind == "champion_changes"} == own

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
-from faults import trials
+from faults import kills, places, trials
+from faults.places import Home
 
 SAMPLE = {"kill": 2, "disk": 2, "read-only": 1, "clock": 1, "lock": 1, "registry": 1, "race": 2}
 
@@ -25,3 +29,49 @@ def test_nothing_is_wrong_after(fault: str, folder: Path) -> None:
     tried = list(trials.carry_out(fault, folder, times=SAMPLE[fault], seed=11))
     assert len(tried) == SAMPLE[fault]
     assert {trial.what: trial.problems for trial in tried} == {trial.what: [] for trial in tried}
+
+
+@pytest.fixture
+def home(folder: Path) -> Home:
+    """Version 2 serves, and every retraining would promote what it makes."""
+    made, template = Home(folder / "home"), folder / "home-template"
+    if template.exists():
+        places.restore(made, template)
+    else:
+        places.make(made.folder)
+        places.keep(made)
+    return made
+
+
+def test_a_refused_retraining_leaves_alias_and_bytes_of_the_champion(home: Home) -> None:
+    before = places.alias(home), places.files(home)
+    code, said = home.run(*kills.RETRAIN, "--set", "promotion.criteria=[{metric: roc_auc, min_gain: 0.9}]")
+    assert (code, "verdict: reject" in said) == (0, True), said
+    after = places.files(home)
+    assert (places.alias(home), sorted(after)) == (before[0], [1, 2, 3]), "what was refused is there and serves nobody"
+    assert places.altered(before[1], after) == []
+    assert places.settled(home) == []
+
+
+KILLED: dict[str, Callable[[Home], bool]] = {
+    "while it trains": lambda home: any(home.folder.glob(".trimtab/training/*/*")),
+    "once the challenger is registered": lambda home: len(places.rows(home)["versions"]) == 3,
+}
+
+
+@pytest.mark.parametrize("when", KILLED)
+def test_a_killed_retraining_leaves_alias_and_bytes_of_the_champion(home: Home, when: str) -> None:
+    before = places.alias(home), places.files(home), places.rows(home)
+    process = home.start(*kills.RETRAIN)
+    while not KILLED[when](home):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+        one.kill()
+    process.communicate()
+    assert places.alias(home) == before[0]
+    assert places.altered(before[1], places.files(home)) == []
+    assert places.serves(home) == []
+    assert kills.afterwards(home, before[2]) == []    # the next run, which brings things in order
+    assert places.alias(home) == before[0]
+    assert places.altered(before[1], places.files(home)) == []

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from test_champion import Alias, Died
+from crashes import Died
+from test_champion import Alias
 
 from trimtab.act import champion as champions
 from trimtab.act import database
@@ -102,7 +103,10 @@ def test_a_rollback_that_a_crash_cut_short_after_the_flip_is_completed_with_its_
 def test_a_foreign_hand_may_do_what_it_likes_and_frees_nobody(ledger: Ledger, alias: Alias) -> None:
     change(ledger, alias, 1, "rollback", quarantine=True)
     alias.version = 2
-    champions.recover(ledger, alias)
+    (told,) = champions.recover(ledger, alias)
+    moved = "somebody else moved the champion from version 1 to 2; that is respected"
+    assert told.startswith(f"{moved}, though version 2 is in quarantine since ")
+    assert told.endswith(" UTC, by trimtab: it lies")
     assert ledger.succession.champion() == 2
     assert list(ledger.quarantine.held()) == [2]
 

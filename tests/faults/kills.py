@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from faults.places import AS_OF, Home, lost, restore, rows, serves, settled
+from faults.places import AS_OF, Home, altered, files, lost, restore, rows, serves, settled
 
 RETRAIN = ("run", "retrain", "--as-of", AS_OF)
 ROLLBACK = ("run", "rollback", "--as-of", AS_OF, "--by", "a test", "--why", "to see what is left")
@@ -46,7 +46,7 @@ def duration(home: Home, template: Path, words: tuple[str, ...]) -> float:
 def kill(home: Home, template: Path, words: tuple[str, ...], after: float, rng: np.random.Generator) -> Trial:
     """Start a run, kill the runner or one of the processes under it, and look at what is left; then run again."""
     restore(home, template)
-    before = rows(home)
+    before, models = rows(home), files(home)
     process = home.start(*words)
     time.sleep(after)
     family = _family(process)
@@ -60,7 +60,7 @@ def kill(home: Home, template: Path, words: tuple[str, ...], after: float, rng: 
     problems = _ending(process, family, runner=victim.pid == process.pid)
     problems += serves(home)
     problems += afterwards(home, before)
-    return Trial(what, problems)
+    return Trial(what, problems + altered(models, files(home)))
 
 
 def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ import yaml
 from conftest import BINARY, binary_table, merged
 
 from trimtab import params as params_module
-from trimtab.act import tables
+from trimtab.act import modelfile, tables
 from trimtab.plain import plain
 from trimtab.run.session import Session
 
@@ -117,6 +118,34 @@ def lost(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str
             if {k: v for k, v in row.items() if k not in open_columns} not in kept:
                 problems.append(f"{name} lost {row}")
     return problems
+
+
+def files(home: Home) -> dict[int, str]:
+    """One hash over every file of each version, by version."""
+    session = home.session()
+    found = {}
+    for one in session.registry.versions():
+        folder, told = session.registry.fetch(one.version), hashlib.sha256()
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            told.update(f"{path.relative_to(folder)} {modelfile.digest(path)}\n".encode())
+        found[one.version] = told.hexdigest()
+    session.close()
+    return found
+
+
+def altered(before: dict[int, str], after: dict[int, str]) -> list[str]:
+    """Versions of which not every byte is as it was."""
+    return [f"the files of version {version} are not as they were" for version, sha256 in before.items()
+            if after.get(version) != sha256]
+
+
+def alias(home: Home) -> int | None:
+    """Who serves, going by the alias."""
+    session = home.session()
+    try:
+        return session.registry.champion()
+    finally:
+        session.close()
 
 
 def serves(home: Home) -> list[str]:

@@ -1,15 +1,18 @@
 """Who was asked, and what did they say? Requests for a person's approval, in the ledger.
 
 A run that may not go on by itself leaves a request under its own id. A person approves or rejects it once, for a time;
-what was approved can be used once, and only while the champion is the one that it was asked for.
+what was approved can be used once, and only while the champion is the one that it was asked for. That a promotion was
+approved is written in the very transaction that completes the change of the champion, so a crash leaves no half of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
+
+import sqlalchemy as sa
 
 from trimtab.act import tables
 from trimtab.act.rows import Rows, now
@@ -114,12 +117,34 @@ class Approvals(Rows):
             When nothing is asked under this id, it was decided already, or it has expired.
         """
         table, clock = tables.approvals, now()
-        open_one = (table.c.run_id == run_id, table.c.state == "pending", table.c.expires_at > clock)
         said = {"state": state, "by": by, "why": why, "decided_at": clock, "decided_in": decided_in}
         with self._write() as connection:
-            if connection.execute(table.update().where(*self._is_mine(table), *open_one).values(**said)).rowcount == 1:
+            self.waits(connection, run_id)    # for its lock
+            free = ~self._carrying_out(run_id).exists()
+            answered = table.update().where(*self._is_open(run_id, clock), free).values(**said)
+            if connection.execute(answered).rowcount == 1:
                 return
         self.require_open(run_id)
+
+    def waits(self, connection: sa.Connection, run_id: str) -> bool:
+        """Whether a person may still decide a request, as part of a transaction until whose end nobody else can."""
+        waiting = sa.select(tables.approvals.c.run_id).where(*self._is_open(run_id, now()))
+        return connection.execute(waiting.with_for_update()).first() is not None
+
+    def follow(self, connection: sa.Connection, change: Mapping[str, Any]) -> None:
+        """Write down the approval that a change of the champion carried out, as part of the transaction that ends it.
+
+        Parameters
+        ----------
+        change : mapping
+            Its row.
+        """
+        table = tables.approvals
+        asked = (table.c.run_id == change["answers"], table.c.state == "pending")
+        connection.execute(table.update().where(*self._is_mine(table), *asked).values(
+            state="approved", by=change["by"], why=change["why"], decided_at=change["created_at"],
+            decided_in=change["run_id"],
+        ))
 
     def require_open(self, run_id: str) -> Request:
         """The request that a run left, if a person may still decide it.
@@ -127,7 +152,7 @@ class Approvals(Rows):
         Raises
         ------
         UsageError
-            When nothing is asked under this id, it was decided already, or it has expired.
+            When nothing is asked under this id, it was decided already or is just being approved, or it has expired.
         """
         known = self.of_run(run_id)
         if known is None:
@@ -137,6 +162,12 @@ class Approvals(Rows):
             raise UsageError(
                 f"run {run_id} was {'approved' if known.state == 'used' else known.state} by {known.by} already "
                 f"({known.decided_at:%Y-%m-%d %H:%M} UTC)"
+            )
+        held = self._rows(self._carrying_out(run_id))
+        if held:
+            raise UsageError(
+                f"run {run_id} is being approved by {held[0]['by']}; if that was cut short, the next run of "
+                f"{self._mine['model']} completes it or takes it back"
             )
         if known.expires_at <= now():
             raise UsageError(
@@ -161,6 +192,15 @@ class Approvals(Rows):
         with self._write() as connection:
             connection.execute(
                 table.update().where(*self._is_mine(table), *approved).values(state="used", used_by=used_by))
+
+    def _is_open(self, run_id: str, clock: datetime) -> list[sa.ColumnElement[bool]]:
+        table = tables.approvals
+        return [*self._is_mine(table), table.c.run_id == run_id, table.c.state == "pending", table.c.expires_at > clock]
+
+    def _carrying_out(self, run_id: str) -> sa.Select[Any]:
+        """The change that is under way because a request was approved."""
+        table = tables.changes
+        return self._select(table).where(table.c.answers == run_id, table.c.state == "intent")
 
 
 def _request(row: dict[str, Any]) -> Request:

@@ -36,6 +36,7 @@ def change(
     why: str,
     force: bool = False,
     quarantine: bool = False,
+    answers: str | None = None,
 ) -> Change:
     """Compare and swap: make `to_version` the champion if it is still `expected`.
 
@@ -45,19 +46,21 @@ def change(
         A person wants it though the version is in quarantine; that is kept with the change, and it leaves quarantine.
     quarantine : bool
         Whether the version that served goes into quarantine.
+    answers : str, optional
+        The run whose request for approval is carried out by it; whatever completes the change says there who approved.
 
     Raises
     ------
     ChampionError
-        When ledger or alias say that another version serves than expected, the version is in quarantine, or another
-        change is under way; nothing was changed then.
+        When ledger or alias say that another version serves than expected, the version is in quarantine, the request
+        waits no more, another change is under way, or another run took this one back; who served serves on.
     """
     serving = registry.champion()
     if serving != expected:
         raise ChampionError(f"the champion is version {serving}, not {expected} as expected; it was left alone")
     intent = ledger.succession.begin_change(
         kind, from_version=expected, to_version=to_version, run_id=run_id, as_of=as_of, by=by, why=why,
-        force=force, quarantine=quarantine,
+        force=force, quarantine=quarantine, answers=answers,
     )
     try:
         registry.set_champion(to_version)
@@ -65,7 +68,13 @@ def change(
         # The flip may have happened all the same (a server that answered too late): the alias itself knows.
         ledger.succession.settle_change(intent, "done" if registry.champion() == to_version else "undone")
         raise
-    ledger.succession.settle_change(intent, "done")
+    if not ledger.succession.settle_change(intent, "done"):
+        # This process stood still for so long that another one took it for dead, and the change back.
+        believed = ledger.succession.champion()
+        if believed is not None:
+            registry.set_champion(believed)
+        told = f"another run took this {kind} of version {to_version} back while it was under way"
+        raise ChampionError(f"{told}; version {believed} serves")
     return Change(kind, expected, to_version)
 
 
@@ -85,5 +94,7 @@ def recover(ledger: Ledger, registry: ModelRegistry) -> list[str]:
     believed = ledger.succession.champion()
     if serving != believed:
         ledger.succession.record_foreign_change(believed, serving)
-        found.append(f"somebody else moved the champion from version {believed} to {serving}; that is respected")
+        told = f"somebody else moved the champion from version {believed} to {serving}; that is respected"
+        held = None if serving is None else ledger.quarantine.held().get(serving)
+        found.append(f"{told}, though version {serving} is {held}" if held else told)
     return found

@@ -37,6 +37,20 @@ class Retrains(Rows):
         with self._write() as connection:
             connection.execute(closing(run_id, notes, now()))
 
+    def follow(self, connection: sa.Connection, change: Mapping[str, Any]) -> None:
+        """Say in the event of the run that made a version that it was promoted, as part of that transaction."""
+        if change["kind"] != "promotion":
+            return
+        made, table = tables.versions, tables.retrain_events
+        maker = sa.select(made.c.run_id).where(*self._is_mine(made), made.c.version == change["to_version"])
+        run_id = connection.execute(maker).scalar_one_or_none()
+        told: dict[str, Any] = {"promoted": True}
+        if change["answers"] is not None:
+            told["notes"] = f"approved by {change['by']}: {change['why']}"
+        own = (*self._is_mine(table), table.c.run_id == run_id)
+        if connection.execute(table.update().where(*own).values(**told)).rowcount == 1:
+            self.beside(Chain).amend(connection, EVENTS, str(run_id))
+
     def retrain_events(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest retrain events, newest first."""
         table = tables.retrain_events

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from trimtab.act import tables
+from trimtab.act.approvals import Approvals
 from trimtab.act.quarantine import Quarantine
+from trimtab.act.retrains import Retrains
 from trimtab.act.rows import Rows, now
 from trimtab.decide.rollback import Service
 from trimtab.errors import ChampionError
@@ -31,15 +33,15 @@ class Succession(Rows):
 
     def begin_change(
         self, kind: str, *, from_version: int | None, to_version: int, run_id: str | None, as_of: datetime | None,
-        by: str, why: str, force: bool = False, quarantine: bool = False,
+        by: str, why: str, force: bool = False, quarantine: bool = False, answers: str | None = None,
     ) -> int:
         """Write down the intent to change the champion.
 
         Raises
         ------
         ChampionError
-            When the ledger's champion is not `from_version`, `to_version` is in quarantine and nobody forces it, or
-            another change is under way.
+            When the ledger's champion is not `from_version`, `to_version` is in quarantine and nobody forces it, the
+            request that the change answers waits no more, or another change is under way.
         """
         table = tables.changes
         try:
@@ -47,7 +49,7 @@ class Succession(Rows):
                 made = connection.execute(table.insert().values(
                     **self._mine, kind=kind, from_version=from_version, to_version=to_version, run_id=run_id,
                     as_of=as_of, state="intent", by=by, why=why, created_at=now(),
-                    forced=force, quarantines=quarantine,
+                    forced=force, quarantines=quarantine, answers=answers,
                 ))
                 # Only now, for the open intent keeps all others out: what is read here cannot change any more.
                 believed = self._champion(connection)
@@ -56,18 +58,30 @@ class Succession(Rows):
                 held = None if force else self.beside(Quarantine).of(connection, to_version)
                 if held is not None:
                     raise ChampionError(f"version {to_version} is {held}")
+                if answers is not None and not self.beside(Approvals).waits(connection, answers):
+                    raise ChampionError(f"what run {answers} asks for waits for nobody any more")
                 return int(made.inserted_primary_key[0])  # type: ignore[index]  # -- an insert of one row always has its key
         except IntegrityError:
             raise ChampionError("another change of this champion is under way") from None
 
-    def settle_change(self, change: int, state: str) -> None:
-        """Complete an intent (`done`), with what it entails for the quarantine, or take it back (`undone`)."""
+    def settle_change(self, change: int, state: str) -> bool:
+        """Complete an intent (`done`), with all that it entails, or take it back (`undone`).
+
+        Returns
+        -------
+        bool
+            False for one that somebody else has settled otherwise, which stays so.
+        """
         table, own = tables.changes, tables.changes.c.id == change
         with self._write() as connection:
             settled = table.update().where(own, table.c.state == "intent").values(state=state, settled_at=now())
-            if connection.execute(settled).rowcount == 1 and state == "done":
-                row = connection.execute(self._select(table).where(own)).mappings().one()
-                self.beside(Quarantine).follow(connection, dict(row))
+            mine = connection.execute(settled).rowcount == 1
+            row = dict(connection.execute(self._select(table).where(own)).mappings().one())
+            if mine and state == "done":
+                self.beside(Quarantine).follow(connection, row)
+                self.beside(Approvals).follow(connection, row)
+                self.beside(Retrains).follow(connection, row)
+        return bool(row["state"] == state)
 
     def record_foreign_change(self, from_version: int | None, to_version: int | None) -> None:
         """Record that somebody else moved the alias."""

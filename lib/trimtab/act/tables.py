@@ -95,6 +95,7 @@ changes = Table(
     Column("by", String(200), nullable=False), Column("why", Text, nullable=False),
     Column("created_at", DateTime, nullable=False), Column("settled_at", DateTime),
     Column("forced", Boolean), Column("quarantines", Boolean),
+    Column("answers", String(80)),    # the run whose request for approval it carries out
     # At most one change of a champion is under way: the database itself refuses a second.
     Index("one_open_change", "model", "tenant", unique=True,
           sqlite_where=text("state = 'intent'"), postgresql_where=text("state = 'intent'")),

@@ -111,25 +111,24 @@ def answer(
         session.ledger.approvals.decide(
             asked.run_id, "rejected", by=by, why=why, decided_in=session.run_id)
         return Answered(asked, said, by, why, before, before, None)
-    failed = [one.evidence for one in seen if not one.passed]
+    now = (_same_champion(session, asked), _same_file(session, asked))    # a person may have taken hours since `seen`
+    failed = dict.fromkeys(one.evidence for one in (*seen, *now) if not one.passed)
     if failed:
         raise ChampionError(f"run {asked.run_id} cannot be approved: {'; '.join(failed)}")
-    change = _promote(session, asked, by=by, why=why) if asked.challenger is not None else None
+    if asked.challenger is not None:
+        change = _promote(session, asked, by=by, why=why)
+        return Answered(asked, said, by, why, before, session.registry.champion(), change)
     session.ledger.approvals.decide(asked.run_id, "approved", by=by, why=why, decided_in=session.run_id)
-    return Answered(asked, said, by, why, before, session.registry.champion(), change)
+    return Answered(asked, said, by, why, before, before, None)
 
 
 def _promote(session: Session, asked: Request, *, by: str, why: str) -> Change:
     assert asked.challenger is not None, "a promotion is of a version"
     session.ledger.approvals.require_open(asked.run_id)
-    made = champions.change(
+    return champions.change(
         session.ledger, session.registry, kind="promotion", expected=asked.champion, to_version=asked.challenger,
-        run_id=session.run_id, as_of=session.as_of, by=by, why=why,
+        run_id=session.run_id, as_of=session.as_of, by=by, why=why, answers=asked.run_id,
     )
-    known = session.ledger.version(asked.challenger) or {}
-    if known.get("run_id"):
-        session.ledger.retrains.record_retrain(known["run_id"], promoted=True, notes=f"approved by {by}: {why}")
-    return made
 
 
 def answered_facts(made: Answered) -> dict[str, Any]:

@@ -172,12 +172,14 @@ class Run:
         except OSError as error:
             raise StateError(f"{self.folder}: cannot be made: {error.strerror or error}") from None
         self.manifest.save(self.folder)
+        # First, so that what a run that died has changed is covered by its own link.
+        brought_together = champions.recover(ledger, session.registry)
         for dead in dict.fromkeys([*([taken_over] if taken_over else []), *ledger.chain.left_open(session.run_id)]):
             try:
                 self._complete(self.folder.parent / homes.checked_run_id(dead))
             except UsageError as error:    # the ledger names a run as no run is called; nothing is made of that name
                 self.manifest.notes.append(str(error))
-        self.manifest.notes += champions.recover(ledger, session.registry)
+        self.manifest.notes += brought_together
         self.champion_before = session.registry.champion()
 
     def _complete(self, folder: Path) -> None:
