@@ -103,8 +103,8 @@ def test_wherever_the_process_dies_version_and_answer_come_together(ledger: Ledg
         assert champions.recover(broken, alias) == []
         assert (broken.succession.champion(), broken.succession.open_changes()) == (alias.version, [])
         assert told(broken) == SAID[flipped]
-        assert [event["promoted"] for event in broken.retrain_events()] == [flipped]
-        assert [row["state"] for row in broken.changes() if row["answers"]] in (
+        assert [event["promoted"] for event in broken.retrains.retrain_events()] == [flipped]
+        assert [row["state"] for row in broken.succession.changes() if row["answers"]] in (
             [["done"]] if flipped else [["undone"], []]), whole.steps[last]
         assert covered(broken, f"next-{last}"), whole.steps[last]
         if not flipped:
@@ -131,7 +131,7 @@ def test_wherever_the_next_start_dies_too_the_one_after_it_completes_the_answer(
         assert told(broken)[0] == ("approved" if broken.succession.champion() == 2 else "pending"), whole.steps[last]
         champions.recover(broken, alias)
         assert told(broken) == SAID[True]
-        assert [row["state"] for row in broken.changes()] == ["done", "done"]
+        assert [row["state"] for row in broken.succession.changes()] == ["done", "done"]
 
 
 def test_a_registry_that_answers_too_late_does_not_lose_the_approval(ledger: Ledger, alias: Alias) -> None:
