@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,20 @@ def home(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("TRIMTAB_HOME", str(folder))
     monkeypatch.chdir(folder)
     return folder
+
+
+def copy_home(prepared: Path, home: Path) -> None:
+    """Copy a home in which something has been done; its stores, which name their files in full, name the copy's."""
+    shutil.copytree(prepared, home, dirs_exist_ok=True)
+    for store in ("ledger.db", "mlflow.db"):
+        with closing(sqlite3.connect(home / ".trimtab" / store)) as database, database:
+            texts = database.execute(
+                "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c "
+                "WHERE t.type = 'table' AND (c.type = 'TEXT' OR c.type LIKE '%CHAR%')").fetchall()
+            for table, column in texts:
+                database.execute(
+                    f'UPDATE "{table}" SET "{column}" = replace("{column}", ?, ?) WHERE instr("{column}", ?)',
+                    (str(prepared), str(home), str(prepared)))
 
 
 @pytest.fixture

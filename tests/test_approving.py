@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import BINARY, binary_table, merged
+import yaml
+from conftest import BINARY, binary_table, copy_home, merged
 
 import trimtab as tt
 from trimtab.act import modelfile
@@ -46,19 +48,35 @@ def table() -> pd.DataFrame:
     return binary_table(shift=1.0)
 
 
+@pytest.fixture(scope="module")
+def asking(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory, table: pd.DataFrame) -> tuple[Path, Request]:
+    """A home in which the second version waits for a person; tests copy it."""
+    home = tmp_path_factory.mktemp("asking") / "home"
+    shutil.copytree(fresh_home, home)
+    table.to_parquet(home / "records.parquet")
+    params = home / "demo.yaml"
+    params.write_text(yaml.safe_dump(WAIVABLE))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_HOME", str(home))
+        first = tt.open(params, as_of="2024-03-01", run_id="first")
+        contest = lifecycle.first_champion(first)
+        lifecycle.appoint(first, contest, lifecycle.judge(first, contest))
+        first.close()
+        later = tt.open(params, as_of="2024-04-15", run_id="later")
+        contest = lifecycle.evaluate_challenger(later, later.model(lifecycle.train(later, None).version))
+        verdict = lifecycle.judge(later, contest)
+        assert verdict.outcome == "needs_approval"
+        assert lifecycle.appoint(later, contest, verdict).change is None
+        (asked,) = later.ledger.approvals.open()
+        later.close()
+    return home, asked
+
+
 @pytest.fixture
-def waiting(project: Callable[..., Path], table: pd.DataFrame) -> Waiting:
-    params = project(WAIVABLE, table)
-    first = tt.open(params, as_of="2024-03-01", run_id="first")
-    contest = lifecycle.first_champion(first)
-    lifecycle.appoint(first, contest, lifecycle.judge(first, contest))
-    later = tt.open(params, as_of="2024-04-15", run_id="later")
-    contest = lifecycle.evaluate_challenger(later, later.model(lifecycle.train(later, None).version))
-    verdict = lifecycle.judge(later, contest)
-    assert verdict.outcome == "needs_approval"
-    assert lifecycle.appoint(later, contest, verdict).change is None
-    (asked,) = later.ledger.approvals.open()
-    return Waiting(params, asked)
+def waiting(asking: tuple[Path, Request], home: Path) -> Waiting:
+    prepared, asked = asking
+    copy_home(prepared, home)
+    return Waiting(home / "demo.yaml", asked)
 
 
 def _answer(session: Session, asked: Request, said: Any = "approved") -> approving.Answered:

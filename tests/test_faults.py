@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,12 @@ SAMPLE = {"kill": 2, "disk": 2, "read-only": 1, "clock": 1, "lock": 1, "registry
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where all of them are tried, one after the other."""
-    return tmp_path_factory.mktemp("faults")
+    place = tmp_path_factory.mktemp("faults")
+    shutil.copytree(fresh_home, place / "home")
+    places.keep(places.make(place / "home"))
+    return place
 
 
 def test_there_is_a_sample_of_every_fault() -> None:
@@ -34,12 +38,8 @@ def test_nothing_is_wrong_after(fault: str, folder: Path) -> None:
 @pytest.fixture
 def home(folder: Path) -> Home:
     """Version 2 serves, and every retraining would promote what it makes."""
-    made, template = Home(folder / "home"), folder / "home-template"
-    if template.exists():
-        places.restore(made, template)
-    else:
-        places.make(made.folder)
-        places.keep(made)
+    made = Home(folder / "home")
+    places.restore(made, folder / "home-template")
     return made
 
 

@@ -19,7 +19,7 @@ import yaml
 from conftest import BINARY, binary_table, merged
 from sklearn.linear_model import LogisticRegression
 
-from trimtab.run import notebooks
+from trimtab.run import cli, notebooks
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 
@@ -96,8 +96,27 @@ def planted(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _trimtab(params: Path, *words: str) -> tuple[int, str]:
+    """What a command ends with and tells, in a process of its own."""
     done = subprocess.run([TRIMTAB, *words, "-p", params], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+Typed = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Typed:
+    """The same in this process, with the kernels that all tests share."""
+
+    def _type(params: Path, *words: str) -> tuple[int, str]:
+        codes: list[int] = []
+        monkeypatch.setattr(cli, "_leave", codes.append)
+        monkeypatch.setattr(sys, "argv", ["trimtab", *words, "-p", str(params)])
+        cli.main()
+        (code,), told = codes, capfd.readouterr()
+        return code, told.out + told.err
+
+    return _type
 
 
 def _holds_none(params: Path, told: str) -> None:
@@ -105,16 +124,20 @@ def _holds_none(params: Path, told: str) -> None:
     assert not found, "\n".join(found)
 
 
-def test_nothing_that_a_loop_leaves_holds_a_secret(planted: Planted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_that_a_loop_leaves_holds_a_secret(
+    planted: Planted, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     params = planted()
     told = ""
     monkeypatch.setenv("TRIMTAB_ALERTS__URLS", f"[json://me:{WRITTEN}@127.0.0.1:9/x]")
-    for words in (
-        ("run", "baseline", "--as-of", "2024-02-20"),
-        ("run", "retrain", "--as-of", "2024-04-15", "--set", f"alerts.urls=[json://{OVERRIDE}@127.0.0.1:9/x]"),
-        ("history",), ("signals",), ("models",), ("history", "--json"), ("verify", "--json"), ("approvals",),
+    for command, *words in (
+        (typed, "run", "baseline", "--as-of", "2024-02-20"),
+        (_trimtab, "run", "retrain", "--as-of", "2024-04-15",
+         "--set", f"alerts.urls=[json://{OVERRIDE}@127.0.0.1:9/x]"),
+        (typed, "history"), (typed, "signals"), (typed, "models"), (typed, "history", "--json"),
+        (typed, "verify", "--json"), (typed, "approvals"),
     ):
-        code, said = _trimtab(params, *words)
+        code, said = command(params, *words)
         assert code == 0, said
         told += said
     _holds_none(params, told)
@@ -122,11 +145,11 @@ def test_nothing_that_a_loop_leaves_holds_a_secret(planted: Planted, monkeypatch
 
 @pytest.mark.parametrize(("fails", "words"), [(True, "the token ${TOKEN} was refused"), (False, "holds the value of")])
 def test_estimator_that_tells_or_keeps_a_secret_fails_the_run_and_leaves_none(
-    planted: Planted, fails: bool, words: str
+    planted: Planted, typed: Typed, fails: bool, words: str
 ) -> None:
     params = planted(estimator={
         "class": "test_secrets.Telling", "params": {"token": "${TOKEN}", "fails": fails}, "trusted": ["test_secrets"]})
-    code, told = _trimtab(params, "run", "baseline", "--json")
+    code, told = typed(params, "run", "baseline", "--json")
     assert code == 4
     assert words in told
     _holds_none(params, told)
@@ -145,10 +168,10 @@ UNREACHABLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("key", UNREACHABLE)
-def test_refusal_tells_no_secret(planted: Planted, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusal_tells_no_secret(planted: Planted, typed: Typed, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     params = planted(**UNREACHABLE[key])
-    code, told = _trimtab(params, "run", "baseline", "--json")
+    code, told = typed(params, "run", "baseline", "--json")
     assert code == 2, told
     _holds_none(params, told)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import BINARY, binary_table, merged
+from conftest import BINARY, binary_table, copy_home, merged
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -51,10 +50,7 @@ def first(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def params(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
-    shutil.copytree(first, home)
-    with sqlite3.connect(home / ".trimtab" / "ledger.db") as ledger:    # where models are is written down in full
-        ledger.execute("UPDATE versions SET source = replace(source, ?, ?)", (str(first), str(home)))
-    ledger.close()
+    copy_home(first, home)
     monkeypatch.setenv("TRIMTAB_HOME", str(home))
     return home / "demo.yaml"
 

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from faults.places import AS_OF, Home, altered, files, lost, restore, rows, serves, settled
+from faults.places import AS_OF, Home, altered, files, goes_on, lost, restore, rows, serves, settled, verified
 
 RETRAIN = ("run", "retrain", "--as-of", AS_OF)
 ROLLBACK = ("run", "rollback", "--as-of", AS_OF, "--by", "a test", "--why", "to see what is left")
@@ -34,8 +35,9 @@ class Trial:
     problems: list[str]
 
 
+@cache
 def duration(home: Home, template: Path, words: tuple[str, ...]) -> float:
-    """Seconds of an undisturbed run."""
+    """Seconds of an undisturbed run, measured once in each home."""
     restore(home, template)
     started = time.monotonic()
     code, said = home.run(*words)
@@ -90,11 +92,7 @@ def _ending(process: subprocess.Popen[str], family: list[psutil.Process], *, run
 
 def afterwards(home: Home, before: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Whether the next run goes on, and afterwards all is in order and nothing is lost."""
-    code, said = home.run(*DRIFT)
-    problems = [] if code == 0 else [f"the next run ended with {code}: {said[-800:]}"]
-    code, said = home.run("verify")
-    problems += [] if code == 0 else [f"verify ended with {code}: {said[-800:]}"]
-    return problems + settled(home) + lost(before, rows(home))
+    return goes_on(home) + verified(home) + settled(home) + lost(before, rows(home))
 
 
 class _Ended:

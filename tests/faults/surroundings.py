@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from faults.kills import DRIFT, RETRAIN, Trial, afterwards, words_of
-from faults.places import Home, restore, rows, serves
+from faults.kills import RETRAIN, Trial, afterwards, words_of
+from faults.places import Home, goes_on, restore, rows, serves
 
 _IN_ORDER = (0, 2, 4)
 _BOUND = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
@@ -119,7 +119,7 @@ def clock_back(home: Home, template: Path, seconds: int, *, killed: bool) -> Tri
         first.kill()
         first.communicate()
     else:
-        home.run(*DRIFT)
+        goes_on(home)
     before = rows(home)
     shifted = {"PYTHONPATH": str(_SLOW_CLOCK), "CLOCK_BACK": str(seconds)}
     code, said = home.run(*RETRAIN, environment=shifted)

@@ -55,8 +55,8 @@ def _locks(home: Home, template: Path, times: int, rng: np.random.Generator) -> 
 
 def _registries(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
     for words, count in ((kills.RETRAIN, times - times // 4), (kills.ROLLBACK, times // 4)):
-        whole = kills.duration(home, template, words)
         for place in range(count):
+            whole = kills.duration(home, template, words)
             after, seconds = whole * (place + float(rng.random())) / count, float(rng.uniform(0.3, 5))
             yield surroundings.registry_gone(home, template, after, seconds, words)
 
