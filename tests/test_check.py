@@ -193,3 +193,24 @@ def test_records_without_a_time_are_refused() -> None:
     gaps.loc[3, "at"] = pd.NaT
     with pytest.raises(DataError, match="column 'at' of the current table has records without a time"):
         tt.check(_weeks("2024-01-01", 3, 0), gaps, time="at")
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan], ids=["null", "NaN"])
+@pytest.mark.parametrize("named", [(), ("t",)], ids=["found", "named"])
+def test_texts_that_are_all_missing_on_one_side_have_gone_or_come(nothing: Any, named: tuple[str, ...]) -> None:
+    told = pd.DataFrame({"t": [f"note number {i} about things" for i in range(300)]})
+    empty = pd.DataFrame({"t": [nothing] * 100})
+    gone, came = tt.check(told, empty, text=named), tt.check(empty, told, text=named)
+    assert gone.drifted == ("t (length)",)
+    assert gone.drift["t (length)"]["missing"].size == 1.0
+    assert len(came.drifted) == 1
+    assert tt.check(empty, empty).drifted == ()
+
+
+def test_a_column_with_few_values_is_named_as_untested_and_not_as_quiet() -> None:
+    few = np.where(np.arange(ROWS) < 25, np.arange(ROWS), np.nan)
+    before, now = _table(0, few=few), _table(1, few=few + 1000)
+    found = tt.check(before, now)
+    assert found.drifted == ()
+    assert "too few values to test: few" in repr(found)
+    assert "only how many are missing was compared" in found.drift["few"].note

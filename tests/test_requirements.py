@@ -174,6 +174,17 @@ def test_b05_confidences_are_watched_by_their_mean_and_rates_as_proportions(proj
     assert (drop.severity, drop.columns) == ("high", ("matched",))
 
 
+@pytest.mark.parametrize("kind", [int, float, bool])
+def test_b05_a_number_that_a_model_sees_may_be_watched_as_a_rate(project: Callable[..., Path], kind: type) -> None:
+    table = binary_table(4000)
+    late = table["at"] >= "2024-03-20"
+    table["paid"] = (np.random.default_rng(7).random(len(table)) < np.where(late, 0.6, 0.9)).astype(kind)
+    session = _fixed(project, table, rates=["paid"], numeric=[*BINARY["data"]["numeric"], "paid"])
+    (drop,) = (signal for signal in _signals_of(session) if signal.name == "rate_drop")
+    assert (drop.severity, drop.columns) == ("high", ("paid",))
+    assert drop.value == pytest.approx(0.3, abs=0.05)
+
+
 def test_b05_fields_of_a_table_of_extraction_results_are_watched_one_by_one(project: Callable[..., Path]) -> None:
     """From 20 March on totals are matched less often, and dates read with less confidence; a tenth is of each field."""
     table = binary_table(4000)

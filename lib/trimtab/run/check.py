@@ -91,6 +91,8 @@ class CheckResult:
         if self.drift.too_few:
             none = f"none of {len(self.drift.columns)} columns could be tested, {self.drift.too_few}"
             return f"<CheckResult: {none}{rest}>"
+        few = [one.name for one in self.drift.columns if one.note.startswith("too few values")]
+        rest += f"; too few values to test: {', '.join(few)}" if few else ""
         return f"<CheckResult: {len(self.drifted)} of {len(self.drift.columns)} columns drifted: {moved}{rest}>"
 
 
@@ -144,7 +146,10 @@ def check(
     if different:
         named = ", ".join(map(repr, different))
         raise DataError(f"the two tables differ in their columns: only one of them has {named}")
-    watched, left_out = _watched(backend, before, _kinds(before.table, after.table), text)
+    empty = [_empty(backend, window.table) for window in (before, after)]
+    kinds = _kinds(before.table, after.table, empty)
+    before, after = (_told(window, nothing, kinds) for window, nothing in zip((before, after), empty, strict=True))
+    watched, left_out = _watched(backend, before, kinds, text)
     if not (watched.floats or watched.with_levels):
         raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
     profiles, chosen = _profiles(backend, before, after, watched, time), settings or DriftSettings()
@@ -265,12 +270,27 @@ def _infinite(backend: Any, table: ir.Table) -> list[str]:
     return [name for name in names if found[name]]
 
 
-def _kinds(before: ir.Table, after: ir.Table) -> dict[str, str]:
+def _empty(backend: Any, table: ir.Table) -> frozenset[str]:
+    """The columns without any value, whatever type they came with; pandas has NaN for what a file left out."""
+    asked = {name: table[name].count() for name in table.columns}
+    found = backend.to_pyarrow(table.aggregate(**asked)).to_pylist()[0]
+    return frozenset(name for name in table.columns if not found[name])
+
+
+def _told(window: Window, empty: Collection[str], kinds: Mapping[str, str]) -> Window:
+    """The window, its empty columns of the type that the other table has."""
+    types = {"text": "string", "number": "float64", "boolean": "boolean"}
+    casts = {name: ibis.null(types[kinds[name]]).name(name) for name in empty if kinds[name] in types}
+    return replace(window, table=window.table.mutate(**casts)) if casts else window
+
+
+def _kinds(before: ir.Table, after: ir.Table, empty: Sequence[Collection[str]]) -> dict[str, str]:
     """How each column is compared; the same in both tables, where one that is all null agrees with any."""
     kinds = {}
     for name in before.columns:
         types = [table[name].type() for table in (before, after)]
-        known = [kind for kind in types if not (kind.is_null() or kind.is_unknown())]
+        known = [kind for kind, nothing in zip(types, empty, strict=True) if name not in nothing]
+        known = known or [kind for kind in types if kind.is_string()]    # texts without any, on both sides
         found = {_kind(kind) for kind in known}
         if len(found) > 1:
             raise DataError(f"column {name!r} holds {types[0]} in the reference table, {types[1]} in the current")

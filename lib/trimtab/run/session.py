@@ -227,7 +227,7 @@ class Session:
         """The columns whose distribution is watched."""
         data = self.params.data
         categorical = dict.fromkeys((*data.categorical, *data.rates, *data.segments))
-        numeric = dict.fromkeys((*data.numeric, *data.confidences))
+        numeric = dict.fromkeys(name for name in (*data.numeric, *data.confidences) if name not in data.rates)
         levels = tuple(name for name in categorical if name not in numeric)
         return Watched(tuple(numeric), levels, data.text, data.calendar, data.time if data.calendar else "")
 

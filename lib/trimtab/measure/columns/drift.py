@@ -328,6 +328,8 @@ def _note(reference: ColumnProfile, current: ColumnProfile) -> str:
     notes = []
     if min(reference.rows, current.rows) < SMALLEST_SAMPLE:
         notes.append(f"too few records to test (fewer than {SMALLEST_SAMPLE})")
+    elif 0 < min(reference.present, current.present) < SMALLEST_SAMPLE:
+        notes.append(f"too few values to test (fewer than {SMALLEST_SAMPLE}); only how many are missing was compared")
     for profile, words in ((reference, "in the reference"), (current, "now")):
         if not profile.present:
             notes.append(f"no values {words}")
