@@ -255,6 +255,9 @@ def test_home_that_cannot_be_written_is_verified_and_left_as_it_was(
 def test_runs_from_before_there_was_a_chain_are_said_to_be_outside_of_it(copied: Path) -> None:
     for table in ("audit_chain", "sealed_rows"):
         _sql(copied, f"DELETE FROM {table}")
+    for folder in _runs(copied):
+        kept = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(kept | {"chain": {}}))
     found = verify(copied)
     assert (found.holds, found.links, found.notes) == (
         True, 0, ("3 folders were made before the chain began and are not covered",))
@@ -283,3 +286,45 @@ def test_dry_run_and_what_a_person_does_at_a_notebook_are_no_findings(project: C
     assert "1 folders are of dry runs and are not covered" in between.notes
     assert _run(params, "drift", as_of="2024-04-15").error is None
     assert verify(params).findings == ()
+
+
+def test_chain_that_was_wiped_is_missed_by_what_the_runs_left(copied: Path) -> None:
+    for table in ("audit_chain", "sealed_rows"):
+        _sql(copied, f"DELETE FROM {table}")
+    found = verify(copied)
+    names = [path.name for path in _runs(copied)]
+    assert [(one.kind, one.place, one.run_id) for one in found.findings] == [
+        ("missing", f"ledger: link {i} of the chain", name) for i, name in enumerate(names, 1)]
+    _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
+    assert _run(copied, "baseline", as_of="2024-04-20").error is None
+    assert [one.run_id for one in verify(copied).findings] == names
+
+
+@pytest.mark.parametrize(("statement", "place"), [
+    ("UPDATE runs SET started_at = 'garbage' WHERE run_id = ?", "ledger: runs, run {}"),
+    ("UPDATE decisions SET reasons = 'not json' WHERE run_id = ?", "ledger: decisions, run {}"),
+    ("UPDATE verdicts SET criteria = '{{' WHERE run_id = ?", "ledger: verdicts, run {}"),
+    ("UPDATE champion_changes SET why = x'ff00fe' WHERE run_id = ?", "ledger: champion_changes, id 2"),
+    ("UPDATE audit_chain SET recorded_at = 'x' WHERE run_id = ?", "ledger: the chain"),
+    ("UPDATE audit_chain SET seq = 'zzz' WHERE run_id = ?", "ledger: the chain"),
+])
+def test_what_no_column_of_its_type_holds_is_named_and_hides_nothing_else(
+    copied: Path, statement: str, place: str
+) -> None:
+    second = _runs(copied)[1].name
+    _sql(copied, "UPDATE champion_changes SET by = 'nobody' WHERE id = 1")
+    _sql(copied, statement, second)
+    found = [one.place for one in verify(copied).findings]
+    assert place.format(second) in found
+    assert place == "ledger: the chain" or "ledger: champion_changes, id 1" in found
+
+
+@pytest.mark.parametrize("change", [{"chain": {"seq": 1}}, {"files": "abc"}, {"files": {"a\0b": "c"}}])
+def test_manifest_that_no_run_writes_is_named_even_where_its_link_was_made_anew(
+    copied: Path, change: dict[str, Any]
+) -> None:
+    path = _runs(copied)[0] / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    _sql(copied, "UPDATE audit_chain SET manifest = ? WHERE seq = 1", _sha256(path))
+    found = verify(copied).findings
+    assert ("changed", str(path)) in [(one.kind, one.place) for one in found]

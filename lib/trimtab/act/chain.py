@@ -89,6 +89,12 @@ class Chain(Rows):
         with self._read() as connection:
             return self._head(connection)
 
+    def length(self) -> int:
+        """How many links there are."""
+        with self._read() as connection:
+            counted = sa.select(sa.func.count(tables.chain.c.sha256)).where(*self._is_mine(tables.chain))
+            return int(connection.execute(counted).scalar_one())
+
     def holds(self, run_id: str) -> bool:
         """Whether a run is in the chain, so that nothing of it may change any more."""
         return bool(self._rows(self._select(tables.chain).where(tables.chain.c.run_id == run_id)))
@@ -100,13 +106,30 @@ class Chain(Rows):
             return [Seal(**{f.name: row[f.name] for f in fields(Seal)}) for row in rows]
 
     def present(self) -> dict[tuple[str, str], Present]:
-        """Every row that could be covered, as it is now, by kind and key."""
+        """Every row that could be covered, as it is now, by kind and key; one that cannot be read has no hash."""
         found: dict[tuple[str, str], Present] = {}
         with self._read() as connection:
             for kind in KINDS.values():
-                rows = [dict(row) for row in connection.execute(self._final(kind)).mappings()]
-                by = {str(row[kind.key]): row[kind.done_in] for row in rows}
-                found |= {(kind.name, key): Present(sha, by[key]) for key, sha in kind.hashes(rows).items()}
+                try:
+                    found |= self._present(connection, kind)
+                except (ValueError, TypeError):    # somebody wrote what no column of this type holds
+                    found |= self._one_by_one(connection, kind)
+        return found
+
+    def _present(self, connection: sa.Connection, kind: Kind, *only: Any) -> dict[tuple[str, str], Present]:
+        rows = [dict(row) for row in connection.execute(self._final(kind).where(*only)).mappings()]
+        by = {str(row[kind.key]): row[kind.done_in] for row in rows}
+        return {(kind.name, key): Present(sha, by[key]) for key, sha in kind.hashes(rows).items()}
+
+    def _one_by_one(self, connection: sa.Connection, kind: Kind) -> dict[tuple[str, str], Present]:
+        key = kind.table.c[kind.key]
+        keys = sa.select(key).where(*self._is_mine(kind.table), *kind.final).distinct()
+        found: dict[tuple[str, str], Present] = {}
+        for one in connection.execute(keys).scalars().all():
+            try:
+                found |= self._present(connection, kind, key == one)
+            except (ValueError, TypeError):
+                found[kind.name, str(one)] = Present("", None)
         return found
 
     def left_open(self, but: str) -> list[str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from trimtab import params as params_module
 from trimtab.act import modelfile
@@ -106,9 +107,9 @@ def verify(params: Path, run_id: str | None = None) -> Verified:
     try:
         with homes.readable(home) as session.home:
             for _ in range(_TRIES):
-                before = session.ledger.chain.head()
+                before = session.ledger.chain.length()
                 found = _verified(session, home, run_id)
-                if session.ledger.chain.head() == before:
+                if session.ledger.chain.length() == before:
                     break
             return found
     finally:
@@ -117,10 +118,14 @@ def verify(params: Path, run_id: str | None = None) -> Verified:
 
 def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
     chain = session.ledger.chain
-    links = chain.links()
+    try:
+        links, seals = sorted(chain.links(), key=lambda link: link.seq), chain.seals()
+    except (ValueError, TypeError) as error:
+        told = Finding("changed", "ledger: the chain", None, f"it holds what no run writes ({type(error).__name__})")
+        return Verified(session.params.model, session.params.tenant, 0, None, (told,), ())
     if run_id is not None and run_id not in {link.run_id for link in links}:
         raise UsageError(f"run {run_id} is not in the chain of {session.params.model}; see trimtab history")
-    state = _State(session, home, links, chain.seals(), chain.present(), frozenset(chain.left_open("")))
+    state = _State(session, home, links, seals, chain.present(), frozenset(chain.left_open("")))
     findings = [*_chained(links), *state.covered(run_id)]
     if run_id is None:
         findings += [*state.rows_of_nobody(), *state.folders_of_nobody(), *_champion(session), *_models(session, home)]
@@ -170,7 +175,11 @@ class _State:
                 if hash_of(mine) != link.rows:
                     yield Finding("changed", f"ledger: the hashes of rows in link {link.seq}", link.run_id)
                 yield from self._rows(link, [seal for seal in mine if newest[seal.kind, seal.key] == seal])
-                yield from self._files(link)
+                try:
+                    yield from self._files(link)
+                except (LookupError, AttributeError, TypeError, ValueError) as error:
+                    yield Finding("changed", str(self.folder / link.run_id / FILE), link.run_id,
+                                  f"it is no manifest as a run writes it ({type(error).__name__})")
         head = self.links[-1].seq if self.links else 0
         beyond = [seal for seal in self.seals if seal.seq > head and (seal.kind, seal.seq) != (EVENTS, head + 1)]
         if beyond and run_id is None:
@@ -228,10 +237,14 @@ class _State:
                 continue
             if path.name in self.unfinished:
                 self.notes.append(f"run {path.name} is under way, or died, and is not in the chain yet")
-            elif path.name in before or not self.links:
-                counted["were made before the chain began"] += 1
             elif _is_dry(path):
                 counted["are of dry runs"] += 1
+            elif path.name in before or not self.links:
+                place = _place(path)
+                if place is not None:
+                    link = f"ledger: link {place} of the chain"
+                    yield Finding("missing", link, path.name, f"{path / FILE} tells of it")
+                counted["were made before the chain began"] += place is None
             else:
                 yield Finding("inserted", str(path), None, "no run left it")
         self.notes += [f"{number} folders {what} and are not covered" for what, number in counted.items() if number]
@@ -257,6 +270,12 @@ def _listed(folder: Path, manifest: Manifest, link: Link) -> Iterator[Finding]:
 def _is_dry(folder: Path) -> bool:
     manifest = manifests.load(folder)
     return manifest is not None and manifest.dry_run is True
+
+
+def _place(folder: Path) -> Any:
+    """Where in the chain a run says that it stands; None where it tells of no chain."""
+    manifest = manifests.load(folder)
+    return manifest.chain.get("seq") if manifest is not None and isinstance(manifest.chain, dict) else None
 
 
 def _digest(path: Path) -> str | None:
