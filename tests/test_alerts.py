@@ -60,6 +60,12 @@ def test_each_event_is_worth_one_message_and_most_runs_are_worth_none(
     assert _kinds(replace(RUN, **changes)) == kinds
 
 
+def test_failure_after_the_champion_had_changed_says_who_serves() -> None:
+    failed, promoted = messages(replace(RUN, status="failed", pipeline="retrain", changes=[Change("promotion", 1, 2)]))
+    assert failed.advice.endswith("Version 2 serves since this run.")
+    assert promoted.kind == "promoted"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -69,6 +75,8 @@ def test_each_event_is_worth_one_message_and_most_runs_are_worth_none(
         ({"changes": [Change("promotion", 1, 2)], "metrics": MEASURED}, ["0.8 -> 0.853", "run rollback --to 1"]),
         ({"changes": [Change("rollback", 2, 1)]}, ["serving: version 1", "trimtab history"]),
         ({"changes": [Change("rollback", 2, 1, "Ada", "too slow")]}, ["by Ada: too slow"]),
+        ({"status": "failed", "pipeline": "watch"}, ["trimtab run rollback --check -p", "The champion is as it was."]),
+        ({"status": "failed", "pipeline": "approval"}, ["answer again: trimtab approvals -p"]),
         ({"signals": [LATE]}, ["61.0% of the 200", "see why outcomes do not arrive"]),
         ({"status": "unstarted", "error": "data.table: nothing is there"}, ["mend that, and run it again"]),
         ({"status": "timed_out", "error": "training took 900 s"}, ["900 s", "max_runtime", "trimtab run drift"]),

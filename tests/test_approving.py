@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -246,6 +247,22 @@ def test_a_record_that_taught_and_judges_shuts_the_gate(
     verdict = lifecycle.judge(session, replace(contest, challenger=earlier))
     assert verdict.outcome == "reject"
     assert [gate.name for gate in verdict.gates if not gate.passed] == ["no_leakage"]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with ids", "without"])
+def test_a_record_that_comes_again_under_another_time_is_known_by_its_id(
+    project: Callable[..., Path], table: pd.DataFrame, known: bool
+) -> None:
+    late, early = table["at"] >= "2024-02-20", table["at"] < "2024-02-01"
+    again = table[early].head(60).assign(at=table[late]["at"].head(60).to_numpy())
+    tree = merged(WAIVABLE, data={"id": "id" if known else None})
+    session = tt.open(project(tree, pd.concat([table, again])), as_of="2024-03-01", run_id="again")
+    contest = lifecycle.first_champion(session)
+    verdict = lifecycle.judge(session, contest)
+    (gate,) = (one for one in verdict.gates if one.name == "no_leakage")
+    assert gate.passed is not known
+    words = r"\d\d records of the holdout were trained on as well" if known else "cannot be told without data.id"
+    assert re.search(words, gate.evidence)
 
 
 def _signal() -> Signal:

@@ -305,3 +305,16 @@ def test_secret_that_a_notebook_prints_is_in_none_of_what_is_saved(tmp_path: Pat
     notebooks.execute(Path(source), target, {}, warm=True, limits=LIMITS, redact=redact, progress=False)
     assert "***" in target.read_text()
     assert "hunter2" not in target.read_text().replace("print('***')", "")
+
+
+def test_secret_of_several_lines_is_in_none_of_what_is_saved(tmp_path: Path) -> None:
+    """A notebook's file holds texts line by line."""
+    key = "BEGIN KEY\nfirst-line-of-it\nsecond-line-of-it\nEND KEY"
+    source = write_notebook(tmp_path, f"import sys; print({key!r}); print({key!r}, file=sys.stderr)", "1 + 1")
+    target = tmp_path / "out.ipynb"
+    notebooks.execute(Path(source), target, {}, warm=True, limits=LIMITS, progress=False,
+                      redact=lambda text: text.replace(key, "${KEY}").replace(repr(key)[1:-1], "${KEY}"))
+    saved = target.read_text()
+    assert "line-of-it" not in saved
+    assert saved.count("${KEY}") == 4
+    nbformat.validate(nbformat.read(target, as_version=4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -374,3 +375,38 @@ def test_failed_write_leaves_the_old_text_and_nothing_beside_it(tmp_path: Path) 
         write_atomically(path, "half \ud800")    # a lone surrogate has no bytes
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(("table", "secret", "shown"), [
+    ("postgresql://u:p@ss9word@h/db", "p@ss9word", "postgresql://u:***@h/db"),
+    ("postgresql://h/db?user=u&password=hunter2222", "hunter2222", "postgresql://h/db?user=u&password=***"),
+    ("md:db?motherduck_token=eyJhbGciOi&x=1", "eyJhbGciOi", "md:db?motherduck_token=***&x=1"),
+    ("https://a.blob/x.parquet?sv=1&sig=abc%2Bdef", "abc%2Bdef", "https://a.blob/x.parquet?sv=1&sig=***"),
+    ("https://ghp_0123456789@h/x.parquet", "ghp_0123456789", "https://***@h/x.parquet"),
+    ("postgresql://tests@/db?host=/tmp/x", "nothing", "postgresql://tests@/db?host=/tmp/x"),
+])
+def test_credentials_are_taken_out_however_an_address_holds_them(
+    write: Write, table: str, secret: str, shown: str
+) -> None:
+    loaded = params.load(write(BINARY), overrides={"data.table": table})
+    assert loaded.public["data"]["table"] == shown
+    assert secret not in loaded.redact(f"could not open {table}: {secret}") or secret == "nothing"
+
+
+@pytest.mark.parametrize("lead", ["", "u:", "me:"])
+def test_a_secret_is_known_in_base64_wherever_it_stands(
+    write: Write, monkeypatch: pytest.MonkeyPatch, lead: str
+) -> None:
+    monkeypatch.setenv("TOKEN", secret := "correct?horse>battery")
+    loaded = params.load(write(BINARY), overrides={"data.table": "${TOKEN}"})
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        told = loaded.redact(encode(f"{lead}{secret}:x".encode()).decode())
+        assert "${TOKEN}" in told
+        assert len(told) < 20
+
+
+def test_everyday_words_are_no_secrets(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWITCH", "true")
+    loaded = params.load(write(BINARY), overrides={"guardrails.enabled": "${SWITCH}"})
+    assert loaded.params.guardrails.enabled
+    assert loaded.redact('{"metadata": true}') == '{"metadata": true}'

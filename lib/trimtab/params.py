@@ -28,7 +28,14 @@ from trimtab.settings import Params
 
 PREFIX = "TRIMTAB_"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^@\s]+)@")
+_CREDENTIALS = (    # in URLs and connection strings: of a user, alone before the host, among what is asked
+    re.compile(r"://[^/@\s:]*:(?P<secret>\S+?)@(?=[^@/\s]*(?:[/?#\s]|$))"),
+    re.compile(r"https?://(?P<secret>[^/@\s:]{8,})@"),
+    re.compile(r"(?i)[?&][\w.-]*(?:password|passwd|pwd|token|secret|access_?key|api_?key|sig|signature)[\w.-]*="
+               r"(?P<secret>[^&#\s]+)"),
+)
+_SHORTEST_IN_BASE64 = 6
+_NO_SECRETS = frozenset({"true", "false", "null", "none"})    # words that params files are made of
 _SHORTEST_SECRET = 4    # shorter values are too common in ordinary text to be blanked out
 _UNION_STEP = re.compile(r"literal\[|function-|(WindowSpec|bool|int|float|str)$")    # of pydantic's, not of the file's
 _WANTED = {
@@ -72,9 +79,23 @@ class Loaded:
         return text
 
 
+def _is_secret(value: str) -> bool:
+    return len(value) >= _SHORTEST_SECRET and value.lower() not in _NO_SECRETS
+
+
 def _in_json(text: str) -> str:
     """The text as it looks between the quotes of a JSON string."""
     return json.dumps(text)[1:-1]
+
+
+def _in_base64(text: str) -> set[str]:
+    """What of base64, in either alphabet, the text alone decides, wherever it stands among other bytes."""
+    found = set()
+    for before, start in ((0, 0), (1, 2), (2, 3)):
+        raw = bytes(before) + text.encode()
+        whole = len(raw) * 8 // 6
+        found |= {encode(raw).decode()[start:whole] for encode in (base64.b64encode, base64.urlsafe_b64encode)}
+    return {form for form in found if len(form) >= _SHORTEST_IN_BASE64}
 
 
 @cache
@@ -86,7 +107,7 @@ def _forms(secret: str) -> tuple[str, ...]:
     coded |= {json.dumps(text, ensure_ascii=False)[1:-1] for text in plain}
     in_json = {_in_json(text) for text in plain | coded}
     forms = plain | coded | in_json | {_in_json(text) for text in in_json}
-    forms |= {base64.b64encode(text.encode()).decode() for text in plain}
+    forms |= {form for text in plain for form in _in_base64(text)}
     return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
@@ -141,8 +162,8 @@ def load(
         raise ParamsError(_explain(error, origins, file, secrets)) from None
     secrets |= dict.fromkeys(params.alerts.urls, "<alert url>")
     for text in _strings(resolved):
-        secrets |= {match[2]: "***" for match in _PASSWORD.finditer(text)}
-    known = tuple(sorted((s for s in secrets.items() if len(s[0]) >= _SHORTEST_SECRET), key=lambda s: -len(s[0])))
+        secrets |= {match["secret"]: "***" for one in _CREDENTIALS for match in one.finditer(text)}
+    known = tuple(sorted((s for s in secrets.items() if _is_secret(s[0])), key=lambda s: -len(s[0])))
     return Loaded(params, _public(tree, params), file, known)
 
 
@@ -299,7 +320,16 @@ def _blank(value: Any) -> Any:
         return {key: _blank(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_blank(item) for item in value]
-    return _PASSWORD.sub(r"\1:***@", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    for one in _CREDENTIALS:
+        value = one.sub(_without_secret, value)
+    return value
+
+
+def _without_secret(match: re.Match[str]) -> str:
+    start, end = (place - match.start() for place in match.span("secret"))
+    return f"{match[0][:start]}***{match[0][end:]}"
 
 
 def _explain(
@@ -346,7 +376,7 @@ class _Problem:
         for secret, placeholder in self._secrets.items():
             for form in (secret, repr(secret)[1:-1]):
                 text = text.replace(form, placeholder) if form else text
-        return _PASSWORD.sub(r"\1:***@", text)
+        return str(_blank(text))
 
 
 def _shorten(text: str) -> str:

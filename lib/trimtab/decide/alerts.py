@@ -185,7 +185,9 @@ def since(counts: Mapping[str, int]) -> str:
 def _failed(run: Happened) -> Iterator[Message]:
     if run.status not in _FAILURES:
         return
-    again = "retrain" if run.pipeline == "approval" else run.pipeline
+    again = {"approval": "approvals", "watch": "run rollback --check"}.get(run.pipeline, f"run {run.pipeline}")
+    changed = [one.after for one in run.changes if one.kind != "foreign"]
+    state = f"Version {changed[-1]} serves since this run." if changed else "The champion is as it was."
     ways = {
         "timed_out": "see which step took so long, and raise its limit (guardrails.max_runtime, limits.soft) or train "
                      "on less; then",
@@ -195,7 +197,8 @@ def _failed(run: Happened) -> Iterator[Message]:
     way = ways.get(run.status, "read at which cell it stopped, mend that, and")
     yield Message(
         "failed", _title(run, f"{run.pipeline} {_FAILURES[run.status]}"), tuple(_error(run)),
-        f"{way} run it again: {run.command(f'run {again}')}. The champion is as it was.", _report(run),
+        f"{way} {'answer' if run.pipeline == 'approval' else 'run it'} again: {run.command(again)}. {state}",
+        _report(run),
     )
 
 

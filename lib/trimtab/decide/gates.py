@@ -16,8 +16,8 @@ def leakage(*, trained_until: datetime, holdout_from: datetime, shared: int | No
     trained_until, holdout_from : datetime
         Training ends before, the holdout begins at.
     shared : int or None
-        Records of the holdout that are among those of the training, by id where there is one, else by all their
-        values; None where that cannot be told.
+        Records of the holdout whose id is among those of the training; None where records have no id. Equal values
+        are no sign by themselves: many records may rightly look alike.
 
     Examples
     --------
@@ -28,7 +28,8 @@ def leakage(*, trained_until: datetime, holdout_from: datetime, shared: int | No
         told = f"the holdout begins at {holdout_from:%Y-%m-%d %H:%M}, before training ended"
         return Check("no_leakage", False, f"{told} ({trained_until:%Y-%m-%d %H:%M})")
     if shared is None:
-        return Check("no_leakage", True, "the holdout begins where training ended")
+        return Check("no_leakage", True, "the holdout begins where training ended; copies under "
+                     "another time cannot be told without data.id")
     if shared:
         return Check("no_leakage", False, f"{shared:,} records of the holdout were trained on as well")
     return Check("no_leakage", True, "the holdout begins where training ended, and shares no record with it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -57,12 +58,39 @@ class _Atomic:
         return [str(p) for p in Path(path.removeprefix(_SCHEME)).iterdir()]
 
     def write(self, text: str, path: str) -> None:
-        """Put the text, without its secrets, in the place of the file."""
-        write_atomically(Path(path.removeprefix(_SCHEME)), self._redact(text))
+        """Put the notebook, without its secrets, in the place of the file."""
+        write_atomically(Path(path.removeprefix(_SCHEME)), redacted(text, self._redact))
 
     def pretty_path(self, path: str) -> str:
         """The path as papermill's messages name it."""
         return path.removeprefix(_SCHEME)
+
+
+def redacted(notebook: str, redact: Callable[[str], str]) -> str:
+    """A notebook's JSON with every text in it redacted, and nothing else; a text may be a list of its lines.
+
+    Examples
+    --------
+    >>> redacted('{"source": ["my ", "secret"], "n": true}', lambda text: text.replace("my secret", "***"))
+    '{"n": true, "source": ["***"]}'
+    """
+    tree = json.loads(notebook)
+    without = _redacted(tree, redact)
+    return notebook if without == tree else json.dumps(without, ensure_ascii=False, sort_keys=True)
+
+
+def _redacted(tree: Any, redact: Callable[[str], str]) -> Any:
+    if isinstance(tree, str):
+        return redact(tree)
+    if isinstance(tree, dict):
+        return {redact(key): _redacted(value, redact) for key, value in tree.items()}
+    if not isinstance(tree, list):
+        return tree
+    if tree and all(isinstance(line, str) for line in tree):
+        whole = "".join(tree)
+        told = redact(whole)
+        return tree if told == whole else told.splitlines(keepends=True)
+    return [_redacted(one, redact) for one in tree]
 
 
 def folder() -> Path:
@@ -202,7 +230,7 @@ def mark(target: Path, sentence: str, redact: Callable[[str], str] = str) -> Non
         if cell.metadata.get("papermill", {}).get("status") in {"pending", "running"}:
             cell.metadata["papermill"]["status"] = "interrupted"
     book.cells.insert(0, banner)
-    write_atomically(target, redact(nbformat.writes(book)))
+    write_atomically(target, redacted(nbformat.writes(book), redact))
 
 
 @contextmanager
