@@ -219,6 +219,22 @@ def test_alias_that_somebody_moved_and_changed_model_file_are_named(copied: Path
     assert _first(copied) == ("differs", "the alias of demo")
 
 
+def test_version_that_the_registry_has_elsewhere_is_named_and_not_rolled_back_to(copied: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(next((copied.parent / ".trimtab" / "models").rglob("MLmodel")).parent, other)
+    (other / "model.skops").write_bytes(b"something else")
+    with sqlite3.connect(copied.parent / ".trimtab" / "mlflow.db") as registry:
+        registry.execute(
+            "UPDATE model_versions SET source = ?, storage_location = ? WHERE version = 2", (str(other), str(other)))
+    registry.close()
+    (found,) = verify(copied).findings
+    assert (found.kind, found.place) == ("differs", "version 2 in demo")
+    _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
+    back = _run(copied, "rollback", as_of="2024-04-20", extra={"to": 2, "by": "a person", "why": "a try"})
+    assert (back.exit_code, back.result["champion_after"]) == (4, 1)
+    assert "the model file is not the one that was registered" in str(back.error)
+
+
 def test_one_run_is_verified_by_its_id(copied: Path) -> None:
     first, second, _ = _runs(copied)
     (second / "report.html").write_text("nothing")

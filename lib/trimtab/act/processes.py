@@ -21,6 +21,7 @@ from trimtab.errors import StepError, TimeLimitError, TrimtabError, of_place
 R = TypeVar("R")
 _LAST_WORDS = 5.0    # seconds to wait for them
 _MOST_SAID = 100_000    # characters
+_LONGEST_POLL = 20 * 86400.0    # seconds: the system counts milliseconds in 32 bits
 _GRACE = 60    # seconds of processor time beyond the limit, for importing, reading and writing
 
 
@@ -125,7 +126,7 @@ def _end(process: BaseProcess) -> None:
 
 def _await(process: BaseProcess, receiver: Connection, limit: timedelta, what: str, setting: str) -> Any:
     seconds = limit.total_seconds()
-    if not receiver.poll(seconds):
+    if not receiver.poll(min(seconds, _LONGEST_POLL)):
         raise TimeLimitError(f"{what} took longer than {seconds:.3g} s ({setting}) and was stopped")
     try:
         told = receiver.recv()

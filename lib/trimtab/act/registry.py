@@ -74,6 +74,19 @@ def registered_name(model: str, tenant: str | None) -> str:
     return f"{model}--{tenant}" if tenant else model
 
 
+def local_path(source: str) -> Path | None:
+    """Where a version's files are on this machine; None where they are kept elsewhere.
+
+    Examples
+    --------
+    >>> local_path("file:///a%20home/model"), local_path("s3://bucket/model")
+    (PosixPath('/a home/model'), None)
+    """
+    if source.startswith("file:"):
+        return Path(unquote(source.removeprefix("file://")))
+    return Path(source) if source.startswith("/") else None
+
+
 def _told(method: Callable[P, R]) -> Callable[P, R]:
     """Turn MLflow's errors into one that names the registry."""
 
@@ -235,8 +248,9 @@ class Registry:
         import mlflow
 
         source = self._client.get_model_version(self.name, str(version)).source or ""
-        if source.startswith(("/", "file:")):
-            return Path(unquote(source.removeprefix("file://")) if source.startswith("file:") else source)
+        local = local_path(source)
+        if local is not None:
+            return local
         mlflow.set_tracking_uri(self.url)
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
 

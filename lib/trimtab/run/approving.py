@@ -152,7 +152,7 @@ def _same_file(session: Session, asked: Request) -> Check:
     if asked.challenger is None:
         return Check("same_file", True, "no model is concerned yet")
     try:
-        found = modelfile.digest(session.folder_of(asked.challenger) / modelfile.FILE)
+        found = modelfile.digest(session.served_from(asked.challenger) / modelfile.FILE)
     except (OSError, TrimtabError) as error:
         return Check("same_file", False, f"the file of version {asked.challenger} cannot be read: {error}")
     if found != asked.sha256:

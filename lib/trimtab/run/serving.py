@@ -45,7 +45,7 @@ def try_out(session: Session, version: int, features: pd.DataFrame, *, sha256: s
         When it cannot serve; see `smoke`.
     """
     known = session.ledger.version(version) or {}
-    folder = session.folder_of(version)
+    folder = session.served_from(version)
     return smoke(
         folder, features, sha256=sha256 or known.get("sha256"), package=(known.get("lineage") or {}).get("package"),
         limit=session.params.promotion.smoke.max_load, name=f"version {version}",

@@ -307,6 +307,11 @@ class Session:
         known = self.ledger.version(version)
         return Path(known["source"]) if known and Path(known["source"]).is_dir() else self._fetched(version)
 
+    def served_from(self, version: int) -> Path:
+        """Where the registry says that they are, for that is where serving code takes them from."""
+        told = self._fetched(version)
+        return told if told.is_dir() else self.folder_of(version)
+
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def holdout(self, version: int) -> Holdout | None:
         """Records that a version was evaluated on; None where none are kept."""

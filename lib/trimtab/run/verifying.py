@@ -16,7 +16,7 @@ from typing import Any
 from trimtab import params as params_module
 from trimtab.act import modelfile
 from trimtab.act.chain import Link, Present, Seal, hash_of
-from trimtab.act.registry import registered_name
+from trimtab.act.registry import local_path, registered_name
 from trimtab.act.seals import BY_HAND, EVENTS, KINDS
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.run import homes
@@ -296,7 +296,12 @@ def _champion(session: Session) -> Iterator[Finding]:
 
 
 def _models(session: Session, home: Path) -> Iterator[Finding]:
+    told = {one.version: local_path(one.source) for one in session.registry.versions()}
     for version in session.ledger.versions():
+        served = told.get(version["version"])
+        if served is not None and served.is_dir() and _digest(served / modelfile.FILE) != version["sha256"]:
+            yield Finding("differs", f"version {version['version']} in {session.registry.name}", version["run_id"],
+                          f"the registry has it at {served}, where another model file lies than was registered")
         path = _folder_of(session, home, version["version"], version["source"]) / modelfile.FILE
         found = _digest(path)
         if found != version["sha256"]:
