@@ -19,7 +19,7 @@ from test_training import _wait_until
 from typer.testing import CliRunner
 
 import trimtab as tt
-from trimtab.errors import TrimtabError
+from trimtab.errors import TrimtabError, UsageError
 from trimtab.run import cli, homes
 from trimtab.run.cli import app
 from trimtab.run.results import FIELDS
@@ -196,3 +196,9 @@ def test_state_that_cannot_be_written_can_be_read(project: Callable[..., Path], 
     assert not copy.exists()
     with homes.readable(home) as same:
         assert same == home
+
+
+@pytest.mark.parametrize(("by", "words"), [(" ", "--by is empty"), ("\udcff\udcfe", "--by is no text")])
+def test_who_rolls_back_is_said_in_words(by: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        cli.run("rollback", by=by, why="a try")

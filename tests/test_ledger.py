@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from trimtab.act import database, tables
+from trimtab.act import lease as leases
 from trimtab.act.lease import LEASE
 from trimtab.act.ledger import Ledger
 from trimtab.act.rows import now
@@ -368,3 +370,32 @@ def test_schema_is_the_same_statement_by_statement_on_postgresql() -> None:
     (once,) = [i for i in tables.changes.indexes if i.name == "one_open_change"]
     assert "WHERE state = 'intent'" in str(CreateIndex(once).compile(dialect=dialect))
     assert "BIGSERIAL" in str(CreateTable(tables.changes).compile(dialect=dialect))
+
+
+def test_process_of_another_space_of_numbers_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container with the host's own name, in which the holder's number is nobody's."""
+    ledger = Ledger(database.connect(f"sqlite:///{tmp_path}/ledger.db"), "demo")
+    here = leases._here()
+    monkeypatch.setattr(os, "getpid", lambda: 4_000_000)
+    ledger.lease.acquire("first")
+    monkeypatch.setattr(leases, "_here", lambda: f"{here}0")
+    with pytest.raises(BusyError, match=rf"process 4000000 on {socket.gethostname()}, since"):
+        ledger.lease.acquire("second")
+    assert ledger.lease.active() == "first"
+    monkeypatch.setattr(leases, "_here", lambda: here)
+    assert ledger.lease.acquire("second") == "first", "here it is known to be gone"
+
+
+def test_clocks_of_machines_do_not_matter_where_the_database_has_one(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = database.connect(postgres)
+    ledger = Ledger(engine, "demo")
+    ledger.lease.acquire("first")
+    monkeypatch.setattr(leases, "now", lambda: datetime(2099, 1, 1))
+    monkeypatch.setattr(leases, "_here", lambda: "another machine")
+    with pytest.raises(BusyError):
+        ledger.lease.acquire("second")
+    engine.dispose()

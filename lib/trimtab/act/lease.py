@@ -5,12 +5,15 @@ Whoever takes a dead lease over marks its run as interrupted in the same transac
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from trimtab.act import tables
@@ -33,9 +36,10 @@ class Lease(Rows):
         BusyError
             When another run is active, saying which and where.
         """
-        lease, clock = tables.leases, now()
-        mine = {"run_id": run_id, "host": socket.gethostname(), "pid": os.getpid(), "acquired_at": clock}
+        lease = tables.leases
         with self._write() as connection:
+            clock = _clock(connection)
+            mine = {"run_id": run_id, "host": _here(), "pid": os.getpid(), "acquired_at": clock}
             try:
                 with connection.begin_nested():
                     connection.execute(lease.insert().values(**self._mine, **mine, expires_at=clock + LEASE))
@@ -43,9 +47,10 @@ class Lease(Rows):
             except IntegrityError:
                 held = connection.execute(self._select(lease)).mappings().one()
             if not _dead(dict(held), clock):
+                host = held["host"].partition("/")[0]
                 raise BusyError(
                     f"run {held['run_id']} of {self._mine['model']} is active "
-                    f"(process {held['pid']} on {held['host']}, since {held['acquired_at']:%Y-%m-%d %H:%M:%S} UTC)"
+                    f"(process {held['pid']} on {host}, since {held['acquired_at']:%Y-%m-%d %H:%M:%S} UTC)"
                 )
             taken = connection.execute(
                 lease.update()
@@ -64,17 +69,16 @@ class Lease(Rows):
 
     def active(self) -> str | None:
         """The run that holds the lease and is alive, as far as can be known; None when there is none."""
-        held = self._rows(self._select(tables.leases))
-        return None if not held or _dead(held[0], now()) else str(held[0]["run_id"])
+        with self._read() as connection:
+            held = connection.execute(self._select(tables.leases)).mappings().first()
+            return None if held is None or _dead(dict(held), _clock(connection)) else str(held["run_id"])
 
     def renew(self, run_id: str) -> bool:
         """Say that the run is still alive; False when the lease is another run's by now."""
         lease = tables.leases
         with self._write() as connection:
-            held = connection.execute(
-                lease.update().where(*self._is_mine(lease), lease.c.run_id == run_id).values(expires_at=now() + LEASE)
-            )
-            return bool(held.rowcount)
+            mine, until = (*self._is_mine(lease), lease.c.run_id == run_id), _clock(connection) + LEASE
+            return bool(connection.execute(lease.update().where(*mine).values(expires_at=until)).rowcount)
 
     def release(self, run_id: str) -> None:
         """Give the lease back."""
@@ -83,11 +87,30 @@ class Lease(Rows):
             connection.execute(lease.delete().where(*self._is_mine(lease), lease.c.run_id == run_id))
 
 
+def _clock(connection: sa.Connection) -> datetime:
+    """The database's own clock where it has one, for those of several machines differ."""
+    if connection.dialect.name != "postgresql":
+        return now()
+    told: datetime = connection.execute(sa.select(sa.func.timezone("UTC", sa.func.clock_timestamp()))).scalar_one()
+    return told
+
+
+def _here() -> str:
+    """This host and what tells its processes from those of another: its boot, and the space of process numbers.
+
+    Containers of one host may have one name, and each a process 1.
+    """
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+        return f"{socket.gethostname()[:150]}/{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    return socket.gethostname()[:150]
+
+
 def _dead(lease: Mapping[str, Any], clock: datetime) -> bool:
     """A lease is dead when it expired, or when its process on this very host is gone."""
     if lease["expires_at"] < clock:
         return True
-    if lease["host"] != socket.gethostname():
+    if lease["host"] != _here():
         return False
     try:
         os.kill(lease["pid"], 0)

@@ -46,6 +46,7 @@ def run(
     check: Annotated[bool, typer.Option("--check", help="Rollback: only if a new champion is worse.")] = False,
 ) -> None:
     """Run a pipeline of notebooks."""
+    _check_words(by=by, why=why)
     asked = {"to": to, "by": by, "why": why, "force": force or None, "check": check or None}
     extra = {name: value for name, value in asked.items() if value is not None}
     _carry_out(pipeline, params, as_of, tuple(set_ or ()), extra, dry_run=dry_run, as_json=as_json, cold=cold)
@@ -67,6 +68,15 @@ def watch(
     Repeating(pipeline, params, interval=interval, overrides=tuple(set_ or ())).go(most)
 
 
+def _check_words(**typed: str | None) -> None:
+    """Who decides and why, as far as it was typed, are words."""
+    for name, text in typed.items():
+        if text is not None and not text.strip():
+            raise UsageError(f"--{name} is empty: whoever reads the history wants to know who decided, and why")
+        if text is not None and any("\ud800" <= character <= "\udfff" for character in text):
+            raise UsageError(f"--{name} is no text in the encoding of this terminal")
+
+
 def _answering(said: Answer) -> Callable[..., None]:
     """The command with which a person answers what a run asked for in this way."""
 
@@ -78,9 +88,7 @@ def _answering(said: Answer) -> Callable[..., None]:
         as_of: options.AsOf = None,
         as_json: options.Json = False,
     ) -> None:
-        for name, text in (("by", by), ("why", why)):
-            if not text.strip():
-                raise UsageError(f"--{name} is empty: whoever reads the history wants to know who decided, and why")
+        _check_words(by=by, why=why)
         extra = {"request": run_id, "said": said, "by": by, "why": why}
         _carry_out("approval", params, as_of, (), extra, dry_run=False, as_json=as_json, cold=False)
 
