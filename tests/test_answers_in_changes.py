@@ -93,20 +93,20 @@ def test_wherever_the_process_dies_version_and_answer_come_together(ledger: Ledg
     with living(ledger.engine, alias := Alias(version=1)) as whole:
         approve(ledger, alias)
     ends = set()
-    for last in range(len(whole.steps)):
+    for last in range(whole.taken):
         broken, alias = waiting(ledger.engine, f"demo{last}"), Alias(version=1)
         with living(ledger.engine, alias, last), pytest.raises(Died):
             approve(broken, alias)
         flipped = alias.version == 2
-        assert flipped or told(broken)[0] == "pending", whole.steps[last]
+        assert flipped or told(broken)[0] == "pending", last
         champions.recover(broken, alias)
         assert champions.recover(broken, alias) == []
         assert (broken.succession.champion(), broken.succession.open_changes()) == (alias.version, [])
         assert told(broken) == SAID[flipped]
         assert [event["promoted"] for event in broken.retrains.retrain_events()] == [flipped]
         assert [row["state"] for row in broken.succession.changes() if row["answers"]] in (
-            [["done"]] if flipped else [["undone"], []]), whole.steps[last]
-        assert covered(broken, f"next-{last}"), whole.steps[last]
+            [["done"]] if flipped else [["undone"], []]), last
+        assert covered(broken, f"next-{last}"), last
         if not flipped:
             approve(broken, alias, by="Bob")    # as if nothing had been
             assert told(broken)[:2] == ("approved", "Bob")
@@ -124,11 +124,11 @@ def test_wherever_the_next_start_dies_too_the_one_after_it_completes_the_answer(
     broken, alias = _cut_short("whole")
     with living(ledger.engine, alias) as whole:
         champions.recover(broken, alias)
-    for last in range(len(whole.steps)):
+    for last in range(whole.taken):
         broken, alias = _cut_short(f"demo{last}")
         with living(ledger.engine, alias, last), pytest.raises(Died):
             champions.recover(broken, alias)
-        assert told(broken)[0] == ("approved" if broken.succession.champion() == 2 else "pending"), whole.steps[last]
+        assert told(broken)[0] == ("approved" if broken.succession.champion() == 2 else "pending"), last
         champions.recover(broken, alias)
         assert told(broken) == SAID[True]
         assert [row["state"] for row in broken.succession.changes()] == ["done", "done"]

@@ -132,15 +132,13 @@ def lost(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str
 
 
 def files(home: Home) -> dict[int, str]:
-    """One hash over every file of each version, by version."""
-    session = home.session()
+    """One hash over every file of each version, by version; not by way of MLflow, for the same reason as `goes_on`."""
     found = {}
-    for one in session.registry.versions():
-        folder, told = session.registry.fetch(one.version), hashlib.sha256()
+    for row in rows(home)["versions"]:
+        folder, told = Path(row["source"]), hashlib.sha256()
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             told.update(f"{path.relative_to(folder)} {modelfile.digest(path)}\n".encode())
-        found[one.version] = told.hexdigest()
-    session.close()
+        found[row["version"]] = told.hexdigest()
     return found
 
 
