@@ -235,6 +235,16 @@ def test_version_that_the_registry_has_elsewhere_is_named_and_not_rolled_back_to
     assert "the model file is not the one that was registered" in str(back.error)
 
 
+def test_version_that_somebody_released_from_quarantine_by_hand_is_named(copied: Path) -> None:
+    _sql(copied, "INSERT INTO quarantine (model, tenant, version, since, run_id, by, why) "
+                 "SELECT model, '', 2, settled_at, run_id, by, why FROM champion_changes WHERE id = 3")
+    _sql(copied, "UPDATE quarantine SET released_at = '2024-04-16 00:00:00.000000', released_by = 'the boss', "
+                 "released_why = ''")
+    found = [one for one in verify(copied).findings if one.place == "ledger: quarantine, version 2"]
+    assert [one.kind for one in found] == ["changed"]
+    assert "the boss is said to have released it" in str(found[0].detail)
+
+
 def test_one_run_is_verified_by_its_id(copied: Path) -> None:
     first, second, _ = _runs(copied)
     (second / "report.html").write_text("nothing")

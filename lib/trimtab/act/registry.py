@@ -5,6 +5,7 @@ Serving code loads `models:/NAME@champion`. A tenant's model is registered as `N
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -58,6 +59,9 @@ class ModelRegistry(Protocol):
 
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
+
+    def sources(self) -> dict[int, str]:
+        """Where serving code takes the files of each version from."""
 
     def fetch(self, version: int) -> Path:
         """A local folder with the version's files."""
@@ -186,17 +190,20 @@ class Registry:
         return "_client" in vars(self)
 
     def _champion_by_sql(self) -> int | None:
-        """Read the alias from MLflow's table: importing MLflow for this one number would cost every run two seconds."""
+        found = self._by_sql("SELECT version FROM registered_model_aliases WHERE name = :name AND alias = :alias")
+        return int(found[0][0]) if found else None
+
+    def _by_sql(self, query: str) -> list[tuple[Any, ...]]:
+        """Read from MLflow's tables: importing MLflow for a few numbers would cost every run two seconds."""
         if not self.made:
-            return None
+            return []
         engine = sa.create_engine(self.url)
-        query = sa.text("SELECT version FROM registered_model_aliases WHERE name = :name AND alias = :alias")
         try:
             with engine.connect() as connection:
-                found = connection.execute(query, {"name": self.name, "alias": ALIAS}).scalar_one_or_none()
+                asked = {"name": self.name} | ({"alias": ALIAS} if ":alias" in query else {})
+                return [tuple(row) for row in connection.execute(sa.text(query), asked)]
         finally:
             engine.dispose()
-        return None if found is None else int(found)
 
     def _champion_by_client(self) -> int | None:
         from mlflow.exceptions import MlflowException
@@ -243,11 +250,23 @@ class Registry:
         return sorted(every, key=lambda v: v.version)
 
     @_told
+    def sources(self) -> dict[int, str]:
+        """Where serving code takes the files of each version from."""
+        if not self._client_is_open and self.url.startswith("sqlite:"):
+            with contextlib.suppress(SQLAlchemyError):
+                told = "SELECT version, COALESCE(storage_location, source) FROM model_versions WHERE name = :name"
+                return {int(version): source or "" for version, source in self._by_sql(told)}
+        return {one.version: self._source(one.version) for one in self.versions()}
+
+    def _source(self, version: int) -> str:
+        return str(self._client.get_model_version_download_uri(self.name, str(version)))
+
+    @_told
     def fetch(self, version: int) -> Path:
         """A local folder with the version's files."""
         import mlflow
 
-        source = self._client.get_model_version(self.name, str(version)).source or ""
+        source = self._source(version)
         local = local_path(source)
         if local is not None:
             return local
@@ -300,6 +319,11 @@ class DryRegistry:
         """All versions, with those that would exist."""
         noted = [Version(int(v), source, False) for v, source in self._read()["versions"].items()]
         return (self._real.versions() if self._real.made else []) + noted
+
+    def sources(self) -> dict[int, str]:
+        """Where the files of each version are."""
+        noted = {int(version): str(source) for version, source in self._read()["versions"].items()}
+        return (self._real.sources() if self._real.made else {}) | noted
 
     def fetch(self, version: int) -> Path:
         """A local folder with the version's files."""

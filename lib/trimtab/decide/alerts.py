@@ -256,7 +256,9 @@ def _drift(run: Happened) -> Iterator[Message]:
     blocked = [one_line(name, _LONGEST_VALUE) for name in guard.get("blocked_by", ())]
     asked = "retraining is asked for" if found["needs_retrain"] else "no retraining is asked for"
     advice = f"retrain: {run.command('run retrain')}."
-    if blocked:
+    if blocked == ["approval"]:
+        advice = f"nothing here: a person is asked whether to retrain; see {run.command('approvals')}."
+    elif blocked:
         advice = f"retraining is blocked by {', '.join(blocked)}: read why, then wait or change guardrails."
     elif run.pipeline == "retrain":
         advice = "nothing: this run retrains by itself where that is needed."
@@ -270,9 +272,10 @@ def _warning(run: Happened) -> Iterator[Message]:
     seen = [one for one in run.signals if one["name"] in _WARNINGS and one["severity"] not in _SMALL]
     if seen:
         told = " and ".join(f"{one['name'].replace('_', ' ')} {one['severity']}" for one in seen)
+        first, *others = (_WARNINGS[one["name"]] for one in seen)
         lines = (calm(one_line(shorten_quoted(one["message"], _LONGEST_VALUE), _LONGEST_LINE)) for one in seen)
-        yield Message("warning", _title(run, told), tuple(lines), " ".join(_WARNINGS[one["name"]] for one in seen),
-                      _report(run))
+        advice = " ".join([first, *(f"{one[0].upper()}{one[1:]}" for one in others)])
+        yield Message("warning", _title(run, told), tuple(lines), advice, _report(run))
 
 
 _KINDS = (_failed, _rolled_back, _approval, _promoted, _finished, _drift, _warning)

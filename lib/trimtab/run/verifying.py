@@ -128,7 +128,8 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
     state = _State(session, home, links, seals, chain.present(), frozenset(chain.left_open("")))
     findings = [*_chained(links), *state.covered(run_id)]
     if run_id is None:
-        findings += [*state.rows_of_nobody(), *state.folders_of_nobody(), *_champion(session), *_models(session, home)]
+        findings += [*state.rows_of_nobody(), *state.folders_of_nobody(), *_champion(session),
+                     *_released(session), *_models(session, home)]
     notes = tuple(dict.fromkeys(state.notes))
     head = links[-1].sha256 if links else None
     return Verified(session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
@@ -295,8 +296,18 @@ def _champion(session: Session) -> Iterator[Finding]:
                       f"it names version {alias}, and the ledger {believed}")
 
 
+def _released(session: Session) -> Iterator[Finding]:
+    """Versions that came out of quarantine, though no change of the champion says that somebody forced it."""
+    done = [row for row in session.ledger.succession.changes() if row["state"] == "done"]
+    said = {(row["to_version"], row["by"], row["why"]) for row in done}
+    for held in session.ledger.quarantine.all():
+        if held.released_at is not None and (held.version, held.released_by, held.released_why) not in said:
+            yield Finding("changed", f"ledger: quarantine, version {held.version}", None,
+                          f"{held.released_by} is said to have released it, and no change of the champion did")
+
+
 def _models(session: Session, home: Path) -> Iterator[Finding]:
-    told = {one.version: local_path(one.source) for one in session.registry.versions()}
+    told = {version: local_path(source) for version, source in session.registry.sources().items()}
     for version in session.ledger.versions():
         served = told.get(version["version"])
         if served is not None and served.is_dir() and _digest(served / modelfile.FILE) != version["sha256"]:
