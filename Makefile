@@ -13,7 +13,7 @@ RUN     = $(BIN)/trimtab run $@ --params $(PARAMS) $(if $(AS_OF),--as-of $(AS_OF
 .PHONY: help setup demo test lint check-types nbval lab baseline drift retrain rollback bench faults lock ui clean
 
 help:
-	@echo "make setup | demo | test | lint | lab | bench"
+	@echo "make setup | demo | test | lint | lab | bench | faults"
 	@echo "make baseline|drift|retrain|rollback PARAMS=params/prod.yaml [AS_OF=2013-07-01] [ARGS='--dry-run --json']"
 
 setup: .venv/.ready

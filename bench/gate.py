@@ -136,6 +136,8 @@ def show(found: dict[str, Any]) -> str:
          *(percent(_cell(found, quality, size, days)["promoted"][name]) for size in SIZES)]
         for name in GATES for days in (False, True) for quality in QUALITIES
     ]
+    several = next(name for name in GAINING if ";" in name)
+    least = min(_cell(found, "5 pp better", BAR_SIZE, days)["promoted"][several] for days in (False, True))
     return "\n\n".join([
         "## Promotion on evidence",
         prose(f"""How often a gate promotes a challenger whose true accuracy is {GAP * 100:.0f} points below that of the
@@ -144,7 +146,9 @@ def show(found: dict[str, Any]) -> str:
             calibrated probabilities of what they see of the truth through noise of their own. Where days have luck,
             {DAYS} of them, each model errs together on the records of a day (a standard deviation of {LUCK} beside
             a spread of {SPREAD:g} of the log odds), and intervals draw whole days. The last gate compares point
-            estimates, as many systems do."""),
+            estimates, as many systems do. The bar for better challengers is that of gates with one criterion: of
+            several each must hold, and so the gate with three promotes {percent(least)} of them in its worst cell of
+            {BAR_SIZE:,} records."""),
         table(["gate", "records", "challenger", *(f"{size:,}" for size in SIZES)], rows),
     ])
 
