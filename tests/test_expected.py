@@ -101,6 +101,22 @@ def test_estimates_without_labels_come_near_what_is_realised(project: Callable[.
     assert found.cause.verdict not in {"inputs", "concept", "both"}
 
 
+def test_outcomes_of_a_part_are_held_against_the_estimate_of_that_part(project: Callable[..., Path]) -> None:
+    """The range of a mean over ten times as many records would hardly ever hold what came."""
+    params = project(merged(BINARY, data={"label_delay": "25d"}), binary_table())
+    session = tt.open(params, as_of="2024-03-20")
+    contest = lifecycle.first_champion(session)
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    whole, part = (
+        tt.open(params, as_of="2024-04-20", overrides={"windows.current": window})
+        for window in ({"last": "30d"}, {"from": "2024-03-21", "to": "2024-03-26"}))
+    scored = [tt.checking.score(one, one.windows()[1]) for one in (whole, part)]
+    assert scored[0].performance.rows == scored[1].performance.rows == scored[1].rows < scored[0].rows / 4
+    of_whole, of_part = (tt.checking.expected(one, said) for one, said in zip((whole, part), scored, strict=True))
+    assert of_whole.agreement == of_part.agreement
+    assert of_whole.first["accuracy"].value != of_part.first["accuracy"].value
+
+
 def test_where_no_label_is_known_the_estimate_stands_alone(project: Callable[..., Path]) -> None:
     found, scored = estimated(project(merged(BINARY, data={"label_delay": "30d"}), binary_table(6000)))
     assert scored.performance is None

@@ -16,6 +16,7 @@ from trimtab.measure.together.samples import Sample
 from trimtab.measure.unlabelled.estimates import Agreement, Estimate, compare_with_realised, preferred
 from trimtab.measure.unlabelled.holdouts import Holdout, as_numbers
 from trimtab.measure.unlabelled.ways import all_ways
+from trimtab.run.answered import Answered
 from trimtab.run.scored import Scored, primary_metric
 from trimtab.run.session import Session
 
@@ -81,9 +82,24 @@ def expected(session: Session, scored: Scored) -> Expected:
     first = first_of(found, names)
     others = {way: known[metric] for way, known in found.items() if metric in known}
     realised = scored.performance.values if scored.performance else {}
-    agreement = {n: compare_with_realised(e, realised[Measure(n)]) for n, e in first.items() if Measure(n) in realised}
-    cause = _cause(first.get(metric), realised.get(Measure(metric)))
+    of_known = _of_known(holdout, scored.said, first, names, confidence) if realised else {}
+    agreement = {
+        n: compare_with_realised(e, realised[Measure(n)]) for n, e in of_known.items() if Measure(n) in realised
+    }
+    cause = _cause(of_known.get(metric), realised.get(Measure(metric)))
     return Expected(first, others, agreement, metric, cause, _none_known(first, found), _reasons(found))
+
+
+def _of_known(
+    holdout: Holdout, said: Answered, first: Mapping[str, Estimate], names: Sequence[str], confidence: float
+) -> Mapping[str, Estimate]:
+    """Estimates for the very records whose outcomes have come: a range for more records would be too narrow."""
+    if said.comparable.all():
+        return first
+    known = said.take(said.comparable)
+    if known.coded is None or known.outputs is None:
+        return {}
+    return first_of(ways_of(holdout, known.coded, known.outputs, names, confidence=confidence), names)
 
 
 def ways_of(
