@@ -59,12 +59,12 @@ class Step:
     notebook: str
     status: str = "running"
     seconds: float | None = None
-    slow: bool = False    # slower than limits.slow
     file: str | None = None
     html: str | None = None
     sha256: str | None = None
     error: str | None = None
     scraps: dict[str, Any] = field(default_factory=dict)
+    slow: bool = False    # slower than limits.slow
 
 
 @dataclass
