@@ -33,6 +33,16 @@ def warm_server() -> Iterator[None]:
     kernels.stop_server()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forgotten_sessions() -> Iterator[None]:
+    """Let go, at the end, of what sessions have kept: Hypothesis holds modules so long that DuckDB complains of it."""
+    yield
+    from trimtab.run.session import Session
+
+    for method in vars(Session).values():
+        getattr(method, "cache_clear", lambda: None)()
+
+
 @contextmanager
 def serving_postgres() -> Iterator[str | None]:
     """A PostgreSQL server of our own that listens at a socket in a folder; its URL, or None where there is none."""

@@ -87,7 +87,6 @@ def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(approvals, "now", lambda: clock() + made.days)
     monkeypatch.setattr(processes, "apart", lambda work, *args, **_: work(*args))    # the smoke test, in this process
     yield made
-    Session.model.cache_clear()    # which would keep all sessions, and their models, until the interpreter ends
     records.close()
 
 

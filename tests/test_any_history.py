@@ -26,7 +26,7 @@ from trimtab.run import approving, rollbacks
 from trimtab.run.session import Session
 from trimtab.run.verifying import verify
 
-EXAMPLES, STEPS = int(os.environ.get("EXAMPLES", "12")), int(os.environ.get("STEPS", "15"))
+EXAMPLES, STEPS = int(os.environ.get("EXAMPLES", "10")), int(os.environ.get("STEPS", "15"))
 PICK = st.integers(0, 11)
 PHASES = ["start", "work", "change", "change"]
 FATE = st.none() | st.builds(Fate, st.sampled_from(PHASES), st.integers(0, 20), st.booleans())
