@@ -160,7 +160,7 @@ class OneModel(RuleBasedStateMachine):
         ledger.lease.acquire(session.run_id)
         ledger.start_run(session.run_id, pipeline="drift", run_dir="/runs")
         moved = self.truth.open is None and not self.truth.in_order
-        found = champions.recover(ledger, session.registry)
+        found = champions.recover(ledger, session.registry, session.run_id)
         life.witness("recovered")
         assert not moved or "somebody else moved the champion" in found[-1]
         assert not moved or self.truth.alias not in self.truth.held or "in quarantine since" in found[-1]
@@ -238,6 +238,8 @@ def _tried(session: Session, work: Callable[[Session], None]) -> TrimtabError | 
         work(session)
     except TrimtabError as error:
         refused = error
+    if session.ledger.succession.open_changes():
+        champions.recover(session.ledger, session.registry, session.run_id)
     status = "failed" if refused else "succeeded"
     for run_id in (*session.ledger.chain.left_open(session.run_id), session.run_id):
         session.ledger.finish_run(run_id, status=status, as_of=session.as_of, error=None, result={})

@@ -212,8 +212,8 @@ def test_an_approval_that_is_completed_after_it_would_have_expired_was_given_in_
         approve(ledger, alias)
     clock = approvals.now() + 2 * WEEK
     monkeypatch.setattr(approvals, "now", lambda: clock)
-    champions.recover(ledger, alias)
-    assert told(ledger)[0] == "approved"
+    champions.recover(ledger, alias, "next")
+    assert told(ledger) == ("approved", "Ada", "it is needed", "next"), "with the run that wrote it down"
 
 
 def test_a_promotion_that_was_cut_short_after_the_flip_is_credited_to_the_run_that_made_the_version(

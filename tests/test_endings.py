@@ -18,7 +18,7 @@ from trimtab.act.ledger import Ledger
 from trimtab.run import notebooks, reports
 from trimtab.run.manifest import Manifest
 from trimtab.run.preflight import Request
-from trimtab.run.runner import Outcome, run
+from trimtab.run.runner import Outcome, Run, run
 from trimtab.run.verifying import verify
 
 FIXTURES = Path(__file__).parent / "notebooks"
@@ -148,3 +148,45 @@ def test_change_that_a_dead_run_began_is_covered_by_its_own_link_even_if_the_nex
     assert verify(params).findings == ()
     own = {link.seq for link in session.ledger.chain.links() if link.run_id == dead.name}
     assert {seal.seq for seal in session.ledger.chain.seals() if seal.kind == "champion_changes"} == own
+
+
+def _begins_a_change(params: Path) -> Callable[..., None]:
+    """A notebook that begins a change and cannot settle it."""
+
+    def _execute(_source: Path, target: Path, *_args: Any, **_settings: Any) -> None:
+        tt.open(params).ledger.succession.begin_change(
+            "promotion", from_version=None, to_version=1, run_id=target.parent.name, as_of=None, by="trimtab",
+            why="a test")
+        raise tt.errors.StateError("store.ledger: cannot be written: gone")
+
+    return _execute
+
+
+def test_change_that_a_failed_step_left_open_is_settled_before_the_run_ends(
+    params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run(params)
+    with monkeypatch.context() as patch:
+        patch.setattr(notebooks, "execute", _begins_a_change(params))
+        failed = _run(params)
+    assert failed.error == "store.ledger: cannot be written: gone"
+    manifest = json.loads((Path(failed.result["run_dir"]) / "run.json").read_text())
+    assert manifest["notes"] == ["a promotion to version 1 was cut short; it had not happened and was taken back"]
+    assert [row["state"] for row in tt.open(params).ledger.succession.changes()] == ["undone"]
+    assert (verify(params).findings, verify(params).notes) == ((), ())
+
+
+def test_change_that_an_ended_run_left_open_is_answered_for_by_the_run_that_settles_it(
+    params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run(params)
+    with monkeypatch.context() as patch:
+        patch.setattr(notebooks, "execute", _begins_a_change(params))
+        patch.setattr(Run, "_leave_nothing_open", lambda _run: None)    # as if the registry were gone, too
+        ended = _run(params)
+    later = _dies_at(params, monkeypatch, notebooks, "execute")
+    (change,) = tt.open(params).ledger.succession.changes()
+    assert (change["state"], change["run_id"], change["settled_in"]) == ("undone", ended.result["run_id"], later.name)
+    assert verify(params).findings == ()
+    _run(params)
+    assert (verify(params).findings, verify(params).notes) == ((), ())

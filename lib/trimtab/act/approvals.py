@@ -143,7 +143,7 @@ class Approvals(Rows):
         asked = (table.c.run_id == change["answers"], table.c.state == "pending")
         connection.execute(table.update().where(*self._is_mine(table), *asked).values(
             state="approved", by=change["by"], why=change["why"], decided_at=change["created_at"],
-            decided_in=change["run_id"],
+            decided_in=change["settled_in"] or change["run_id"],
         ))
 
     def require_open(self, run_id: str) -> Request:

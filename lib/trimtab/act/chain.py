@@ -118,7 +118,7 @@ class Chain(Rows):
 
     def _present(self, connection: sa.Connection, kind: Kind, *only: Any) -> dict[tuple[str, str], Present]:
         rows = [dict(row) for row in connection.execute(self._final(kind).where(*only)).mappings()]
-        by = {str(row[kind.key]): row[kind.done_in] for row in rows}
+        by = {str(row[kind.key]): kind.author(row) for row in rows}
         return {(kind.name, key): Present(sha, by[key]) for key, sha in kind.hashes(rows).items()}
 
     def _one_by_one(self, connection: sa.Connection, kind: Kind) -> dict[tuple[str, str], Present]:

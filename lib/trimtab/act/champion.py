@@ -78,17 +78,22 @@ def change(
     return Change(kind, expected, to_version)
 
 
-def recover(ledger: Ledger, registry: ModelRegistry) -> list[str]:
+def recover(ledger: Ledger, registry: ModelRegistry, run_id: str | None = None) -> list[str]:
     """Bring ledger and alias together after a crash or a foreign hand; returns a sentence per thing that was found.
 
     An intent whose flip happened is completed; one whose flip did not is taken back, for the run that wanted it is
     dead and the next one will ask again. An alias that somebody else moved is recorded and respected.
+
+    Parameters
+    ----------
+    run_id : str, optional
+        The run that does so, which answers for it in the audit chain.
     """
     found = []
     serving = registry.champion()
     for intent in ledger.succession.open_changes():
         done = serving == intent.to_version
-        ledger.succession.settle_change(intent.id, "done" if done else "undone")
+        ledger.succession.settle_change(intent.id, "done" if done else "undone", settled_in=run_id)
         outcome = "had happened and was completed" if done else "had not happened and was taken back"
         found.append(f"a {intent.kind} to version {intent.to_version} was cut short; it {outcome}")
     believed = ledger.succession.champion()

@@ -72,6 +72,8 @@ class Kind:
         Whether its keys are runs.
     done_in : str
         The column that names the run or session which wrote a row.
+    settled_in : str or None
+        The column that names a later run which settled a row, if one did.
     of_earlier : bool
         Whether a run may leave such rows under the key of an earlier one.
     """
@@ -85,6 +87,12 @@ class Kind:
     of_runs: bool = True
     of_earlier: bool = False
     done_in: str = "run_id"
+    settled_in: str | None = None
+
+    def author(self, row: Payload) -> str | None:
+        """The run or session that answers for a row as it is."""
+        settled: str | None = row[self.settled_in] if self.settled_in else None
+        return settled or row[self.done_in]
 
     def hashes(self, rows: Sequence[Payload]) -> dict[str, str]:
         """The hash of the rows under each key."""
@@ -104,7 +112,8 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("signals", tables.signals, "run_id"),
     Kind("verdicts", tables.verdicts, "run_id"),
     Kind(EVENTS, tables.retrain_events, "run_id", (tables.retrain_events.c.finished_at.is_not(None),)),
-    Kind("champion_changes", tables.changes, "id", (tables.changes.c.state != "intent",), of_runs=False),
+    Kind("champion_changes", tables.changes, "id", (tables.changes.c.state != "intent",), of_runs=False,
+         settled_in="settled_in"),
     Kind("quarantine", tables.quarantine, "id", (), frozenset({"released_at", "released_by", "released_why"}),
          of_runs=False),
     Kind("versions", tables.versions, "version", (), frozenset({"baseline", "source"}), of_runs=False),

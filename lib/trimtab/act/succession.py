@@ -64,8 +64,13 @@ class Succession(Rows):
         except IntegrityError:
             raise ChampionError("another change of this champion is under way") from None
 
-    def settle_change(self, change: int, state: str) -> bool:
+    def settle_change(self, change: int, state: str, *, settled_in: str | None = None) -> bool:
         """Complete an intent (`done`), with all that it entails, or take it back (`undone`).
+
+        Parameters
+        ----------
+        settled_in : str, optional
+            The run that does so, where it is not the one that began it.
 
         Returns
         -------
@@ -74,8 +79,9 @@ class Succession(Rows):
         """
         table, own = tables.changes, tables.changes.c.id == change
         with self._write() as connection:
-            settled = table.update().where(own, table.c.state == "intent").values(state=state, settled_at=now())
-            mine = connection.execute(settled).rowcount == 1
+            settled = {"state": state, "settled_at": now(), "settled_in": settled_in}
+            is_open = table.update().where(own, table.c.state == "intent")
+            mine = connection.execute(is_open.values(**settled)).rowcount == 1
             row = dict(connection.execute(self._select(table).where(own)).mappings().one())
             if mine and state == "done":
                 self.beside(Quarantine).follow(connection, row)

@@ -96,6 +96,7 @@ changes = Table(
     Column("created_at", DateTime, nullable=False), Column("settled_at", DateTime),
     Column("forced", Boolean), Column("quarantines", Boolean),
     Column("answers", String(80)),    # the run whose request for approval it carries out
+    Column("settled_in", String(80)),    # the run that settled it, where the one that began it could not
     # At most one change of a champion is under way: the database itself refuses a second.
     Index("one_open_change", "model", "tenant", unique=True,
           sqlite_where=text("state = 'intent'"), postgresql_where=text("state = 'intent'")),

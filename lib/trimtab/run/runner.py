@@ -173,7 +173,7 @@ class Run:
             raise StateError(f"{self.folder}: cannot be made: {error.strerror or error}") from None
         self.manifest.save(self.folder)
         # First, so that what a run that died has changed is covered by its own link.
-        brought_together = champions.recover(ledger, session.registry)
+        brought_together = champions.recover(ledger, session.registry, session.run_id)
         for dead in dict.fromkeys([*([taken_over] if taken_over else []), *ledger.chain.left_open(session.run_id)]):
             try:
                 self._complete(self.folder.parent / homes.checked_run_id(dead))
@@ -271,6 +271,7 @@ class Run:
     def _finish(self, error: TrimtabError | None, seconds: float) -> Outcome:
         """Write down how it ended, as far as the disk lets us; the exit code is right in any case."""
         manifest, session = self.manifest, self.session
+        self._leave_nothing_open()
         manifest.status, manifest.finished_at = self.status, now()
         manifest.error = cut(self.loaded.redact(str(error)), LONGEST_LINE) if error else None
         after = None
@@ -293,6 +294,13 @@ class Run:
         self._telling.ended(manifest)
         told = self.loaded.redact(str(error)) if error else None
         return Outcome(manifest.result, error.exit_code if error else 0, told, report if problem is None else None)
+
+    def _leave_nothing_open(self) -> None:
+        """Settle a change that a step began and could not settle; where that fails, too, the next start does it."""
+        ledger, run_id = self.session.ledger, self.session.run_id
+        with contextlib.suppress(TrimtabError):
+            if ledger.succession.open_changes() and ledger.lease.renew(run_id):
+                self.manifest.notes += champions.recover(ledger, self.session.registry, run_id)
 
     def _make_pages(self) -> None:
         for step in self.manifest.steps:
