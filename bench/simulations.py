@@ -28,7 +28,8 @@ from trimtab.measure.columns.drift import compare
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.quantile_cells import between_quantiles
-from trimtab.measure.models.class_rates import RateChange, class_rates, class_shares, rate_changes
+from trimtab.measure.models.class_changes import class_baseline, class_changes
+from trimtab.measure.models.class_rates import RateChange
 from trimtab.measure.models.importance import Importance
 from trimtab.measure.models.intervals import Measure, intervals
 from trimtab.measure.models.outputs import Outputs
@@ -135,6 +136,13 @@ def classes() -> Rows:
         dropped = sum(class_drop(changes, alpha=LEVEL).significant for changes in found)
         rows.append([f"nothing, {days[0]} days and {days[1]}, day effects {effect}", _rate(any_change, times),
                      _rate(dropped, times)])
+    for days, effect in (((28, 1), 0.3), ((56, 1), 0.3), ((28, 3), 0.3), ((56, 30), 0.3)):
+        times = repetitions(400)
+        found = [_classes(_rng(seed, *days, 7), days, effect, FOUND, weekly=1.0) for seed in range(times)]
+        any_change = sum(min(one.p_value for one in changes) <= 0.05 for changes in found)
+        dropped = sum(class_drop(changes, alpha=LEVEL).significant for changes in found)
+        rows.append([f"nothing, Mondays are harder than other days, {days[0]} days and {days[1]} from a Monday on, "
+                     f"day effects {effect}", _rate(any_change, times), _rate(dropped, times)])
     worse = np.array([0.9, 0.75, 0.3])
     for records, effect in ((100, 0.0), (100, 0.3), (200, 0.0)):
         times = repetitions(200)
@@ -146,25 +154,28 @@ def classes() -> Rows:
 
 
 def _classes(
-    rng: np.random.Generator, days: tuple[int, int], effect: float, found: Array, *, rare: int | None = None
+    rng: np.random.Generator, days: tuple[int, int], effect: float, found: Array, *, rare: int | None = None,
+    weekly: float = 0.0,
 ) -> tuple[RateChange, ...]:
     a_day = 120 if rare is None else rare
     shares = np.array([0.7, 0.25, 0.05])
     moved = np.array([0.6, 0.3, 0.1]) if rare is None else shares
-    before = _answers(rng, days[0], a_day, FOUND, shares, effect)
-    now = _answers(rng, days[1], a_day, found, moved, effect)
-    return rate_changes(class_rates(*before), class_rates(*now, shares=class_shares(before[0])))
+    dates = np.datetime64("2024-01-01") + np.arange(sum(days))    # the first is a Monday
+    before = _answers(rng, dates[: days[0]], a_day, FOUND, shares, effect, weekly)
+    now = _answers(rng, dates[days[0]:], a_day, found, moved, effect, weekly)
+    return class_changes(class_baseline(*before), *now)
 
 
 def _answers(
-    rng: np.random.Generator, days: int, a_day: int, found: Array, shares: Array, effect: float
+    rng: np.random.Generator, dates: Array, a_day: int, found: Array, shares: Array, effect: float, weekly: float
 ) -> tuple[Outputs, Array]:
-    """Records of some days; each day has its own luck with each class, on the scale of log odds."""
-    day = np.repeat(np.arange(days), a_day)
+    """Records of some days; each day has its own luck with each class, on the scale of log odds; Mondays have less."""
+    day = np.repeat(np.arange(len(dates)), a_day)
     actual = rng.choice(3, len(day), p=shares)
-    odds = np.log(found / (1 - found)) + effect * rng.normal(size=(days, 3))
+    mondays = (dates.astype(int) + 3) % 7 == 0
+    odds = np.log(found / (1 - found)) + effect * rng.normal(size=(len(dates), 3)) - weekly * mondays[:, None]
     hit = rng.uniform(size=len(day)) < 1 / (1 + np.exp(-odds[day, actual]))
-    return Outputs(LABELS, actual, np.where(hit, actual, (actual + rng.integers(1, 3, len(day))) % 3)), day
+    return Outputs(LABELS, actual, np.where(hit, actual, (actual + rng.integers(1, 3, len(day))) % 3)), dates[day]
 
 
 def numbers_of_records() -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from trimtab.decide.classes import class_drop
 from trimtab.decide.losses import performance_drop
 from trimtab.decide.signals import FAMILIES, default_triggers, grade
+from trimtab.measure.models.class_changes import class_baseline, class_changes
 from trimtab.measure.models.class_rates import FEWEST, Rate, RateChange, class_rates, class_shares, rate_changes
 from trimtab.measure.models.intervals import Measure, Resampling, intervals
 from trimtab.measure.models.metrics import per_class
@@ -187,6 +189,72 @@ def test_minority_that_goes_wrong_is_found_though_accuracy_stays() -> None:
     assert overall / checks <= 0.05
 
 
+# -- weekdays ----------------------------------------------------------------------------------------------------------
+
+MONDAY = np.datetime64("2024-01-01")
+
+
+def _weeks(rng: Any, first: int, days: int, *, mondays: float, worse: float = 0.0) -> tuple[Outputs, Any]:
+    """Days from the so manieth on, each with 400 records; the rare class is found less often on Mondays."""
+    dates = MONDAY + first + np.arange(days)
+    parts = [
+        _window(rng, 1, 400, effect=0.2, shares=np.array([0.4, 0.3, 0.3]),
+                found=1 / (1 + np.exp([0, 0, mondays * (i % 7 == 0) + worse] - np.log(FOUND / (1 - FOUND)))))[0]
+        for i in range(first, first + days)
+    ]
+    joined = [np.concatenate([getattr(part, name) for part in parts]) for name in ("actual", "predicted")]
+    return Outputs(LABELS, *joined), np.repeat(dates, 400)
+
+
+def test_a_monday_that_is_harder_than_other_days_is_no_news_but_a_harder_monday_is() -> None:
+    checks, of_all_days, alarms, found = 100, 0, 0, 0
+    for seed in range(checks):
+        rng = np.random.default_rng(seed)
+        before = _weeks(rng, 0, 28, mondays=1.5)
+        monday, worse = (_weeks(rng, 28, 1, mondays=1.5, worse=more) for more in (0.0, 4.0))
+        baseline = class_baseline(*before)
+        of_all_days += class_drop(_compared(before, monday), alpha=0.05).significant
+        alarms += class_drop(class_changes(baseline, *monday), alpha=0.05).significant
+        found += class_drop(class_changes(baseline, *worse), alpha=0.05).significant
+    allowed = 0.025 + 3 * math.sqrt(0.025 * 0.975 / checks)
+    assert alarms / checks <= allowed < of_all_days / checks
+    assert found / checks >= 0.9
+
+
+def test_weekdays_are_mixed_as_they_are_in_the_window() -> None:
+    rng = np.random.default_rng(0)
+    before = _weeks(rng, 0, 28, mondays=1.5)
+    window, days = _weeks(rng, 27, 2, mondays=1.5)    # a Sunday, and a Monday of which a quarter is there
+    kept = np.arange(len(window)) < 500
+    changes = class_changes(class_baseline(*before), window.take(kept), days[kept])
+    recall = next(change for change in changes if change.measure == RECALL_OF_RARE)
+    then, now = (class_rates(*one)[RECALL_OF_RARE] for one in (before, (window.take(kept), days[kept])))
+    weekday = (before[1] - MONDAY).astype(int) % 7
+    sundays, mondays = (class_rates(before[0].take(weekday == i), before[1][weekday == i])[RECALL_OF_RARE].value
+                        for i in (6, 0))
+    share = ((window.actual == 2) & kept)[:400].sum() / ((window.actual == 2) & kept).sum()
+    assert recall.now.value == pytest.approx(now.value)
+    assert recall.before.value == pytest.approx(share * sundays + (1 - share) * mondays) != then.value
+    assert (recall.before.of_weekdays, recall.before.freedom) == (True, 28 - 7)
+
+
+@pytest.mark.parametrize(("days", "window"), [(13, 1), (28, 7), (28, 30)])
+def test_all_days_stand_for_weekdays_that_came_once_and_for_a_window_that_has_all(days: int, window: int) -> None:
+    rng = np.random.default_rng(0)
+    before, now = _weeks(rng, 0, days, mondays=1.0), _weeks(rng, 35 - 7 * (days > 13) - 1, window, mondays=1.0)
+    assert class_changes(class_baseline(*before), *now) == _compared(before, now)
+
+
+def test_a_class_that_is_rare_on_a_weekday_is_held_against_all_days() -> None:
+    rng = np.random.default_rng(0)
+    outputs, days = _weeks(rng, 0, 28, mondays=0.0)
+    mondays = (days - MONDAY).astype(int) % 7 == 0
+    kept = ~(mondays & (outputs.actual == 2)) | (np.cumsum(mondays & (outputs.actual == 2)) < FEWEST)
+    changes = class_changes(class_baseline(outputs.take(kept), days[kept]), *_weeks(rng, 28, 1, mondays=0.0))
+    told = {change.measure.label: change.before.of_weekdays for change in changes if change.measure.metric == "recall"}
+    assert told == {"often": True, "seldom": True, "rare": False}
+
+
 # -- the signal --------------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +266,8 @@ def test_signal_is_the_largest_certain_loss_and_names_class_and_numbers() -> Non
     found = class_drop([_change("a", 0.5, 0.1, 0.2), _change("b", 0.8, 0.6, 0.001), _change("c", 0.8, 0.7, 0.001)])
     assert found.value == pytest.approx(0.25)
     assert found.significant
+    of_weekdays = replace(_change("b", 0.8, 0.6, 0.001), before=Rate(0.8, 1234.0, 20, 1.0, of_weekdays=True))
+    assert "; 1,234 records of the same weekdays then, 99 now)" in class_drop([of_weekdays]).message
     assert found.message == (
         "recall of class b fell from 0.800 to 0.600 (25% of it is lost; 1,234 records then, 99 now); "
         "1 more fell, but by less."

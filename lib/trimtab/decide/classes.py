@@ -56,8 +56,10 @@ def _told(worst: RateChange, fallen: Sequence[RateChange]) -> str:
     measure, before, now = worst.measure, worst.before, worst.now
     standard = ", at the holdout's class shares," if measure.metric == "precision" else ""
     chance = "" if fallen else ", which chance explains"
+    then = "of the same weekdays then" if before.of_weekdays else "then"
     others = f"; {len(fallen) - 1} more fell, but by less" if len(fallen) > 1 else ""
+    records = f"{before.records:,.0f} records {then}, {now.records:,.0f} now"
     return (
         f"{measure.metric} of {group_name(measure)}{standard} fell from {before.value:.3f} to {now.value:.3f} "
-        f"({worst.lost:.0%} of it is lost{chance}; {before.records:,.0f} records then, {now.records:,.0f} now){others}."
+        f"({worst.lost:.0%} of it is lost{chance}; {records}){others}."
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trimtab.measure.models.class_rates import Rate, RateChange, class_rates, class_shares, rate_changes
+from trimtab.measure.models import class_changes as classes
+from trimtab.measure.models.class_changes import ClassBaseline, class_baseline
+from trimtab.measure.models.class_rates import Rate, RateChange
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.outputs import Outputs
 from trimtab.plain import plain
@@ -29,22 +31,31 @@ def rates_to_json(session: Session, records: pd.DataFrame, outputs: Outputs) -> 
     """
     if not outputs.labels:
         return None
-    rates = class_rates(outputs, session.days(records), segments=session.segments(records))
-    told: dict[str, Any] = plain({
-        "shares": class_shares(outputs),
-        "rates": [{"measure": measure, "rate": rate} for measure, rate in rates.items()],
-    })
+    told: dict[str, Any] = plain(
+        _told(class_baseline(outputs, session.days(records), segments=session.segments(records)))
+    )
     return told
 
 
-def rates_from_json(kept: Sequence[Mapping[str, Any]]) -> dict[Measure, Rate]:
-    """Read back the rates that `rates_to_json` wrote."""
-    return {Measure(**row["measure"]): _rate(row["rate"]) for row in kept}
+def _told(known: ClassBaseline) -> dict[str, Any]:
+    """With lists of pairs for what is by measure: JSON has texts for keys."""
+    return {
+        "shares": known.shares,
+        "rates": [{"measure": measure, "rate": rate} for measure, rate in known.rates.items()],
+        "weekdays": {weekday: _told(one) for weekday, one in known.weekdays.items()},
+    }
+
+
+def rates_from_json(kept: Mapping[str, Any]) -> ClassBaseline:
+    """Read back what `rates_to_json` wrote."""
+    rates = {Measure(**row["measure"]): _rate(row["rate"]) for row in kept["rates"]}
+    weekdays = {int(weekday): rates_from_json(one) for weekday, one in kept["weekdays"].items()}
+    return ClassBaseline(kept["shares"], rates, weekdays)
 
 
 def _rate(kept: Mapping[str, Any]) -> Rate:
-    value, design = (math.nan if kept[name] is None else kept[name] for name in ("value", "design"))
-    return Rate(value, kept["records"], kept["days"], design)
+    known = {name: math.nan if kept[name] is None else kept[name] for name in ("value", "design")}
+    return Rate(**{**kept, **known})
 
 
 def class_changes(session: Session, scored: Scored) -> tuple[RateChange, ...] | None:
@@ -55,7 +66,6 @@ def class_changes(session: Session, scored: Scored) -> tuple[RateChange, ...] | 
     if not kept or said is None or said.labelled is None:
         return None
     records = said.take(said.comparable).records
-    now = class_rates(
-        said.labelled, session.days(records), segments=session.segments(records), shares=kept["shares"]
+    return classes.class_changes(
+        rates_from_json(kept), said.labelled, session.days(records), segments=session.segments(records)
     )
-    return rate_changes(rates_from_json(kept["rates"]), now)

@@ -35,17 +35,20 @@ class Rate:
         In [0, 1]; nan without records.
     records : float
         Records that it rests on; where they are weighted, as many as would be as certain unweighted.
-    days : int
-        Days with such records.
+    freedom : int
+        Degrees of freedom of `design`: days with such records, less one for each group of days that has its own rate.
     design : float
         How many records of a day count for one, below 1 where days differ less than by chance; nan where that cannot be
         told: with one day, or a value of 0 or 1.
+    of_weekdays : bool
+        Whether it is told for the window's weekdays, mixed as they are there.
     """
 
     value: float
     records: float
-    days: int
+    freedom: int
     design: float
+    of_weekdays: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,23 @@ def _rate(hits: Array, weights: Array, day: Array) -> Rate:
     records = whole**2 / float(weights @ weights)
     days = int((np.bincount(day, weights) > 0).sum())
     if days < 2 or alike:
-        return Rate(value, records, days, math.nan)
+        return Rate(value, records, max(days - 1, 0), math.nan)
     apart = np.bincount(day, weights * (hits - value))
     variance = days / (days - 1) * float(apart @ apart) / whole**2
-    return Rate(value, records, days, variance * records / (value * (1 - value)))
+    return Rate(value, records, days - 1, variance * records / (value * (1 - value)))
+
+
+def pooled_design(*rates: Rate) -> tuple[float, int]:
+    """One design effect for all, and its degrees of freedom; nan and 0 where none of them tells.
+
+    Examples
+    --------
+    >>> pooled_design(Rate(0.6, 100, 3, 1.0), Rate(0.9, 300, 1, 3.0), Rate(1.0, 20, 0, math.nan))
+    (1.5, 4)
+    """
+    known = [rate for rate in rates if not math.isnan(rate.design)]
+    freedom = sum(rate.freedom for rate in known)
+    return sum(rate.freedom * rate.design for rate in known) / freedom if freedom else math.nan, freedom
 
 
 def rate_changes(before: Mapping[Measure, Rate], now: Mapping[Measure, Rate]) -> tuple[RateChange, ...]:
@@ -196,21 +212,13 @@ def rate_changes(before: Mapping[Measure, Rate], now: Mapping[Measure, Rate]) ->
 
 def _tested(before: Rate, now: Rate) -> tuple[float, float]:
     """Standard error of the difference, and its p-value."""
-    design, freedom = _pooled_design(before, now)
+    found, freedom = pooled_design(before, now)
+    design = max(1.0, found) if freedom else 1.0
     (n, m), (a, b) = ((one.records / design for one in (before, now)), (before.value, now.value))
     pooled = (a * n + b * m) / (n + m)
     error = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     p_value = share_difference((round(a * n), max(round(n), 1)), (round(b * m), max(round(m), 1)))
-    return error, float(of_student(p_value, freedom))
-
-
-def _pooled_design(before: Rate, now: Rate) -> tuple[float, float]:
-    """One design effect for both sides, at least 1, and its degrees of freedom; without days, 1 and no end of them."""
-    known = [rate for rate in (before, now) if not math.isnan(rate.design)]
-    freedom = sum(rate.days - 1 for rate in known)
-    if not freedom:
-        return 1.0, math.inf
-    return max(1.0, sum((rate.days - 1) * rate.design for rate in known) / freedom), float(freedom)
+    return error, float(of_student(p_value, freedom or math.inf))
 
 
 def _holm(p_values: Sequence[float]) -> list[float]:
