@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import starmap
 from typing import Any
 
 import alarms
+import joint
 import numpy as np
 from alarms import ALPHAS, percent
 from draws import SEED
@@ -118,7 +118,8 @@ def measure() -> dict[str, Any]:
         "false": dict(zip(ALPHAS, rates[..., 0].T.tolist(), strict=True)),
         "found": dict(zip(ALPHAS, rates[..., 1].T.tolist(), strict=True)),
     }
-    return found | {"bars": list(starmap(_bar, ((found, name) for name in ALPHAS)))}
+    bars, together = [_bar(found, name) for name in ALPHAS], joint.measure()
+    return found | {"joint": together, "bars": [*bars, *together.pop("bars")]}
 
 
 def _bar(found: dict[str, Any], name: str) -> dict[str, str]:
@@ -147,4 +148,5 @@ def show(found: dict[str, Any]) -> str:
             is known to ± {percent(alarms.error(0.05, found['repetitions']))}. The levels are those of two tables and of
             a model's inputs."""),
         table(["luck", "correlation", "records a day", *head], rows),
+        joint.show(found["joint"]),
     ])
