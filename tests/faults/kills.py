@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -19,6 +20,11 @@ RETRAIN = ("run", "retrain", "--as-of", AS_OF)
 ROLLBACK = ("run", "rollback", "--as-of", AS_OF, "--by", "a test", "--why", "to see what is left")
 DRIFT = ("run", "drift", "--as-of", AS_OF)
 _GONE = 20    # seconds within which nothing of a killed run may be left
+# Python's own tracker of semaphores, once killed, is started anew and complains of each name that it never heard of.
+_OF_TRACKER = re.compile(
+    r"Traceback \(most recent call last\):\n(?:  .*\n)*?  File .*/multiprocessing/resource_tracker\.py.*\n(?:  .*\n)*"
+    r"KeyError: '/mp-\w+'\n?"
+)
 _ENDED_IN_ORDER = (0, 2, 4)    # of a run that lost a kernel; it may also have been through already
 
 
@@ -84,7 +90,7 @@ def _ending(process: subprocess.Popen[str], family: list[psutil.Process], *, run
     problems = []
     if not runner and process.returncode not in _ENDED_IN_ORDER:
         problems.append(f"the run ended with {process.returncode}: {(said + complained)[-500:]}")
-    if "Traceback" in complained:
+    if "Traceback" in _OF_TRACKER.sub("", complained):
         problems.append(f"a traceback: {complained[-800:]}")
     _, alive = psutil.wait_procs([one for one in family if isinstance(one, psutil.Process)], timeout=_GONE)
     return problems + [f"process {one.pid} lives on" for one in alive]
