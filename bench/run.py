@@ -28,8 +28,9 @@ DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PACKAGES = ("duckdb", "ibis-framework", "pandas", "numpy", "scipy", "scikit-learn", "mlflow-skinny", "papermill")
 PARTS = (
     "loop", "profiling", "speed", "year", "warm", "null", "days", "power", "confidence", "simulations", "harm", "gate",
+    "faults",
 )
-_MODULES = {"profiling": "profile_speed"}
+_MODULES = {"profiling": "profile_speed", "faults": "fault_trials"}
 
 
 def module_of(part: str) -> str:

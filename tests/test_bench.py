@@ -14,6 +14,7 @@ import alarms
 import confidence
 import days
 import draws
+import fault_trials
 import harm
 import nbformat
 import null
@@ -25,6 +26,7 @@ import run as bench
 import show
 import vocabulary
 import whole
+from faults import trials
 
 from trimtab.decide.signals import FAMILIES, SIGNALS, Signal, default_triggers
 from trimtab.measure.columns.drift import compare
@@ -53,6 +55,18 @@ def test_the_timed_check_makes_the_calls_of_the_notebook() -> None:
     made = Path(whole.__file__).read_text()
     called = [set(re.findall(r"tt\.checking\.(\w+)", text)) for text in (cells, made)]
     assert called[0] - shown == called[1]
+
+
+def test_one_fault_that_leaves_something_wrong_or_too_few_trials_miss_the_bar() -> None:
+    def _verdict(trials: int, *wrong: list[str]) -> str:
+        return fault_trials._bar("kill", {"trials": trials, "wrong": list(wrong)})["verdict"]
+
+    assert (_verdict(120), _verdict(99), _verdict(120, ["the runner killed", "lost"])) == ("met", "missed", "missed")
+    kill = {"trials": 120, "wrong": [["the runner killed", "lost"]]}
+    shown = fault_trials.show({"seed": 1, "faults": {"kill": kill}})
+    assert "| 120 | 1 |" in shown
+    assert "- kill: the runner killed; lost" in shown
+    assert fault_trials.WHAT.keys() == trials.FAULTS.keys()
 
 
 def test_a_replay_makes_no_check_of_its_own() -> None:
