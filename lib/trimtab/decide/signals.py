@@ -43,6 +43,8 @@ class Measurement:
         could not be measured, None for what is no evidence of a change.
     points : float
         Of a realised loss: how large it is in units of the metric; else nan.
+    at_most : str
+        The highest severity that it is graded with, whatever the rules say.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Measurement:
     columns: tuple[str, ...] = ()
     evidence: float | None = None
     points: float = math.nan
+    at_most: Severity = "critical"
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,7 @@ def grade(measurement: Measurement, triggers: Iterable[Trigger]) -> Signal:
         value=measurement.value,
         threshold=shown.at_least if shown else math.nan,
         p_value=measurement.p_value,
-        severity=worst.severity if worst else "none",
+        severity=min(worst.severity, measurement.at_most, key=rank) if worst else "none",
         columns=measurement.columns,
         message=measurement.message,
         evidence=measurement.evidence,

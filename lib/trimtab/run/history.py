@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _NEWS = 0.9    # of a day's outcomes; where more are known already, an earlier day is not taken again for the rest
 _LOSSES = {"log_loss": "log loss", "mae": "mean absolute error", "errors": "share of errors"}
+_METRICS = {words: "accuracy" if name == "errors" else name for name, words in _LOSSES.items()}
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class History:
     baseline: Performance | None = None
     promises: Promises | None = None
     promises_before: Promises | None = None
+
+    @property
+    def metric(self) -> str:
+        """The metric that goes with the loss."""
+        return _METRICS[self.loss]
 
     def baseline_of(self, metric: str) -> Interval | None:
         """A metric on the holdout; None where it is not known."""
