@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trimtab.cells import LONGEST_NAME, listed, number, p_value, percent, plural, sentence, shorten, span, table
+from trimtab.cells import LONGEST_NAME, listed, number, p_value, percent, sentence, shorten, span, table
 from trimtab.settings.drift import DriftSettings
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -161,8 +162,10 @@ def segments(apart: SegmentDrift, settings: DriftSettings) -> Styler | None:
     told = f"{len(moved)} of {apart.looked_at} pairs of column and segment drifted of their own"
     more = f"; {len(moved) - len(rows)} below these are not shown" if len(moved) > len(rows) else ""
     skipped = [f"{plural(len(one.values), 'value')} of {one.column}, {one.why} ({listed(one.values)})"
-               for one in apart.left_out]
+               for one in apart.left_out if one.values]
     caption = f"{told}{more}. Values not looked at: {'; '.join(skipped) or 'none'}"
+    nameless = [one.why for one in apart.left_out if not one.values]
+    caption += f". Of no segment, and not looked at: {'; '.join(nameless)}" if nameless else ""
     return table(rows, caption=caption, formats={"PSI": number, "by chance": number, "q": p_value}) if rows \
         else sentence(f"{caption}.")
 

@@ -25,13 +25,13 @@ from trimtab.canvas import (
     short,
     tidy,
 )
-from trimtab.cells import plural
 from trimtab.measure.columns.bins import NumericBins
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
 from trimtab.settings.drift import DriftSettings
 from trimtab.timelines import foretold, over_time, service, signals_over_time
 from trimtab.watches import relative_gain
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

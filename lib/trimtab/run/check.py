@@ -17,7 +17,7 @@ from trimtab.errors import DataError
 from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
-from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each
+from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each, without_value
 from trimtab.settings.drift import DriftSettings
 from trimtab.tally import (
     count_days,
@@ -30,6 +30,7 @@ from trimtab.tally import (
     freeze_words,
     moved_words,
     rows_by_segment,
+    without_segment,
 )
 from trimtab.windows import Window
 
@@ -190,8 +191,9 @@ def _segments(two: _Compared, names: Sequence[str], settings: DriftSettings) -> 
     chosen, others = choose(rows, fewest=settings.min_segment, most=settings.max_segments)
     pairs = {one: pair for name in names for one, pair in _of_column(two, name, chosen).items()}
     parts, few = look_at_each(pairs, among=two.whole, fewest=settings.min_segment)
+    nameless = without_value(*(without_segment(one, names, two.backend.to_pyarrow) for one in two.windows))
     return compare_parts(
-        parts, days=two.whole[0].days, large=settings.large, left_out=(*others, *few), named=names
+        parts, days=two.whole[0].days, large=settings.large, left_out=(*others, *few, *nameless), named=names
     )
 
 
