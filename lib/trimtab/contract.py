@@ -76,13 +76,15 @@ def check(records: Records) -> Contract:
     Raises
     ------
     DataError
-        For infinite values in a numeric column, and for ids that are missing or occur twice.
+        For infinite values in a numeric column, for a rate of other values than truth, one and zero, and for ids that
+        are missing or occur twice.
     """
     contract = describe(records)
     for column in contract.columns:
         if column.infinite and column.role not in ("score", "prediction"):    # what was logged is looked at one by one
             told = f"column {column.name!r} ({column.role}) holds {column.infinite} infinite values"
             raise DataError(f"{records.source}: {told}")
+    _check_rates(records)
     if records.data.id:
         nameless = next(c.nulls for c in contract.columns if c.name == records.data.id)
         if nameless:
@@ -94,6 +96,20 @@ def check(records: Records) -> Contract:
             shown, n = twice[0][records.data.id], twice[0]["n"]
             raise DataError(f"{records.source}: column {records.data.id!r} is not unique: {shown!r} occurs {n} times")
     return contract
+
+
+def _check_rates(records: Records) -> None:
+    """Whether every column that is watched as a proportion holds yes or no: truth, or ones and zeros."""
+    for name in records.data.rates:
+        column = records.visible[name]
+        if column.type().is_boolean():
+            continue
+        known = column.notnull() & ~column.isnan() if column.type().is_floating() else column.notnull()
+        odd = records.visible.filter(known, ~column.isin([0, 1])).select(name).order_by(name)
+        found = records.arrow(odd.limit(1)).to_pylist()
+        if found:
+            told = f"column {name!r} (rates) holds {found[0][name]!r}; a rate needs truth, or zeros and ones"
+            raise DataError(f"{records.source}: {told}")
 
 
 def gone(records: Records, before: Window, window: Window) -> list[str]:
