@@ -40,7 +40,8 @@ def expected(estimates: Expected) -> Styler:
          "from": _METHODS[one.method], "note": one.reason}
         for name, one in estimates.first.items()
     ]
-    told = "Estimated without labels from the records that are kept of its holdout, beside the value on these"
+    told = "Estimated without labels from the records that are kept of its holdout, beside the value on these; " \
+        "what was realised is held against what was expected of the same records"
     formats = {"estimate": number, "on kept records": number}
     return table(rows, caption=told, optional=("realised", "note"), formats=formats)
 
@@ -126,8 +127,8 @@ def history(past: History) -> Styler:
         {"asked": "from the window before to this one", "before": change.before, "now": change.now,
          "change": change.relative.value, "p": change.p_value, "rests on":
          f"{change.days_before} and {change.days_now} days", "note": change.note},
-        {"asked": "slowly, over all days", "before": slope.start, "now": slope.end, "change": slope.relative,
-         "p": slope.p_value, "rests on": f"{slope.days} days", "note": slope.note},
+        {"asked": "slowly, over all days: the ends of a line fitted to them", "before": slope.start, "now": slope.end,
+         "change": slope.relative, "p": slope.p_value, "rests on": f"{slope.days} days", "note": slope.note},
     ]
     rows += [
         {"asked": f"at once, on {point.at:%Y-%m-%d}", "before": point.before_mean, "now": point.after_mean,
@@ -139,7 +140,7 @@ def history(past: History) -> Styler:
         rows.append({"asked": "at once", "before": math.nan, "now": math.nan, "change": math.nan, "p": math.nan,
                      "rests on": f"{past.points.days} days", "note": past.points.note or "no such day was found"})
     return table(
-        rows, caption=f"Has the {past.loss} of the champion changed? Less is better",
+        rows, caption=f"Has the {past.loss} of the champion changed? Less is better (this window: {past.days})",
         formats={"before": number, "now": number, "change": percent, "p": p_value}, optional=("note",),
     )
 

@@ -41,7 +41,8 @@ def intervals(past: History) -> Styler | None:
         for name, one in (("this window", now), ("its own holdout", before)) if one is not None and one.days
     ]
     return table(
-        rows, caption=f"Prediction intervals that are to hold {percent(now.promised)} of the outcomes",
+        rows, caption=f"Prediction intervals that are to hold {percent(now.promised)} of the outcomes "
+        f"(this window: {past.days})",
         formats={"narrow": percent, "held": percent}, marks={"enough": {"no": "warn"}},
     )
 
@@ -143,11 +144,12 @@ def confusions(past: History) -> Styler | None:
         for found in [count_intervals.share(records, sum(row))]
     ]
     if not wrong:
-        return sentence(f"Of {total.records:,} known outcomes of this window none was predicted wrong.")
+        return sentence(f"Over {past.days}: of {total.records:,} known outcomes none was predicted wrong.")
     wrong.sort(key=lambda row: -int(str(row["records"])))
     errors = sum(int(str(row["records"])) for row in wrong)
     return table(
-        wrong[:_MOST_CONFUSIONS], caption=f"{errors:,} of {total.records:,} known outcomes were predicted wrong, most "
+        wrong[:_MOST_CONFUSIONS], caption=f"Over {past.days}: "
+        f"{errors:,} of {total.records:,} known outcomes were predicted wrong, most "
         f"often {wrong[0]['came']} as {wrong[0]['predicted']}",
         formats={"records": count, "share of what came": percent},
     )
