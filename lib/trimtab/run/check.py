@@ -18,7 +18,7 @@ from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each, without_value
-from trimtab.settings.drift import DriftSettings
+from trimtab.settings.drift import DriftSettings, drift_settings
 from trimtab.tally import (
     count_days,
     count_profile,
@@ -104,7 +104,7 @@ def check(
     time: str | None = None,
     text: Collection[str] = (),
     segments: Sequence[str] = (),
-    settings: DriftSettings | None = None,
+    settings: DriftSettings | Mapping[str, Any] | None = None,
 ) -> CheckResult:
     """Compare two tables column by column.
 
@@ -120,15 +120,17 @@ def check(
     segments : sequence of str, optional
         Columns of which each value's records are compared with its own, too; corrected for the false-discovery rate by
         themselves.
-    settings : DriftSettings, optional
-        Thresholds; the defaults are those of a params file.
+    settings : DriftSettings or mapping, optional
+        Thresholds, as such or by the keys that stand under `drift` in a params file; the defaults are the same.
 
     Raises
     ------
     DataError
         When one is no table, is empty, cannot be read or holds infinite numbers, the columns or their types differ,
-        none can be compared, `time` names no column of times or one with gaps, `text` no column of texts, or `segments`
-        one that is not there.
+        none can be compared or one has a name that it cannot be told by, `time` names no column of times or one with
+        gaps, `text` no column of texts, or `segments` one that is not there.
+    ParamsError
+        When `settings` holds an unknown key or a value that is none.
 
     Examples
     --------
@@ -139,6 +141,7 @@ def check(
     >>> check(before, after).drifted
     ('moved',)
     """
+    chosen = drift_settings(settings)
     backend = ibis.duckdb.connect()
     before, after = (_window(backend, name, data) for name, data in (("reference", reference), ("current", current)))
     different = sorted(set(before.table.columns) ^ set(after.table.columns))
@@ -153,7 +156,9 @@ def check(
     watched, left_out = _watched(backend, before, kinds, text)
     if not (watched.floats or watched.with_levels):
         raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
-    profiles, chosen = _profiles(backend, before, after, watched, time), settings or DriftSettings()
+    if told := watched.confused(before.table.columns):
+        raise DataError(f"the two tables: {told}")
+    profiles = _profiles(backend, before, after, watched, time)
     texts = [_words(backend, before, after, name, time, chosen.terms) for name in watched.text]
     apart = _segments(_Compared(backend, (before, after), watched, profiles, time), segments, chosen)
     return CheckResult(compare(*profiles, beside=texts), profiles[0], profiles[1], chosen, left_out, apart)
@@ -254,6 +259,8 @@ def _as_arrow(name: str, data: Any) -> pa.Table:
         parts = [" ".join(str(part).split()) for part in error.args] or [type(error).__name__]
         raise DataError(f"the {name} table cannot be read: {'; '.join(parts)}") from error
     names = [column.lower() for column in table.column_names]
+    if "" in names:
+        raise DataError(f"the {name} table has a column without a name, at place {names.index('') + 1}; name it")
     twice = next((column for column in table.column_names if names.count(column.lower()) > 1), None)
     if twice is not None:
         raise DataError(f"the {name} table has more than one column {twice!r} (capital letters make no difference)")
