@@ -365,7 +365,7 @@ def test_every_public_table_is_tried_above() -> None:
 def test_drift_is_captioned_with_how_many_columns_drifted() -> None:
     html = _shown(tables.drift(compare(*_profiles())))
     assert "1 of 2 columns drifted" in html
-    assert "1 columns below these are not shown" in _shown(
+    assert "1 column below these is not shown" in _shown(
         tables.drift(compare(*_profiles()), DriftSettings(max_columns_reported=1)))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trimtab import sources
 from trimtab.errors import DataError
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from trimtab.records import Records
@@ -82,13 +83,14 @@ def check(records: Records) -> Contract:
     contract = describe(records)
     for column in contract.columns:
         if column.infinite and column.role not in ("score", "prediction"):    # what was logged is looked at one by one
-            told = f"column {column.name!r} ({column.role}) holds {column.infinite} infinite values"
+            told = f"column {column.name!r} ({column.role}) holds {plural(column.infinite, 'infinite value')}"
             raise DataError(f"{records.source}: {told}")
     _check_rates(records)
     if records.data.id:
         nameless = next(c.nulls for c in contract.columns if c.name == records.data.id)
         if nameless:
-            raise DataError(f"{records.source}: column {records.data.id!r} (id) is null in {nameless:,} records")
+            told = f"column {records.data.id!r} (id) is null in {plural(nameless, 'record')}"
+            raise DataError(f"{records.source}: {told}")
         key = records.visible[records.data.id]
         counts = records.visible.group_by(key).aggregate(n=records.visible.count())
         twice = records.arrow(counts.filter(counts.n > 1).order_by(records.data.id).limit(1)).to_pylist()

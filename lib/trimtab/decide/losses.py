@@ -14,6 +14,7 @@ from trimtab.measure.over_time.attribution import Attribution
 from trimtab.measure.over_time.error_change import Change
 from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.settings.triggers import Trigger
+from trimtab.wording import plural
 
 FEWEST_OUTCOMES = 30
 """Known outcomes below which a loss is not tested."""
@@ -72,10 +73,10 @@ def too_few_outcomes(metric: str, known: int, counting: int) -> str:
     'f1 rests on only 3 records of the class that counts, of 200 known outcomes; 10 are needed to test it.'
     """
     if known < FEWEST_OUTCOMES:
-        return f"{metric} rests on only {known} known outcomes; {FEWEST_OUTCOMES} are needed to test it."
+        return f"{metric} rests on only {plural(known, 'known outcome')}; {FEWEST_OUTCOMES} are needed to test it."
     if counting < FEWEST_OF_CLASS:
-        return f"{metric} rests on only {counting} records of the class that counts, of {known:,} known outcomes; " \
-            f"{FEWEST_OF_CLASS} are needed to test it."
+        return f"{metric} rests on only {plural(counting, 'record')} of the class that counts, of {known:,} known " \
+            f"outcomes; {FEWEST_OF_CLASS} are needed to test it."
     return ""
 
 

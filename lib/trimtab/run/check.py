@@ -33,6 +33,7 @@ from trimtab.tally import (
     without_segment,
 )
 from trimtab.windows import Window
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,12 +90,13 @@ class CheckResult:
     def __repr__(self) -> str:
         moved = ", ".join(self.drifted) or "none"
         rest = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        every = plural(len(self.drift.columns), "column")
         if self.drift.too_few:
-            none = f"none of {len(self.drift.columns)} columns could be tested, {self.drift.too_few}"
+            none = f"none of {every} could be tested, {self.drift.too_few}"
             return f"<CheckResult: {none}{rest}>"
         few = [one.name for one in self.drift.columns if one.note.startswith("too few values")]
         rest += f"; too few values to test: {', '.join(few)}" if few else ""
-        return f"<CheckResult: {len(self.drifted)} of {len(self.drift.columns)} columns drifted: {moved}{rest}>"
+        return f"<CheckResult: {len(self.drifted)} of {every} drifted: {moved}{rest}>"
 
 
 def check(
