@@ -365,7 +365,7 @@ def test_every_public_table_is_tried_above() -> None:
 def test_drift_is_captioned_with_how_many_columns_drifted() -> None:
     html = _shown(tables.drift(compare(*_profiles())))
     assert "1 of 2 columns drifted" in html
-    assert "1 columns below these are not shown" in _shown(
+    assert "1 column below these is not shown" in _shown(
         tables.drift(compare(*_profiles()), DriftSettings(max_columns_reported=1)))
 
 
@@ -407,6 +407,26 @@ def test_confusions_are_of_the_current_window_the_most_frequent_first() -> None:
     assert "60 of 240 known outcomes were predicted wrong, most often " in html
     assert html.index("28.6%") < html.index("20.0%")
     assert "none was predicted wrong" in _shown(tables.confusions(_confused((5, 0), (0, 4))))
+
+
+@pytest.mark.parametrize(("start", "end", "told"), [
+    ("2024-02-10", "2024-03-01", "whole days 2024-02-10 to 2024-02-29"),
+    ("2024-02-10T12:00", "2024-03-01T06:00",
+     "whole days 2024-02-10 to 2024-02-29; the window is 2024-02-10 12:00 to 2024-03-01 06:00"),
+    ("2024-02-10", "2024-02-11", "the whole day 2024-02-10"),
+    ("2024-02-10T01:00", "2024-02-10T09:00", "no whole day; the window is 2024-02-10 01:00 to 2024-02-10 09:00"),
+])
+def test_what_is_counted_by_whole_days_says_which_and_where_the_window_begins(start: str, end: str, told: str) -> None:
+    bounds = {"start": datetime.fromisoformat(start), "end": datetime.fromisoformat(end)}
+    assert f"(this window: {told})" in _shown(tables.history(replace(a_history(), **bounds)))
+    past = _confused((5, 1), (0, 4))
+    shown = _shown(tables.confusions(replace(past, start=bounds["start"])))
+    assert f"Over {replace(past, start=bounds['start']).days}: " in shown
+
+
+def test_ends_of_a_slow_trend_are_told_to_be_fitted_and_realised_to_be_of_the_records_that_were_estimated() -> None:
+    assert "slowly, over all days: the ends of a line fitted to them" in _shown(tables.history(a_history()))
+    assert "is held against what was expected of the same records" in _shown(tables.expected(_expected()))
 
 
 def test_rates_say_whether_they_moved_beyond_what_is_natural() -> None:
@@ -516,3 +536,14 @@ def test_a_group_is_as_large_as_its_records_whatever_a_metric_rests_on() -> None
     measures = [Measure("precision", "c"), Measure("recall", "c")]
     made = Performance(2000, {m: _interval(0.7) for m in measures}, dict(zip(measures, (8, 100), strict=True)))
     assert ">100<" in _shown(tables.groups(made))
+
+
+def test_what_came_has_no_meaning_where_an_assumption_of_the_estimate_fails() -> None:
+    said = "realised 0.7, below the expected 0.76 to 0.84"
+    agreed = Agreement(False, -0.1, False, f"{said}: inputs alone do not explain it")
+    for holds, told in ((True, f"{said}: inputs alone do not explain it"),
+                        (False, f"{said}; an assumption of the estimate fails, so nothing follows from that")):
+        one = Estimate(0.8, 0.76, 0.84, 0.95, "confidence", 0.85, (Assumption("overlap", holds, "."),))
+        html = _shown(tables.expected(Expected({"mae": one}, {}, {"mae": agreed}, "mae")))
+        assert told in html
+        assert ("do not explain it" in html) == holds
