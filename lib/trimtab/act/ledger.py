@@ -188,12 +188,12 @@ class Ledger(Rows):
 
     def record_version(
         self, version: int, *, run_id: str, as_of: datetime, sha256: str, source: str,
-        lineage: Mapping[str, Any],
+        lineage: Mapping[str, Any], files: Mapping[str, str] | None = None,
     ) -> None:
-        """Record where a registered version came from."""
+        """Record where a registered version came from, and what is in its folder (`modelfile.contents`)."""
         self._replace(
             tables.versions, version=version, run_id=run_id, as_of=as_of, registered_at=now(), sha256=sha256,
-            source=source, lineage=plain(lineage),
+            source=source, lineage=plain(lineage), files=files,
         )
 
     def record_baseline(self, version: int, baseline: Mapping[str, Any]) -> None:

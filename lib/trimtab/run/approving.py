@@ -12,6 +12,7 @@ from trimtab.act.champion import Change
 from trimtab.decide.guardrails import Check
 from trimtab.decide.promotion import Verdict
 from trimtab.errors import ChampionError, ModelFileError, TrimtabError
+from trimtab.folders import differences
 from trimtab.run.homes import checked_run_id
 from trimtab.run.rollbacks import recent
 from trimtab.run.serving import sample, try_out
@@ -152,11 +153,18 @@ def _same_file(session: Session, asked: Request) -> Check:
     if asked.challenger is None:
         return Check("same_file", True, "no model is concerned yet")
     try:
-        found = modelfile.digest(session.served_from(asked.challenger) / modelfile.FILE)
+        there = modelfile.contents(session.served_from(asked.challenger))
+        found = there[modelfile.FILE]
+    except KeyError:
+        return Check("same_file", False, f"the file of version {asked.challenger} is missing")
     except (OSError, TrimtabError) as error:
         return Check("same_file", False, f"the file of version {asked.challenger} cannot be read: {error}")
     if found != asked.sha256:
         return Check("same_file", False, f"the file of version {asked.challenger} is not the one that was evaluated")
+    known = session.ledger.version(asked.challenger) or {}
+    for how, name in differences(known.get("files") or there, there):
+        told = "is missing" if how == "missing" else f"was {how}"
+        return Check("same_file", False, f"{name} of version {asked.challenger} {told} since it was evaluated")
     return Check("same_file", True, f"SHA-256 of the evaluated file: {found}")
 
 

@@ -19,6 +19,7 @@ from trimtab.act.chain import Link, Present, Seal, hash_of
 from trimtab.act.registry import local_path, registered_name
 from trimtab.act.seals import BY_HAND, EVENTS, KINDS
 from trimtab.errors import TrimtabError, UsageError
+from trimtab.folders import differences
 from trimtab.run import homes
 from trimtab.run import manifest as manifests
 from trimtab.run.manifest import FILE, Manifest
@@ -130,6 +131,7 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
     if run_id is None:
         findings += [*state.rows_of_nobody(), *state.folders_of_nobody(), *_champion(session),
                      *_released(session), *_models(session, home)]
+        state.notes += _uncovered(session)
     notes = tuple(dict.fromkeys(state.notes))
     head = links[-1].sha256 if links else None
     return Verified(session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
@@ -309,15 +311,29 @@ def _released(session: Session) -> Iterator[Finding]:
 def _models(session: Session, home: Path) -> Iterator[Finding]:
     told = {version: local_path(source) for version, source in session.registry.sources().items()}
     for version in session.ledger.versions():
-        served = told.get(version["version"])
-        if served is not None and served.is_dir() and _digest(served / modelfile.FILE) != version["sha256"]:
-            yield Finding("differs", f"version {version['version']} in {session.registry.name}", version["run_id"],
-                          f"the registry has it at {served}, where another model file lies than was registered")
-        path = _folder_of(session, home, version["version"], version["source"]) / modelfile.FILE
-        found = _digest(path)
-        if found != version["sha256"]:
-            yield Finding("missing" if found is None else "changed", str(path), version["run_id"],
-                          f"version {version['version']}")
+        number, run_id, served = version["version"], version["run_id"], told.get(version["version"])
+        folder = _folder_of(session, home, number, version["source"])
+        elsewhere = served if served and served.is_dir() and served.resolve() != folder.resolve() else None
+        if elsewhere and (other := next(_altered(elsewhere, version), None)):
+            yield Finding("differs", f"version {number} in {session.registry.name}", run_id,
+                          f"the registry has it at {served}, where {other[1]} is not as it was registered")
+        for how, name in _altered(folder, version):
+            yield Finding(how, str(folder / name), run_id, f"version {number}")
+
+
+def _altered(folder: Path, version: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Files of a version's folder that are not as they were registered."""
+    there = modelfile.contents(folder)
+    if not isinstance(version["files"], dict):    # registered before there was more than the one hash
+        there = {name: sha256 for name, sha256 in there.items() if name == modelfile.FILE}
+        return differences({modelfile.FILE: version["sha256"]}, there)
+    return differences(version["files"] | {modelfile.FILE: version["sha256"]}, there)
+
+
+def _uncovered(session: Session) -> Iterator[str]:
+    older = [str(version["version"]) for version in session.ledger.versions() if version["files"] is None]
+    if older:
+        yield f"of version {', '.join(older)} only {modelfile.FILE} is covered: an older release registered it"
 
 
 def _folder_of(session: Session, home: Path, version: int, source: str) -> Path:
