@@ -91,7 +91,9 @@ def _mail(authority: trustme.CA | None, mode: str, answer: str = "250 OK", host:
 
 
 @contextmanager
-def _endpoint(answer: int = 200, wait: threading.Event | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _endpoint(
+    answer: int = 200, wait: threading.Event | None = None, leads_to: str | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     received: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -100,6 +102,12 @@ def _endpoint(answer: int = 200, wait: threading.Event | None = None) -> Iterato
             if wait:
                 wait.wait(20)
             self.send_response(answer)
+            if leads_to:
+                self.send_header("Location", leads_to.replace("json:", "http:"))
+            self.end_headers()
+
+        def do_GET(self) -> None:    # what a POST becomes that follows a redirect
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -166,6 +174,15 @@ def test_endpoint_has_a_message_when_it_says_so(answer: int, taken: bool) -> Non
         assert _told(url) is taken
     assert received[0]["message"] == MARKUP
     assert received[0]["type"] == "failure"
+
+
+@pytest.mark.parametrize("answer", [301, 302, 303, 307, 308])
+def test_endpoint_that_sends_elsewhere_has_not_taken_a_message(outbox: Outbox, tmp_path: Path, answer: int) -> None:
+    with _endpoint() as (other, elsewhere), _endpoint(answer, leads_to=other) as (url, received):
+        posted, (said,) = _sent(outbox, tmp_path, url)
+    assert (posted.state, posted.taken, len(received), elsewhere) == ("waiting", (), 1, [])
+    assert "not delivered" in said
+    assert _log(tmp_path)[0]["title"] == "demo: drift failed"
 
 
 @pytest.mark.parametrize("scheme", ["json", "mailtos", "no-such-scheme"])
