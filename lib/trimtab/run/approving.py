@@ -11,9 +11,9 @@ from trimtab.act.approvals import Request
 from trimtab.act.champion import Change
 from trimtab.decide.guardrails import Check
 from trimtab.decide.promotion import Verdict
-from trimtab.errors import ChampionError, ModelFileError, TrimtabError
+from trimtab.errors import ChampionError, ModelFileError, TrimtabError, UsageError
 from trimtab.folders import differences
-from trimtab.run.homes import checked_run_id
+from trimtab.run.homes import checked_run_id, without_runs
 from trimtab.run.rollbacks import recent
 from trimtab.run.serving import sample, try_out
 from trimtab.run.session import Session
@@ -55,7 +55,10 @@ def request(session: Session, run_id: str | None = None) -> Request:
         When this run asked for nothing, or it was decided or has expired.
     """
     if run_id is not None:
-        return session.ledger.approvals.require_open(checked_run_id(run_id))
+        checked_run_id(run_id)
+        if not session.ledger.runs(1) and session.ledger.approvals.of_run(run_id) is None:
+            raise UsageError(f"run {run_id} is not known: {without_runs(session.home, session.registry.name)}")
+        return session.ledger.approvals.require_open(run_id)
     waiting = session.ledger.approvals.open()
     return waiting[-1] if waiting else _nothing(session)
 

@@ -63,6 +63,8 @@ class Verified:
 
     Attributes
     ----------
+    home : Path
+        Where was looked.
     head : str or None
         Hash of the newest link: who keeps it elsewhere can tell later whether the chain was made anew.
     findings : sequence of Finding
@@ -71,6 +73,7 @@ class Verified:
         What the chain does not cover, or not yet.
     """
 
+    home: Path
     model: str
     tenant: str | None
     links: int
@@ -123,7 +126,7 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
         links, seals = sorted(chain.links(), key=lambda link: link.seq), chain.seals()
     except (ValueError, TypeError) as error:
         told = Finding("changed", "ledger: the chain", None, f"it holds what no run writes ({type(error).__name__})")
-        return Verified(session.params.model, session.params.tenant, 0, None, (told,), ())
+        return Verified(home, session.params.model, session.params.tenant, 0, None, (told,), ())
     if run_id is not None and run_id not in {link.run_id for link in links}:
         raise UsageError(f"run {run_id} is not in the chain of {session.params.model}; see trimtab history")
     state = _State(session, home, links, seals, chain.present(), frozenset(chain.left_open("")))
@@ -134,7 +137,7 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
         state.notes += _uncovered(session)
     notes = tuple(dict.fromkeys(state.notes))
     head = links[-1].sha256 if links else None
-    return Verified(session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
+    return Verified(home, session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
 
 
 def _chained(links: Sequence[Link]) -> Iterator[Finding]:
