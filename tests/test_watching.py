@@ -222,7 +222,7 @@ def test_drift_run_ends_with_the_rollback_of_a_worse_champion(params: Path) -> N
     assert (outcome.result["champion_before"], outcome.result["champion_after"]) == (version, 1)
     session = tt.open(params, as_of=LATER)
     assert session.ledger.quarantine.held()[version].by == "trimtab"
-    assert session.ledger.succession.rolled_back(session.as_of) == datetime(2024, 4, 11), "so the cooldown has begun"
+    assert session.ledger.succession.rolled_back() == datetime(2024, 4, 11), "so the cooldown has begun"
     held = session.ledger.quarantine.held()[version]
     assert "(realised, " in held.why
     assert held.run_id == outcome.result["run_id"]
