@@ -120,6 +120,13 @@ class Ledger(Rows):
         found = self._rows(self._select(tables.runs).order_by(tables.runs.c.started_at.desc()).limit(limit))
         return [{name: value for name, value in row.items() if name != "params"} for row in found]
 
+    def completed(self, pipelines: Sequence[str]) -> list[tuple[datetime, datetime]]:
+        """Of every run of these pipelines that went through: the time it stood at, and the clock when it began."""
+        table = tables.runs
+        through = (table.c.pipeline.in_(pipelines), table.c.status.in_(("succeeded", "blocked")))
+        query = sa.select(table.c.as_of, table.c.started_at).where(*self._is_mine(table), *through)
+        return [(row["as_of"], row["started_at"]) for row in self._rows(query) if row["as_of"] is not None]
+
     # -- measurements and decisions ------------------------------------------------------------------------------
 
     def record_check(
