@@ -141,8 +141,47 @@ def test_files_and_folders_that_no_run_left_are_named(copied: Path) -> None:
 def test_notebook_that_somebody_opened_leaves_no_finding(copied: Path) -> None:
     beside = _runs(copied)[0] / ".ipynb_checkpoints"
     beside.mkdir()
+    assert verify(copied).holds
     (beside / "01_baseline-checkpoint.ipynb").write_text("{}")
     assert verify(copied).holds
+
+
+@pytest.mark.parametrize(("name", "make"), [
+    ("pipe", os.mkfifo), ("nothing", Path.mkdir), ("link", lambda path: path.symlink_to("/etc/hostname")),
+    (".ipynb_checkpoints/code.py", Path.touch), (".ipynb_checkpoints/a-checkpoint.ipynb", os.mkfifo),
+    (".ipynb_checkpoints/deeper/a-checkpoint.ipynb", Path.touch),
+])
+def test_whatever_else_lies_in_the_folder_of_a_run_is_named(
+    copied: Path, name: str, make: Callable[[Path], object]
+) -> None:
+    path = _runs(copied)[0] / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    assert _first(copied) == ("inserted", str(path))
+
+
+@pytest.mark.parametrize("name", ["run.json", "report.html"])
+def test_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(copied: Path, name: str) -> None:
+    path = _runs(copied)[0] / name
+    path.unlink()
+    os.mkfifo(path)
+    assert _first(copied) == ("changed", str(path))
+
+
+def test_pipe_in_the_place_of_a_manifest_that_no_link_names_is_not_waited_for(copied: Path) -> None:
+    path = _runs(copied)[0] / "run.json"
+    path.unlink()
+    os.mkfifo(path)
+    for rows in ("audit_chain", "sealed_rows"):
+        _sql(copied, f"DELETE FROM {rows}")
+    assert _first(copied) == ("missing", "ledger: link 2 of the chain")
+
+
+def test_pipe_in_the_place_of_a_model_is_named_and_not_waited_for(copied: Path) -> None:
+    path = next((copied.parent / ".trimtab" / "models").rglob("model.skops"))
+    path.unlink()
+    os.mkfifo(path)
+    assert _first(copied) == ("changed", str(path))
 
 
 ROWS = {

@@ -30,6 +30,17 @@ def digest(path: Path) -> str:
     return "a link" if stat.S_ISLNK(kind) else "a folder" if stat.S_ISDIR(kind) else "a special file"
 
 
+def is_hash(told: str) -> bool:
+    """Whether `digest` told the hash of an ordinary file.
+
+    Examples
+    --------
+    >>> is_hash(digest(Path("/dev/null")))
+    False
+    """
+    return " " not in told
+
+
 def contents(folder: Path) -> dict[str, str]:
     """`digest` of everything beneath a folder, by its path in it, in order; of folders only those that are empty.
 
@@ -41,7 +52,10 @@ def contents(folder: Path) -> dict[str, str]:
     found = {}
     for path in folder.rglob("*"):
         if path.is_symlink() or not path.is_dir() or not any(path.iterdir()):
-            found[path.relative_to(folder).as_posix()] = digest(path)
+            try:
+                found[path.relative_to(folder).as_posix()] = digest(path)
+            except OSError:
+                found[path.relative_to(folder).as_posix()] = "a file that cannot be read"
     return dict(sorted(found.items()))
 
 

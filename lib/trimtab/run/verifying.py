@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trimtab import folders
 from trimtab import params as params_module
 from trimtab.act import modelfile
 from trimtab.act.chain import Link, Present, Seal, hash_of
@@ -264,13 +265,12 @@ def _row(kind: str, key: str) -> str:
 
 def _listed(folder: Path, manifest: Manifest, link: Link) -> Iterator[Finding]:
     """Files that are not as the manifest lists them."""
-    for name, sha256 in manifest.files.items():
-        found = _digest(folder / name)
-        if found != sha256:
-            yield Finding("missing" if found is None else "changed", str(folder / name), link.run_id)
-    there = manifests.files_of(folder)
-    for name in sorted(there.keys() - manifest.files.keys()):
-        yield Finding("inserted", str(folder / name), link.run_id)
+    if any("\0" in name for name in manifest.files):
+        raise ValueError("no file has such a name")
+    there = manifests.digests(folder)
+    for how, name in differences(manifest.files, there):
+        what = there.get(name, "")
+        yield Finding(how, str(folder / name), link.run_id, "" if folders.is_hash(what) else f"it is {what}")
 
 
 def _is_dry(folder: Path) -> bool:
@@ -287,7 +287,7 @@ def _place(folder: Path) -> Any:
 def _digest(path: Path) -> str | None:
     """SHA-256 of a file; None where there is none that can be read."""
     try:
-        return manifests.digest(path)
+        return folders.digest(path)
     except OSError:
         return None
 
