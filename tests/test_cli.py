@@ -45,6 +45,8 @@ def test_json_of_a_cold_run_is_one_object_and_nothing_else(project: Callable[...
     [
         (["run", "dance"], "there is no pipeline 'dance'; choose from baseline, drift, retrain, rollback"),
         (["run", "drift", "--to", "1"], "--to goes with run rollback only"),
+        (["run", "retrain", "--quarantine"], "--quarantine goes with run rollback only"),
+        (["run", "rollback", "--check", "--no-quarantine"], "--check finds out by itself whether to roll back"),
         (["run", "drift", "-p", "nowhere.yaml"], "nowhere.yaml: there is no such params file"),
         (["run", "drift", "--set", "drift.psi=1"], "drift.psi: unknown key"),
         (["run", "drift", "--set", "rollback.metric=joy"], "rollback.metric: unknown metric 'joy'"),

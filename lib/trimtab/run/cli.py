@@ -43,11 +43,15 @@ def run(
     by: Annotated[str | None, typer.Option(help="Rollback: who asks for it.")] = None,
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Rollback: also to a version in quarantine.")] = False,
+    quarantine: Annotated[bool | None, typer.Option(
+        "--quarantine/--no-quarantine", help="Rollback: may the version that is left serve again? By default it may.",
+    )] = None,
     check: Annotated[bool, typer.Option("--check", help="Rollback: only if a new champion is worse.")] = False,
 ) -> None:
     """Run a pipeline of notebooks."""
     _check_words(by=by, why=why)
-    asked = {"to": to, "by": by, "why": why, "force": force or None, "check": check or None}
+    asked = {"to": to, "by": by, "why": why, "force": force or None, "quarantine": quarantine,
+             "check": check or None}
     extra = {name: value for name, value in asked.items() if value is not None}
     _carry_out(pipeline, params, as_of, tuple(set_ or ()), extra, dry_run=dry_run, as_json=as_json, cold=cold)
 
