@@ -14,7 +14,7 @@ import typer
 from trimtab.errors import StepError, TrimtabError, UsageError
 from trimtab.plain import plain
 from trimtab.run import options, queries, server
-from trimtab.run.terminal import say, show, show_json, tell
+from trimtab.run.terminal import say, show, show_json, tell, tell_answer
 from trimtab.text import visible
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def _carry_out(
     if as_json:
         show_json(outcome.result)
     else:
+        if outcome.answer:
+            tell_answer(outcome.result, outcome.answer, params)
         tell(outcome.result, outcome.report)
     if outcome.error:
         say(outcome.error)

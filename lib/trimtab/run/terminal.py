@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -64,6 +65,13 @@ def tell(result: dict[str, Any], report: Path | None) -> None:
     show(f"  champion: {_version(before)}" + ("" if before == after else f" -> {_version(after)}"))
     if report:
         show(f"  report: {report}")
+
+
+def tell_answer(result: dict[str, Any], reading: str, params: Path) -> None:
+    """What a person's answer did, in one sentence, with the way back where there is one."""
+    before, after = result["champion_before"], result["champion_after"]
+    back = f"trimtab run rollback -p {shlex.quote(str(params))} --to {before}"
+    show(reading if before in {None, after} else f"{reading.removesuffix('.')}; to go back: {back}")
 
 
 def _version(number: int | None) -> str:
