@@ -105,6 +105,25 @@ def home(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     return folder
 
 
+@pytest.fixture(scope="session")
+def served_home(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which a first model serves; its inputs shift by two standard deviations at half-time."""
+    import trimtab as tt
+    from trimtab.run import lifecycle
+
+    home = tmp_path_factory.mktemp("served") / "home"
+    shutil.copytree(fresh_home, home)
+    binary_table(shift=2.0).to_parquet(home / "records.parquet")
+    (home / "demo.yaml").write_text(yaml.safe_dump(SHIFTED))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIMTAB_HOME", str(home))
+        session = tt.open(home / "demo.yaml", as_of="2024-02-20")
+        contest = lifecycle.first_champion(session)
+        lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+        session.close()
+    return home
+
+
 def copy_home(prepared: Path, home: Path) -> None:
     """Copy a home in which something has been done; its stores, which name their files in full, name the copy's."""
     shutil.copytree(prepared, home, dirs_exist_ok=True)
@@ -186,6 +205,9 @@ def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
     for key, value in changes.items():
         tree[key] = {**tree.get(key, {}), **value} if isinstance(value, dict) else value
     return tree
+
+
+SHIFTED = merged(BINARY, data={"segments": ["site"]})
 
 
 @pytest.fixture

@@ -184,6 +184,16 @@ def test_one_message_of_a_kind_goes_out_in_a_day_and_the_next_tells_how_many_cam
     assert [(one.state, one.told_in) for one in others] == [("summed", "r6:drift")] * 3
 
 
+def test_each_request_for_approval_is_told_and_a_repeated_one_once(outbox: Outbox, clock: Clock) -> None:
+    for run_id in ("r1", "r2", "r2"):    # the second asks for another version an hour later, and its step is run again
+        outbox.put(run_id, [_message("approval_needed"), _message("drift")])
+        clock(HOUR)
+    assert _states(outbox) == [
+        ("r1:approval_needed", "waiting"), ("r1:drift", "waiting"),
+        ("r2:approval_needed", "waiting"), ("r2:drift", "held"),
+    ]
+
+
 def test_exactly_one_day_later_a_kind_is_told_again(outbox: Outbox, clock: Clock) -> None:
     outbox.put("r1", [_message()])
     clock(24 * HOUR - timedelta(seconds=1))

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import BINARY, binary_table, copy_home, merged
+from typer.testing import CliRunner
 
 import trimtab as tt
 from trimtab.act import modelfile
@@ -23,6 +24,7 @@ from trimtab.decide.signals import Signal
 from trimtab.errors import ChampionError, ModelFileError, StepError, UsageError
 from trimtab.run import approving, checking, lifecycle, serving
 from trimtab.run import preflight as pre
+from trimtab.run.cli import app
 from trimtab.run.runner import run
 from trimtab.run.session import Session
 
@@ -102,7 +104,7 @@ def test_an_approved_challenger_serves_and_the_history_says_who_let_it(waiting: 
     assert session.registry.champion() == session.ledger.succession.champion() == made.champion_after == 2
     last = session.ledger.succession.changes()[-1]
     assert (last["kind"], last["by"], last["why"], last["run_id"]) == ("promotion", "Ada", "it is needed", "answer")
-    assert made.reading == "Ada approved, and version 2 serves now."
+    assert made.reading == "Ada approved version 2, which serves now instead of version 1."
     event = next(e for e in session.ledger.retrains.retrain_events() if e["run_id"] == "later")
     assert event["promoted"]
     with pytest.raises(UsageError, match="approved by Ada already"):
@@ -208,6 +210,25 @@ def test_approval_runs_as_a_notebook_of_its_own(waiting: Waiting) -> None:
     assert step["scraps"]["request"] == "later"
     with pytest.raises(UsageError, match="was approved by Ada already"):
         run(pre.Request("approval", waiting.params, as_of="2024-04-20", extra=extra, progress=False))
+
+
+@pytest.mark.parametrize(("said", "told", "tile"), [
+    ("approve", "Ada approved version 2, which serves now instead of version 1; to go back: trimtab run rollback "
+                "-p {} --to 1", "approved"),
+    ("reject", "Ada declined to promote version 2; version 1 serves on.", "rejected"),
+])
+def test_an_answer_is_told_in_one_sentence_at_the_terminal_and_in_the_tile_of_its_report(
+    waiting: Waiting, said: str, told: str, tile: str
+) -> None:
+    path = str(waiting.params)
+    words = [said, "later", "--by", "Ada", "--why", "it is needed", "-p", path, "--as-of", "2024-04-20"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    first, *_, last = done.stdout.splitlines()
+    assert first == told.format(path)
+    page = Path(last.removeprefix("  report: ")).read_text()
+    assert re.search(rf'<span>Answer</span><b><span class="\w+">{tile}</span></b>by Ada</div>', page)
+    assert "Verdict" not in page
 
 
 def test_critical_drift_asks_a_person_and_an_approval_lets_one_retraining_through(waiting: Waiting) -> None:

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -43,6 +45,8 @@ def test_json_of_a_cold_run_is_one_object_and_nothing_else(project: Callable[...
     [
         (["run", "dance"], "there is no pipeline 'dance'; choose from baseline, drift, retrain, rollback"),
         (["run", "drift", "--to", "1"], "--to goes with run rollback only"),
+        (["run", "retrain", "--quarantine"], "--quarantine goes with run rollback only"),
+        (["run", "rollback", "--check", "--no-quarantine"], "--check finds out by itself whether to roll back"),
         (["run", "drift", "-p", "nowhere.yaml"], "nowhere.yaml: there is no such params file"),
         (["run", "drift", "--set", "drift.psi=1"], "drift.psi: unknown key"),
         (["run", "drift", "--set", "rollback.metric=joy"], "rollback.metric: unknown metric 'joy'"),
@@ -194,6 +198,66 @@ def test_approval_of_a_run_that_another_home_knows_says_in_which_home_it_looked(
     words = ["approve", "20260101T120000-drift-a1b2c3", "--by", "Ada", "--why", "it is needed", "-p", str(params)]
     told = str(CliRunner().invoke(app, words).exception)
     assert f"is not known: no run of demo is recorded in the home {home}" in told
+
+
+@pytest.fixture
+def lived(project: Callable[..., Path]) -> Path:
+    """A params file of a model whose ledger knows attempts of all kinds, three changes and a run that was blocked."""
+    params = project(BINARY)
+    ledger, then = tt.open(params).ledger, datetime(2024, 4, 1)
+    attempts: dict[str, dict[str, Any]] = {
+        "going-on": {}, "promoted": {"new_version": 1}, "refused": {"new_version": 2, "notes": "No gain."},
+        "too-long": {"notes": "timed_out: over 900 s"}, "broken": {"notes": "failed: no memory"},
+    }
+    for run_id, values in attempts.items():
+        ended = {"finished_at": then} if values else {}
+        ledger.retrains.record_retrain(
+            run_id, as_of=then, trigger_type="drift", severity="high", retrain_attempted=True, **ended, **values)
+    ledger.record_version(1, run_id="promoted", as_of=then, sha256="", source="", lineage={})
+    for kind, before, after, who in (("promotion", None, 1, "trimtab"), ("rollback", 1, 2, "Ada")):
+        change = ledger.succession.begin_change(
+            kind, from_version=before, to_version=after, run_id=f"{kind}-run", as_of=then, by=who, why=f"why {after}",
+            quarantine=who == "Ada")
+        ledger.succession.settle_change(change, "done")
+    ledger.start_run("blocked-run", pipeline="retrain", run_dir="x")
+    guard = {"guard": {"allowed": False, "blocked_by": ["cooldown", "budget"]}}
+    ledger.finish_run("blocked-run", status="blocked", as_of=None, error=None, result=guard)
+    ledger.close()
+    return params
+
+
+def test_history_tells_who_changed_the_champion_in_which_run_and_what_came_of_each_attempt(
+    lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    shown = " ".join(CliRunner().invoke(app, ["history", "-p", str(lived)]).stdout.split())
+    for told in (
+        "promotion nobody -> 1 trimtab why 1 promotion-run",
+        "rollback 1 -> 2, 1 in quarantine Ada why 2 rollback-run",
+        "drift, high under way going-on", "drift, high promoted 1 promoted",
+        "drift, high not promoted 2 No gain. refused", "drift, high timed_out timed_out: over 900 s too-long",
+        "drift, high failed failed: no memory broken", "blocked by cooldown, budget blocked-run",
+    ):
+        assert told in shown, told
+    found = json.loads(CliRunner().invoke(app, ["history", "-p", str(lived), "--json"]).stdout)
+    assert [row["run_id"] for row in found["changes"]] == ["promotion-run", "rollback-run"]
+    assert [row["quarantines"] for row in found["changes"]] == [False, True]
+    assert len(found["retrain_events"]) == 5
+    assert found["runs"][0]["result"]["guard"]["blocked_by"] == ["cooldown", "budget"]
+
+
+def test_history_can_be_read_at_a_hundred_columns_and_cuts_nothing(
+    lived: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = tt.open(lived).ledger
+    long = "20240401T120000-retrain-abcdef"
+    ledger.start_run(long, pipeline="retrain", run_dir="x")
+    ledger.close()
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = CliRunner().invoke(app, ["history", "-p", str(lived)]).stdout
+    assert max(map(len, shown.splitlines())) <= 100
+    lines = [line.split()[-1] for line in shown.partition("Runs")[2].splitlines() if line.strip()]
+    assert "".join(lines).count(long) == 1
 
 
 def test_run_that_fails_midway_with_code_2_prints_one_object(

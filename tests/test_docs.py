@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
+import trimtab
 from trimtab import errors
 from trimtab.decide.signals import FAMILIES, SIGNALS
 from trimtab.run.cli import app
@@ -111,9 +113,47 @@ def test_every_kept_requirement_names_tests_that_exist_and_name_it(requirement: 
         assert requirement.lower() in found.group(0).lower(), f"{test} does not name {requirement}"
 
 
-KEEPERS = sorted(set(re.findall(r"`((?:measure|decide|act|run|records|params)\.[\w.]+)`", REQUIREMENTS)))
+MODULES = [trimtab, *(importlib.import_module(one.name) for one in pkgutil.walk_packages(trimtab.__path__, "trimtab."))]
+KEYS = set(_keys(Params))
+_FILE = re.compile(r"\.(json|yaml|py|md|html|db|log)$")
 
 
-@pytest.mark.parametrize("name", KEEPERS)
-def test_every_function_that_keeps_a_requirement_exists(name: str) -> None:
-    assert pkgutil.resolve_name(f"trimtab.{name}") is not None
+def _resolved(name: str) -> bool:
+    """Whether there is such a key, module, class, function or method: whole, from its module or from its class on."""
+    parts = name.split(".")
+    if name in KEYS:
+        return True
+    for one in MODULES:
+        if isinstance(getattr(one, parts[0], None), type) and _has(one, parts):
+            return True
+        for length in range(1, len(parts) + 1):    # of what names the module
+            of_module = f".{one.__name__}".endswith(f".{'.'.join(parts[:length])}")
+            if of_module and _has(one, parts[length:]):
+                return True
+    return False
+
+
+def _has(owner: object, names: list[str]) -> bool:
+    for name in names:
+        fields = getattr(owner, "__dataclass_fields__", {}) | getattr(owner, "model_fields", {})
+        if name in fields:
+            return True
+        if not hasattr(owner, name):
+            return False
+        owner = getattr(owner, name)
+    return True
+
+
+def _code_names() -> Iterator[tuple[str, str]]:
+    """What looks like a name in code, in prose and in the picture of the flow: with a dot, or a class's."""
+    for path in (ROOT / "docs" / "requirements.md", ROOT / "docs" / "architecture.md", ROOT / "CONTRIBUTING.md"):
+        text = path.read_text()
+        named = re.findall(r"`(?:trimtab\.)?([A-Za-z_]\w*(?:\.\w+)+|[A-Z][a-z]+(?:[A-Z][a-z]+)*)(?:\([^`]*\))?`", text)
+        drawn = [name for block in re.findall(r"^```\n(.*?)^```", text, re.M | re.S)
+                 for name in re.findall(r"(?<![\w/*.])([A-Za-z_]+\.[A-Za-z_]+)\b", block)]
+        yield from sorted({(path.name, name) for name in (*named, *drawn) if not _FILE.search(name)})
+
+
+@pytest.mark.parametrize(("document", "name"), list(_code_names()))
+def test_every_name_of_code_in_the_documents_is_in_the_code(document: str, name: str) -> None:
+    assert _resolved(name), f"{document} names {name}"

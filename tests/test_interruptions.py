@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 from conftest import BINARY, binary_table, merged
 from test_training import _is_running, _wait_until
+from typer.testing import CliRunner
 
+from trimtab.errors import BusyError
 from trimtab.run import notebooks
+from trimtab.run.cli import app
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run
 
@@ -41,6 +44,11 @@ def _start(params: Path) -> subprocess.Popen[str]:
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
         start_new_session=True,
     )
+
+
+def _history(params: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(CliRunner().invoke(app, ["history", "-p", str(params), "--json"]).stdout)
+    return told
 
 
 def _manifest(home: Path) -> dict[str, Any]:
@@ -103,8 +111,7 @@ def test_sigterm_during_training_ends_the_run_cleanly(project: Callable[..., Pat
     assert (Path(result["run_dir"]) / "report.html").exists()
     training = int((home / "pids").read_text().split()[0])
     _wait_until(lambda: not _is_running(training))
-    again = subprocess.run([TRIMTAB, "history", "-p", home / "endless.yaml", "--json"], capture_output=True, text=True)
-    known = json.loads(again.stdout)
+    known = _history(home / "endless.yaml")
     assert [run["status"] for run in known["runs"]] == ["interrupted"]
     assert known["changes"] == []
     assert known["retrain_events"][0]["finished_at"] is not None
@@ -113,26 +120,21 @@ def test_sigterm_during_training_ends_the_run_cleanly(project: Callable[..., Pat
 def test_killed_runner_is_succeeded_by_the_next_run_which_closes_it(project: Callable[..., Path], home: Path) -> None:
     running = _start(_params(project, home))
     _wait_until((home / "pids").exists)
-    busy = subprocess.run(
-        [TRIMTAB, "run", "baseline", "-p", project(BINARY)], capture_output=True, text=True, check=False
-    )
-    assert busy.returncode == 3
-    assert f"is active (process {running.pid} on " in busy.stderr
+    with pytest.raises(BusyError, match=rf"is active \(process {running.pid} on ") as busy:
+        run(Request(pipeline="baseline", params=project(BINARY), progress=False))
+    assert busy.value.exit_code == 3
     dead = _manifest(home)["run_id"]
     running.kill()
     running.communicate()
     training = int((home / "pids").read_text().split()[0])
     _wait_until(lambda: not _is_running(training))
-    done = subprocess.run(
-        [TRIMTAB, "run", "baseline", "-p", project(BINARY), "--json"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    done = run(Request(pipeline="baseline", params=project(BINARY), progress=False))
+    assert (done.exit_code, done.error) == (0, None)
+    result = done.result
     assert (result["status"], result["champion_after"]) == ("succeeded", 1)
     notes = json.loads((Path(result["run_dir"]) / "run.json").read_text())["notes"]
     assert notes == [f"run {dead} had died; it was marked interrupted and its lease taken over"]
-    told = subprocess.run([TRIMTAB, "history", "-p", home / "demo.yaml", "--json"], capture_output=True, text=True)
-    known = next(run for run in json.loads(told.stdout)["runs"] if run["run_id"] == dead)
+    known = next(one for one in _history(home / "demo.yaml")["runs"] if one["run_id"] == dead)
     assert (known["status"], known["as_of"], known["result"]["run_id"]) == ("interrupted", "2024-04-01T00:00:00", dead)
     closed = json.loads((home / "runs" / "demo" / dead / "run.json").read_text())
     assert closed["status"] == "interrupted"

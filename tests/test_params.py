@@ -23,6 +23,7 @@ from trimtab.settings.estimator import Estimator
 from trimtab.settings.notation import format_duration, parse_duration, parse_time
 from trimtab.settings.promotion import Criterion
 
+ROOT = Path(__file__).resolve().parents[1]
 Write = Callable[..., Path]
 
 
@@ -65,12 +66,39 @@ def test_extended_files_are_found_beside_the_file_that_names_them(write: Write, 
     assert _load(write("extends: shared/middle.yaml\n")).params.model == "middle"
 
 
+def test_of_several_extended_files_the_later_wins_and_the_file_itself_over_all(write: Write) -> None:
+    write(merged(BINARY, drift={"psi_warn": 0.05, "psi_alert": 0.3, "alpha": 0.01}), "base.yaml")
+    rules = write("drift: {psi_warn: 0.2, alpha: 0.02}\ndata: {numeric: [noise]}\n", "rules.yaml")
+    found = _load(write("extends: [base.yaml, rules.yaml]\ndrift: {alpha: 0.03}\n")).params
+    assert (found.drift.psi_warn, found.drift.psi_alert, found.drift.alpha) == (0.2, 0.3, 0.03)
+    assert (found.model, found.data.numeric) == ("demo", ("noise",))
+    rules.write_text("drift: {psi_warn: high}\n")
+    assert _refusal(write("extends: [base.yaml, rules.yaml]\n")).startswith(f"{rules}: drift.psi_warn")
+
+
+def test_environments_of_a_model_share_neither_its_name_nor_its_state() -> None:
+    names = [_load(file).params.model for file in sorted((ROOT / "params").glob("*.yaml"))]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("environment", "stands_at"), [("dev", "latest"), ("staging", "now"), ("prod", "now")])
+def test_safeguards_of_an_environment_go_on_top_of_any_model(write: Write, environment: str, stands_at: str) -> None:
+    rules = ROOT / "params" / "rules" / f"{environment}.yaml"
+    own = {key: value for key, value in BINARY.items() if key not in {"as_of", "guardrails"}}
+    found = _load(write({"extends": [str(rules)], **own, "guardrails": {"budget": 2}})).params
+    shipped = _load(ROOT / "params" / f"{environment}.yaml").params
+    assert (found.model, found.as_of, shipped.as_of) == ("demo", stands_at, stands_at)
+    assert found.guardrails == shipped.guardrails.model_copy(update={"budget": 2})
+    both = _load(write({"extends": str(ROOT / "params" / f"{environment}.yaml"), "model": "mine"})).params
+    assert (both.model, both.guardrails) == ("mine", shipped.guardrails)
+
+
 def test_files_that_extend_each_other_are_refused_with_their_chain(write: Write) -> None:
     write("extends: demo.yaml\n", "other.yaml")
     assert "demo.yaml -> other.yaml -> demo.yaml" in _refusal(write("extends: other.yaml\n"))
 
 
-@pytest.mark.parametrize("text", ["extends: gone.yaml\n", "extends: [a.yaml]\n"])
+@pytest.mark.parametrize("text", ["extends: gone.yaml\n", "extends: [a.yaml]\n", "extends: 3\n", "extends: {a: b}\n"])
 def test_extending_what_is_no_file_is_refused(write: Write, text: str) -> None:
     assert "demo.yaml" in _refusal(write(text))
 

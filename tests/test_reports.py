@@ -240,10 +240,35 @@ CAME_OF_IT = [
     ("05_rollback", {"champion_before": 3, "champion_after": 1, "proof_rows": 9, "proof_window": "newest",
                      "passed_over": ["version 2: it is damaged"]},
      "Proven on 9 records of the newest window; version 1 serves instead of 3. Passed over: version 2: it is damaged."),
+    ("06_approval", {"answer": "rejected", "reading": "Ada declined."}, "Ada declined."),
     ("07_watch", {"outcome": "keep", "reading": "It serves on."}, "It serves on."),
     ("01_baseline", {}, ""),
     ("06_other", {"x": 1}, ""),
 ]
+
+
+@pytest.mark.parametrize(("pipeline", "scraps", "verdict", "name", "told"), [
+    ("watch", {"outcome": "keep"}, None, "New champion", '<span class="good">kept</span></b></div>'),
+    ("watch", {"outcome": "too_early"}, None, "New champion", '<span class="warn">too early to say</span></b></div>'),
+    ("watch", {"outcome": "nothing"}, None, "New champion", '<span class="">nothing to watch</span></b></div>'),
+    ("watch", {"outcome": "roll_back"}, "rolled_back", "Verdict", '<span class="bad">rolled_back</span></b></div>'),
+    ("approval", {"answer": "approved", "by": "Ada"}, None, "Answer", '<span class="good">approved</span></b>by Ada'),
+    ("approval", {"answer": "rejected", "by": "Ada"}, None, "Answer", '<span class="warn">rejected</span></b>by Ada'),
+    ("approval", {}, None, "Answer", '<span class="">none</span></b>not carried out'),
+    ("drift", {}, None, "Verdict", '<span class="">none</span></b>nothing was evaluated'),
+    ("rollback", {}, None, "", ""),
+])
+def test_the_tile_says_what_the_run_was_for(
+    tmp_path: Path, pipeline: str, scraps: dict[str, Any], verdict: str | None, name: str, told: str
+) -> None:
+    notebook = {"watch": "07_watch", "approval": "06_approval"}.get(pipeline, "02_drift_analysis")
+    found = {**scraps, "reading": "So it is."} if scraps else {}
+    step = Step(notebook=notebook, status="succeeded", scraps=found)
+    manifest = _manifest(pipeline=pipeline, steps=[step], result=_result(verdict=verdict))
+    text = reports.run_report(_folder(tmp_path), manifest).read_text()
+    tiles = re.findall(r'<div class="card"><span>(.*?)</span><b>', text)
+    assert tiles == [name, "Champion"] if name else tiles == ["Champion"]
+    assert told in text
 
 
 @pytest.mark.parametrize(("notebook", "scraps", "sentence"), CAME_OF_IT)

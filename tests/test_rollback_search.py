@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from test_watching import LATER, _run, first, learned, params, promoted, table
+from typer.testing import CliRunner
 
 import trimtab as tt
 from trimtab.act import modelfile
 from trimtab.errors import ChampionError, StepError
 from trimtab.run import lifecycle, rollbacks
+from trimtab.run.cli import app
 
 __all__ = ["first", "params"]    # fixtures
 
@@ -54,6 +56,19 @@ def test_quarantine_that_came_after_the_proof_stops_the_change(params: Path) -> 
     with pytest.raises(ChampionError, match="version 3 is in quarantine since"):
         lifecycle.roll_back(session, proof)
     assert session.registry.champion() == 2
+
+
+def test_a_person_says_whether_the_version_that_is_left_goes_into_quarantine(params: Path) -> None:
+    def back(*words: str) -> dict[int, str]:
+        done = CliRunner().invoke(app, ["run", "rollback", "-p", str(params), "--as-of", LATER, "--json", *words])
+        assert done.exit_code == 0, done.output
+        return {version: one.why for version, one in tt.open(params).ledger.quarantine.held().items()}
+
+    for _ in range(2):
+        promoted(tt.open(params, as_of=LATER), learned(table(params), ["x", "z"]))
+    assert back("--no-quarantine", "--to", "2") == {}
+    assert back("--quarantine", "--by", "Ada", "--why", "it lies") == {2: "it lies"}
+    assert tt.open(params).registry.champion() == 1
 
 
 def test_a_dry_run_of_the_watch_leaves_champion_and_quarantine_alone(params: Path) -> None:

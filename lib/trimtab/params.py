@@ -186,16 +186,18 @@ def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[_Ke
     if not isinstance(content, dict):
         raise ParamsError(f"{file}: a params file is a mapping of keys to values, and this is not")
     content = _string_keys(content)
-    parent = content.pop("extends", None)
+    named = content.pop("extends", None)
+    parents = [] if named is None else named if isinstance(named, list) else [named]
+    if not all(isinstance(parent, str) for parent in parents):
+        raise ParamsError(f"{file}: extends: must name a file, or a list of files")
+    layers = [_read((file.parent / parent).resolve(), (*trail, file)) for parent in parents]
+    layers.append((content, {keys: str(file) for keys, _ in _leaves(content, ())}))
     tree: dict[str, Any] = {}
     origins: dict[_Keys, str] = {}
-    if parent is not None:
-        if not isinstance(parent, str):
-            raise ParamsError(f"{file}: extends: must name one file")
-        tree, origins = _read((file.parent / parent).resolve(), (*trail, file))
-    for keys, value in _leaves(content, ()):
-        _put(tree, keys, value)
-        _remember(origins, keys, str(file))
+    for layer, written in layers:
+        for keys, value in _leaves(layer, ()):
+            _put(tree, keys, value)
+            _remember(origins, keys, written[keys])
     return tree, origins
 
 

@@ -12,7 +12,12 @@ from trimtab.act import tables
 from trimtab.errors import StateError
 
 
-def connect(url: str) -> sa.Engine:
+def is_sqlite(url: str) -> bool:
+    """Whether a URL leads to a SQLite file, whichever way it names the driver."""
+    return url.startswith(("sqlite:", "sqlite+"))
+
+
+def connect(url: str | sa.URL) -> sa.Engine:
     """Open the ledger, making its tables when they are missing.
 
     Raises
@@ -57,7 +62,7 @@ def copy(url: str, file: Path) -> sa.Engine:
     A SQLite ledger that does not exist yet is not made for it.
     """
     fresh = not file.exists()
-    twin = connect(f"sqlite:///{file}")
+    twin = connect(sa.URL.create("sqlite", database=str(file)))
     if fresh and not _missing(url):
         engine = connect(url)
         with engine.connect() as source, twin.begin() as target:
@@ -76,7 +81,7 @@ def reason(error: Exception) -> str:
 
 
 def _missing(url: str) -> bool:
-    return url.startswith("sqlite:") and not Path(sa.make_url(url).database or "").exists()
+    return is_sqlite(url) and not Path(sa.make_url(url).database or "").exists()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

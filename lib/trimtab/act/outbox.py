@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 
 from trimtab.act import tables
 from trimtab.act.rows import Rows, now
-from trimtab.decide.alerts import QUIET, Message, since, summary
+from trimtab.decide.alerts import EACH_TOLD, QUIET, Message, since, summary
 
 CLAIM = timedelta(minutes=2)    # longer than any address is waited for
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=6)
@@ -69,6 +69,8 @@ class Outbox(Rows):
     ) -> None:
         """Write messages about events of a run, each once; one that comes soon after another of its kind is held.
 
+        Of the kinds of `EACH_TOLD` none is.
+
         What was held, and whose 24 hours are over, goes along with the first message; with one of its own, where
         there is none.
 
@@ -88,7 +90,7 @@ class Outbox(Rows):
         """Write one message; whether it is to go out."""
         clock, key = now(), f"{run_id}:{message.kind}"
         over = self._over()
-        held = message.kind in self._quiet()
+        held = message.kind not in EACH_TOLD and message.kind in self._quiet()
         told = message.body if held or not over or message.kind == "summary" else f"{message.body}\n\n{since(over)}"
         row = {
             "key": key, "run_id": run_id, "kind": message.kind, "title": message.title, "body": f"{told}\n\n({key})",

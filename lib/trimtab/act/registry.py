@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from trimtab.act.database import is_sqlite
 from trimtab.errors import StateError
 from trimtab.plain import to_text, write_atomically
 
@@ -149,7 +150,7 @@ class Registry:
             known = client.get_experiment_by_name(EXPERIMENT)
             if known is not None:
                 return known.experiment_id
-            place = self._folder.as_uri() if self.url.startswith("sqlite:") else None
+            place = self._folder.as_uri() if is_sqlite(self.url) else None
             return client.create_experiment(EXPERIMENT, artifact_location=place)
 
     @contextmanager
@@ -162,7 +163,7 @@ class Registry:
     @_told
     def champion(self) -> int | None:
         """The version under the alias, or None."""
-        if self._client_is_open or not self.url.startswith("sqlite:"):
+        if self._client_is_open or not is_sqlite(self.url):
             return self._champion_by_client()
         try:
             return self._champion_by_sql()
@@ -178,7 +179,7 @@ class Registry:
         StateError
             When there was one, for models lie beside it, and it is gone: a new one would know nothing of them.
         """
-        if not self.url.startswith("sqlite:"):
+        if not is_sqlite(self.url):
             return True
         file = Path(sa.make_url(self.url).database or "")
         if not file.exists() and self._folder.is_dir() and any(self._folder.iterdir()):
@@ -252,7 +253,7 @@ class Registry:
     @_told
     def sources(self) -> dict[int, str]:
         """Where serving code takes the files of each version from."""
-        if not self._client_is_open and self.url.startswith("sqlite:"):
+        if not self._client_is_open and is_sqlite(self.url):
             with contextlib.suppress(SQLAlchemyError):
                 told = "SELECT version, COALESCE(storage_location, source) FROM model_versions WHERE name = :name"
                 return {int(version): source or "" for version, source in self._by_sql(told)}

@@ -2,6 +2,7 @@
 
 A message says in one line what happened, then the numbers, what to do next with the command to type, and where to read
 more. Of a kind one goes out in 24 hours; what comes after it is counted, and told with the next message after these.
+Requests for approval are told one by one.
 
 Messages leave the house: they hold no value of a single record. In reasons, quoted values (levels of a category, words)
 are cut to 40 characters; in errors, whatever is quoted is left out unless the params file names it, and of errors that
@@ -23,6 +24,10 @@ Kind = Literal[
     "drift", "retrain_started", "retrain_finished", "approval_needed", "promoted", "rolled_back", "failed", "warning",
     "summary"]
 QUIET = timedelta(hours=24)
+EACH_TOLD: frozenset[Kind] = frozenset({"approval_needed"})
+"""Kinds that never wait: somebody is to answer each of these, and the one before does not say that there is another.
+
+A request that is asked again while it is open stays the one that it was, and is no new event."""
 _LONGEST_TITLE, _LONGEST_LINE, _LONGEST_VALUE = 160, 300, 40
 _MOST_REASONS, _MOST_METRICS = 5, 6
 _SERIOUS, _SMALL = ("high", "critical"), ("none", "low")

@@ -43,7 +43,8 @@ class Answered:
             return f"{self.by} declined {self.request.what}; version {self.champion_after} serves on."
         if self.change is None:
             return f"{self.by} allowed {self.request.what}; the next run that finds nothing else in its way will do it."
-        return f"{self.by} approved, and version {self.champion_after} serves now."
+        before = "nobody" if self.champion_before is None else f"version {self.champion_before}"
+        return f"{self.by} approved version {self.champion_after}, which serves now instead of {before}."
 
 
 def request(session: Session, run_id: str | None = None) -> Request:

@@ -14,7 +14,7 @@ import typer
 from trimtab.errors import StepError, TrimtabError, UsageError
 from trimtab.plain import plain
 from trimtab.run import options, queries, server
-from trimtab.run.terminal import say, show, show_json, tell
+from trimtab.run.terminal import say, show, show_json, tell, tell_answer
 from trimtab.text import visible
 from trimtab.wording import plural
 
@@ -44,11 +44,15 @@ def run(
     by: Annotated[str | None, typer.Option(help="Rollback: who asks for it.")] = None,
     why: Annotated[str | None, typer.Option(help="Rollback: the reason.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Rollback: also to a version in quarantine.")] = False,
+    quarantine: Annotated[bool | None, typer.Option(
+        "--quarantine/--no-quarantine", help="Rollback: may the version that is left serve again? By default it may.",
+    )] = None,
     check: Annotated[bool, typer.Option("--check", help="Rollback: only if a new champion is worse.")] = False,
 ) -> None:
     """Run a pipeline of notebooks."""
     _check_words(by=by, why=why)
-    asked = {"to": to, "by": by, "why": why, "force": force or None, "check": check or None}
+    asked = {"to": to, "by": by, "why": why, "force": force or None, "quarantine": quarantine,
+             "check": check or None}
     extra = {name: value for name, value in asked.items() if value is not None}
     _carry_out(pipeline, params, as_of, tuple(set_ or ()), extra, dry_run=dry_run, as_json=as_json, cold=cold)
 
@@ -117,6 +121,8 @@ def _carry_out(
     if as_json:
         show_json(outcome.result)
     else:
+        if outcome.answer:
+            tell_answer(outcome.result, outcome.answer, params)
         tell(outcome.result, outcome.report)
     if outcome.error:
         say(outcome.error)

@@ -51,17 +51,27 @@ def without_runs(home: Path, model: str) -> str:
 
 
 def absolute_url(url: str, home: Path) -> str:
-    """A store's URL with a relative SQLite path placed in `home`.
+    """A store's URL with a relative SQLite path placed in `home`, whatever characters that has.
 
     Examples
     --------
     >>> absolute_url("sqlite:///.trimtab/ledger.db", Path("/srv"))
     'sqlite:////srv/.trimtab/ledger.db'
+    >>> absolute_url("sqlite:///.trimtab/ledger.db", Path("/srv/what?"))
+    'sqlite+pysqlite:////srv/what%3F/.trimtab/ledger.db'
     """
+    import sqlalchemy as sa
+
     prefix = "sqlite:///"
     if not url.startswith(prefix) or url.startswith(prefix + "/"):
         return url
-    return f"{prefix}{home / url.removeprefix(prefix)}"
+    parsed = sa.make_url(url)
+    placed = str(home / (parsed.database or ""))
+    told = parsed.set(database=placed).render_as_string(hide_password=False)
+    if placed in told:
+        return told
+    # MLflow would take what follows sqlite:/// as it is for a path, and make that folder; not with the driver's name.
+    return told.replace("sqlite:", "sqlite+pysqlite:", 1)
 
 
 def workshop(home: Path, run_id: str) -> Path:

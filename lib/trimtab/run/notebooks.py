@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from trimtab import errors
 from trimtab.errors import StateError, StepError, TimeLimitError, TrimtabError, UsageError
@@ -43,6 +44,15 @@ with _quick_imports():
     from papermill.iorw import papermill_io
 
 
+def _address(path: Path) -> str:
+    """The path as papermill takes it: a URL that is a template, too."""
+    return quote(f"{_SCHEME}{path}", safe="/:")
+
+
+def _plain(address: str) -> Path:
+    return Path(unquote(address.removeprefix(_SCHEME)))
+
+
 class _Atomic:
     """A papermill file handler that redacts, writes beside and renames."""
 
@@ -51,19 +61,19 @@ class _Atomic:
 
     def read(self, path: str) -> str:
         """The file's text."""
-        return Path(path.removeprefix(_SCHEME)).read_text(encoding="utf-8")
+        return _plain(path).read_text(encoding="utf-8")
 
     def listdir(self, path: str) -> list[str]:
         """What lies in a folder."""
-        return [str(p) for p in Path(path.removeprefix(_SCHEME)).iterdir()]
+        return [str(p) for p in _plain(path).iterdir()]
 
     def write(self, text: str, path: str) -> None:
         """Put the notebook, without its secrets, in the place of the file."""
-        write_atomically(Path(path.removeprefix(_SCHEME)), redacted(text, self._redact))
+        write_atomically(_plain(path), redacted(text, self._redact))
 
     def pretty_path(self, path: str) -> str:
         """The path as papermill's messages name it."""
-        return path.removeprefix(_SCHEME)
+        return str(_plain(path))
 
 
 def redacted(notebook: str, redact: Callable[[str], str]) -> str:
@@ -177,8 +187,8 @@ def _execute(
     try:
         with _environment(server.thread_environment()):
             papermill.execute_notebook(
-                str(source).replace("{", "{{").replace("}", "}}"),
-                f"{_SCHEME}{target}".replace("{", "{{").replace("}", "}}"),
+                _address(source),
+                _address(target),
                 parameters=dict(parameters),
                 cwd=str(source.parent),
                 kernel_name="python3",

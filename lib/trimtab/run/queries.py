@@ -18,18 +18,51 @@ from trimtab.wording import plural
 
 
 def history(params: options.Params = options.DEFAULT, as_json: options.Json = False, limit: options.Limit = 50) -> None:
-    """What served when, who changed it and why; and the newest runs."""
+    """What served when, who changed it, why and in which run; what was retrained, or tried; and the newest runs."""
     with _state(params) as (ledger, _):
         changes, runs = ledger.succession.changes()[-limit:], ledger.runs(limit)
         events = ledger.retrains.retrain_events(limit)
     if as_json:
         show_json(plain({"changes": changes, "runs": runs, "retrain_events": events}))
         return
-    show_table("Champion", changes, ("created_at", "as_of", "kind", "from_version", "to_version", "state", "by", "why"))
-    show_table("Runs", runs, ("started_at", "run_id", "pipeline", "as_of", "status", "error"))
+    show_table("Champion", [_change_row(one) for one in changes], ("when", "as_of", "change", "by", "why", "run_id"))
+    show_table("Retraining", [_event_row(one) for one in events],
+               ("when", "as_of", "trigger", "outcome", "version", "notes", "run_id"))
+    show_table("Runs", [_run_row(one) for one in runs],
+               ("started_at", "as_of", "pipeline", "status", "error", "run_id"))
     changed = [{"run_id": run["run_id"]} | one for run in runs for one in run["amendments"] or ()]
     if changed:
         show_table("Params that were changed", changed, ("run_id", "key", "old", "new"))
+
+
+def _change_row(change: dict[str, Any]) -> dict[str, Any]:
+    """A change of the champion as a person reads it: what of one that was not done, or did more, is said beside it."""
+    before, after = (change[end] or "nobody" for end in ("from_version", "to_version"))
+    more = [change["state"]] if change["state"] != "done" else []
+    more += ["forced"] if change["forced"] else []
+    more += [f"{before} in quarantine"] if change["quarantines"] else []
+    told = f"{change['kind']} {before} -> {after}"
+    return change | {"when": change["created_at"], "change": ", ".join([told, *more])}
+
+
+def _event_row(event: dict[str, Any]) -> dict[str, Any]:
+    """A retrain event with what came of it in a word; of one that made no version the notes begin with that."""
+    word = str(event["notes"] or "").partition(":")[0]
+    outcome = word if word in {"timed_out", "failed"} else "ended early"
+    if event["finished_at"] is None:
+        outcome = "under way"
+    elif event["promoted"] or event["new_version"] is not None:
+        outcome = "promoted" if event["promoted"] else "not promoted"
+    trigger = f"{event['trigger_type']}, {event['severity']}" if event["retrain_attempted"] else event["trigger_type"]
+    return event | {"when": event["triggered_at"], "trigger": trigger, "outcome": outcome,
+                    "version": event["new_version"]}
+
+
+def _run_row(run: dict[str, Any]) -> dict[str, Any]:
+    """A run with what went wrong, or which safeguards refused what it asked for."""
+    blocked = ((run["result"] or {}).get("guard") or {}).get("blocked_by")
+    refused = f"blocked by {', '.join(blocked)}" if blocked and run["status"] == "blocked" else None
+    return run | {"error": run["error"] or refused}
 
 
 def approvals(

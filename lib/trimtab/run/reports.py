@@ -23,6 +23,7 @@ TITLES = {
     "06_approval": "Approval",
     "07_watch": "The new champion under watch",
 }
+_WATCHED = {"keep": "kept", "roll_back": "worse", "too_early": "too early to say", "nothing": "nothing to watch"}
 _LISTED = ("run_id", "started_at", "model", "tenant", "pipeline", "as_of", "status")
 ERROR_ANCHOR = "papermill-error-cell"
 
@@ -121,10 +122,29 @@ def run_report(folder: Path, manifest: Manifest) -> Path:
     metrics = run["result"]["metrics"]
     for who, values in metrics.items():    # notebooks keep their values by the alphabet
         metrics[who] = values and {name: values[name] for name in METRICS if name in values}
+    run["tile"] = _tile(run)
     run["gains"] = _gains(metrics.get("champion") or {}, metrics.get("challenger") or {})
     target = folder / "report.html"
     write_atomically(target, _templates().get_template("report.html").render(run=run))
     return target
+
+
+def _tile(run: dict[str, Any]) -> dict[str, str] | None:
+    """What a run was for, in a word and a remark: its verdict, a person's answer, or what became of a new champion."""
+    result, scraps = run["result"], {step["notebook"]: step["scraps"] for step in run["steps"]}
+    if run["pipeline"] == "rollback":
+        return None
+    if run["pipeline"] == "approval":
+        told = scraps.get("06_approval") or {"answer": "none", "by": ""}
+        remark = f"by {told['by']}" if told["by"] else "not carried out"
+        return {"name": "Answer", "word": told["answer"], "remark": remark}
+    watched = scraps.get("07_watch") or {}
+    if run["pipeline"] == "watch" and result["verdict"] is None:
+        return {"name": "New champion", "word": _WATCHED.get(str(watched.get("outcome")), "unknown"), "remark": ""}
+    remark = "" if result["verdict"] else "nothing was evaluated"
+    if result["verdict"] == "promote" and result["champion_before"] is None:
+        remark = "accepted without comparison"
+    return {"name": "Verdict", "word": result["verdict"] or "none", "remark": remark}
 
 
 def _gains(champion: dict[str, Any], challenger: dict[str, Any]) -> dict[str, float]:
@@ -173,7 +193,7 @@ def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
         proven = f"Proven on {plural(scraps['proof_rows'], 'record')} of the {scraps['proof_window']} window{alike}"
         over = "".join(f" Passed over: {one}." for one in scraps.get("passed_over", ()))
         return f"{proven}; {serving} instead of {scraps['champion_before']}{asked.rstrip('.')}.{over}"
-    if notebook == "07_watch":
+    if notebook in {"06_approval", "07_watch"}:
         return str(scraps["reading"])
     return ""
 

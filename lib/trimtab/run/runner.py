@@ -48,12 +48,13 @@ from trimtab.text import LONGEST_LINE, cut
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: what `--json` prints, and the exit code with its sentence."""
+    """How a run ended: what `--json` prints, the exit code with its sentence, and what a person's answer did."""
 
     result: dict[str, Any]
     exit_code: int
     error: str | None
     report: Path | None
+    answer: str | None = None
 
 
 def new_run_id(pipeline: str) -> str:
@@ -294,7 +295,9 @@ class Run:
             error = error or (StateError(words) if after == self.champion_before else StepError(words))
         self._telling.ended(manifest)
         told = self.loaded.redact(str(error)) if error else None
-        return Outcome(manifest.result, error.exit_code if error else 0, told, report if problem is None else None)
+        answer = next((one.scraps["reading"] for one in manifest.steps if "answer" in one.scraps), None)
+        code = error.exit_code if error else 0
+        return Outcome(manifest.result, code, told, report if problem is None else None, answer)
 
     def _leave_nothing_open(self) -> None:
         """Settle a change that a step began and could not settle; where that fails, too, the next start does it."""

@@ -177,9 +177,10 @@ def read(path: Path, notebook: str) -> Scraps:
     StepError
         When a value is missing, unknown or of the wrong type.
     """
-    import scrapbook
+    import nbformat
+    from scrapbook.models import Notebook
 
-    found = scrapbook.read_notebook(str(path)).scraps
+    found = Notebook(nbformat.read(path, as_version=4)).scraps    # its own reader takes a path for a URL
     return _check(notebook, {name: scrap.data for name, scrap in found.items()})
 
 

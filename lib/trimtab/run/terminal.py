@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +14,7 @@ from trimtab.plain import plain
 from trimtab.text import escaped, visible
 
 _LONGEST_CELL = 400
-_PLAIN_WIDTH = 180    # of a table that goes to a file or a pipe
+_PLAIN_WIDTH = 180    # of a table that goes to a file or a pipe, where COLUMNS does not say otherwise
 
 
 def say(sentence: str) -> None:
@@ -31,16 +33,18 @@ def show_json(value: Any) -> None:
 
 
 def show_table(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
-    """Print rows as a table with these columns."""
+    """Print rows as a table with these columns; what is too wide for its column goes on below, and is never cut."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    shown = Table(*names, title=title, title_justify="left", box=box.SIMPLE)
+    columns = [Column(name, overflow="fold") for name in names]
+    shown = Table(*columns, title=title, title_justify="left", box=box.SIMPLE)
     for row in rows:
         shown.add_row(*[escape(_cell(row.get(name))) for name in names])
-    Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH).print(shown)
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    Console(width=None if told else _PLAIN_WIDTH).print(shown)
 
 
 def tell(result: dict[str, Any], report: Path | None) -> None:
@@ -61,6 +65,13 @@ def tell(result: dict[str, Any], report: Path | None) -> None:
     show(f"  champion: {_version(before)}" + ("" if before == after else f" -> {_version(after)}"))
     if report:
         show(f"  report: {report}")
+
+
+def tell_answer(result: dict[str, Any], reading: str, params: Path) -> None:
+    """What a person's answer did, in one sentence, with the way back where there is one."""
+    before, after = result["champion_before"], result["champion_after"]
+    back = f"trimtab run rollback -p {shlex.quote(str(params))} --to {before}"
+    show(reading if before in {None, after} else f"{reading.removesuffix('.')}; to go back: {back}")
 
 
 def _version(number: int | None) -> str:

@@ -1,0 +1,50 @@
+"""Homes: whatever characters their paths have, all state lies in them and is found again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import BINARY, binary_table, copy_home
+
+from trimtab.act import database
+from trimtab.act.ledger import Ledger
+from trimtab.run.homes import absolute_url
+from trimtab.run.preflight import Request
+from trimtab.run.runner import run
+from trimtab.run.verifying import verify
+from trimtab.settings import Store
+
+
+@pytest.mark.parametrize("name", ["a home", "what?", "?a=b&c", "100%", "a%20home", "c#", "{x}", "état"])
+@pytest.mark.parametrize("url", [Store().ledger, "sqlite:///.trimtab/my%20ledger.db"])
+def test_ledger_lies_in_its_home(tmp_path: Path, name: str, url: str) -> None:
+    home = tmp_path / name
+    (home / ".trimtab").mkdir(parents=True)
+    ledger = Ledger(database.connect(absolute_url(url, home)), "demo")
+    ledger.start_run("one", pipeline="drift", run_dir="runs/one")
+    copy = Ledger(database.copy(absolute_url(url, home), home / "copy.db"), "demo")
+    assert [row["run_id"] for row in copy.runs()] == ["one"]
+    for one in (ledger, copy):
+        one.close()
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.db")}
+    assert made == {f"{name}/copy.db", f"{name}/.trimtab/{'my ' if 'my' in url else ''}ledger.db"}
+
+
+def test_run_leaves_all_it_leaves_in_its_home(
+    project: Callable[..., Path], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(BINARY, binary_table())
+    odd = tmp_path / "odd" / "what? 100%25 of#1 {x}"
+    copy_home(home, odd)
+    shutil.rmtree(home)
+    monkeypatch.chdir(odd)
+    monkeypatch.setenv("TRIMTAB_HOME", str(odd))
+    params = odd / "demo.yaml"
+    assert run(Request(pipeline="baseline", params=params, as_of="2024-03-15")).exit_code == 0
+    tried = run(Request(pipeline="drift", params=params, as_of="2024-04-15", dry_run=True))
+    assert (tried.exit_code, tried.result["champion_after"]) == (0, 1)
+    assert verify(params).findings == ()
+    assert [path.name for path in odd.parent.iterdir()] == [odd.name]

@@ -1,0 +1,96 @@
+"""Automatic retraining (A): tests of what is required, by its id in docs/requirements.md; see `promises`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+from conftest import SHIFTED, binary_table
+from promises import near, params
+
+import trimtab as tt
+from trimtab.act import tables
+from trimtab.decide.losses import concept_drift, graded_loss, performance_drop
+from trimtab.decide.signals import default_triggers, grade
+from trimtab.measure.over_time.error_change import consecutive
+from trimtab.run import checking, lifecycle
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.triggers import Trigger
+
+__all__ = ["params"]    # a fixture
+
+
+def test_a01_kolmogorov_smirnov_from_profiles_is_scipys(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    for name in ("x", "z", "noise"):
+        a, b = (session.records.frame(window, [name])[name] for window in (reference, current))
+        assert drift[name].ks == pytest.approx(scipy.stats.ks_2samp(a, b).statistic, abs=0.01)
+
+
+def test_a02_more_than_five_percent_outliers_raise_a_signal(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    signal = next(s for s in session.signals(drift) if s.name == "outliers")
+    assert signal.columns == ("x",)
+    assert signal.value > 0.05    # two standard deviations to the right, 16 % lie beyond three
+    assert signal.severity == "medium"
+
+
+def test_a03_fifteen_percent_more_error_than_in_the_window_before_is_concept_drift() -> None:
+    rng = np.random.default_rng(0)
+    days = np.repeat(np.arange(60), 40)
+    errors = np.abs(rng.normal(size=len(days)))
+    before, now = days < 30, days >= 30
+    for factor, severity in ((1.0, "none"), (1.2, "medium"), (1.4, "high")):
+        change = consecutive(errors[before], factor * errors[now], days_before=days[before], days_now=days[now])
+        signal = grade(concept_drift(change, "mean absolute error"), default_triggers(DriftSettings()))
+        assert signal.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "now", "severity"),
+    [("r2", 0.80, 0.77, "none"), ("r2", 0.80, 0.75, "high"), ("rmse", 10.0, 10.9, "none"), ("rmse", 10.0, 11.1, "high"),
+     ("accuracy", 0.80, 0.75, "high")],
+)
+def test_a04_each_metric_has_its_own_rule(metric: str, before: float, now: float, severity: str) -> None:
+    rules = [Trigger(signal="performance_drop", metric=name, at_least=share, severity="high")
+             for name, share in (("r2", 0.05), ("rmse", 0.10), ("accuracy", 0.05))]
+    lost = performance_drop(metric, near(before), near(now), greater_is_better=metric != "rmse")
+    assert graded_loss({metric: lost}, rules, primary=metric).severity == severity
+
+
+def test_a05_signals_become_one_severity_a_probability_and_root_causes_by_what_the_champion_relies_on(
+    project: Callable[..., Path],
+) -> None:
+    """Noise moves farther than any other column, but x is what the champion goes by."""
+    table = binary_table(4000, shift=1.0)
+    table["noise"] += 9.0 * (np.arange(len(table)) >= len(table) // 2)
+    path = project(SHIFTED, table)
+    first = tt.open(path, as_of="2024-02-28")
+    contest = lifecycle.first_champion(first)
+    lifecycle.appoint(first, contest, lifecycle.judge(first, contest))
+    session = tt.open(path, as_of="2024-04-15")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    causes = checking.causes(session, drift)
+    decision = tt.decide(session.signals(drift), session.params, causes=causes)
+    assert drift.columns[0].name == "noise"
+    assert decision.severity in ("high", "critical")
+    assert 0.5 < decision.confidence <= 1
+    assert decision.root_causes[:2] == ("x", "noise")
+    assert causes.ranked[0].message.startswith("x moved (")
+    assert "hardly uses it" in causes.ranked[1].message
+
+
+def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:
+    wanted = {"trigger_type", "severity", "drift_type", "reason", "metrics", "retrain_attempted", "retrain_successful",
+              "new_version", "new_r2", "new_rmse", "new_accuracy", "previous_r2", "improvement_percent", "triggered_at",
+              "completed_at"}
+    assert wanted <= set(tables.retrain_events.c.keys())
+    assert {"retrain_events_by_model", "retrain_events_by_trigger"} <= {i.name for i in tables.retrain_events.indexes}

@@ -1,0 +1,66 @@
+"""The card (C): tests of what is required, by its id in docs/requirements.md; see `promises`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import nbformat
+from promises import ROOT, params
+
+from trimtab.run.preflight import Request
+from trimtab.run.runner import run
+
+__all__ = ["params"]    # a fixture
+
+
+def _make(*words: str) -> str:
+    """What a target would do."""
+    return subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_c01_top_level_is_laid_out_as_promised() -> None:
+    wanted = ("notebooks", "lib", "runs", "params", "tests", "environment.yml", "Makefile", "README.md")
+    assert all((ROOT / name).exists() for name in wanted)
+
+
+def test_c02_notebooks_are_parameterised_and_thin() -> None:
+    """C02 and C06: the runner and JupyterLab open the same files."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        code = [cell.source for cell in cells if cell.cell_type == "code"]
+        assert any("parameters" in cell.metadata.get("tags", []) for cell in cells)
+        assert max(len(source.splitlines()) for source in code) <= 10
+        lines = [line for source in code for line in source.splitlines()]
+        assert not any(line.startswith(("def ", "class ", "if ", "for ")) for line in lines)
+
+
+def test_c03_each_run_leaves_executed_notebooks_and_reports(params: Path) -> None:
+    outcome = run(Request(pipeline="drift", params=params, as_of="2024-04-15", progress=False))
+    folder = Path(outcome.result["run_dir"])
+    assert {"02_drift_analysis.ipynb", "02_drift_analysis.html", "report.html", "run.json"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert (folder.parents[1] / "index.html").exists()
+
+
+def test_c04_scraps_of_one_notebook_decide_the_next_step(params: Path) -> None:
+    quiet = run(Request(pipeline="retrain", params=params, as_of="2024-02-21", progress=False))
+    moved = run(Request(pipeline="retrain", params=params, as_of="2024-04-15", progress=False))
+    steps = [
+        [s["notebook"] for s in json.loads((Path(o.result["run_dir"]) / "run.json").read_text())["steps"]]
+        for o in (quiet, moved)
+    ]
+    assert steps == [["02_drift_analysis"], ["02_drift_analysis", "03_retrain", "04_evaluate_and_promote"]]
+
+
+def test_c05_scheduler_calls_make_with_a_params_file() -> None:
+    told = _make("retrain", "PARAMS=params/demo.yaml", "AS_OF=2013-07-01", "ARGS=--dry-run --json")
+    assert "trimtab run retrain --params params/demo.yaml --as-of 2013-07-01 --dry-run --json" in told
+
+
+def test_c07_continuous_integration_runs_the_notebooks_under_nbval() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
+    assert "make --no-print-directory nbval" in _make("test") or "--nbval-lax" in _make("test")
+    assert "--nbval-lax" in _make("nbval")

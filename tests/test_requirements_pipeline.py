@@ -1,0 +1,124 @@
+"""The pipeline (P): tests of what is required, by its id in docs/requirements.md; see `promises`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import binary_table
+from promises import challenged, fixed, params, two_models
+
+import trimtab as tt
+from trimtab.decide.columns import feature_drift
+from trimtab.decide.decision import Decision
+from trimtab.decide.promotion import judge
+from trimtab.decide.signals import default_triggers, grade, new_records
+from trimtab.measure.models.performance import evaluate_pair
+from trimtab.run import approving, checking, lifecycle
+from trimtab.run.preflight import Request
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.promotion import Criterion
+from trimtab.settings.triggers import Trigger
+
+__all__ = ["params"]    # a fixture
+
+
+@pytest.mark.parametrize("name", ["x", "z"])
+def test_p02_every_feature_has_its_ks_and_psi_and_triggers_by_itself_from_0_2_on(
+    project: Callable[..., Path], name: str
+) -> None:
+    """One feature moves by half its spread, the others stay."""
+    rules, table = DriftSettings(psi_alert=0.2), binary_table(4000)
+    table.loc[table["at"] >= "2024-03-20", name] += 0.5
+    session = fixed(project, table)
+    drift = tt.compare(*(session.profile(window) for window in session.windows()))
+    signal = grade(feature_drift(drift, rules), default_triggers(rules))
+    assert (signal.severity, signal.columns) == ("high", (name,))
+    assert 0.2 <= signal.value < 0.35
+    frame = drift.to_frame()
+    assert frame.loc[["x", "z"], ["psi", "ks", "ks_p"]].notna().all(axis=None)
+    assert (frame["ks"].idxmax(), frame["ks_p"].idxmin()) == (name, name)
+
+
+def test_p03_more_than_a_thousand_new_records_can_ask_for_retraining() -> None:
+    rule = Trigger(signal="new_records", at_least=1001, severity="high")
+    assert [grade(new_records(count), [rule]).severity for count in (1000, 1001)] == ["none", "high"]
+
+
+def test_p04_several_candidates_are_trained_and_registered_and_the_best_goes_forward(params: Path) -> None:
+    session = tt.open(params, as_of="2024-04-15", overrides={
+        "estimator.class": None,
+        "estimator.candidates": {
+            "guess": {"class": "sklearn.dummy.DummyClassifier"},
+            "forest": {"class": "sklearn.ensemble.RandomForestClassifier", "params": {"n_estimators": 20}},
+        },
+    })
+    made = lifecycle.train(session, None)
+    assert len(session.registry.versions()) == 3
+    assert made.name == "forest"
+    assert made.others["forest"] > made.others["guess"]
+
+
+def test_p05_new_and_old_are_compared_on_several_metrics_with_the_improvement_in_percent(params: Path) -> None:
+    session, made = challenged(params)
+    contest = lifecycle.evaluate_challenger(session, session.model(made.version))
+    measured = {measure.metric for measure in contest.evaluation.differences}
+    assert {"accuracy", "roc_auc", "log_loss", "f1"} <= measured
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    assert np.isfinite(session.ledger.retrains.retrain_events()[0]["improvement_percent"])
+
+
+def test_p06_who_approved_a_challenger_when_and_why_is_recorded(params: Path) -> None:
+    waived = {"promotion.criteria": [{"metric": "roc_auc", "min_relative_gain": 0.05, "otherwise": "approve"}]}
+    session = tt.open(params, as_of="2024-04-15", run_id="asks", overrides=waived)
+    contest = lifecycle.evaluate_challenger(session, session.model(lifecycle.train(session, None).version))
+    verdict = lifecycle.judge(session, contest)
+    assert verdict.outcome == "needs_approval"
+    lifecycle.appoint(session, contest, verdict)
+    assert session.registry.champion() == 1
+    later = tt.open(params, as_of="2024-04-15", run_id="answers", overrides=waived)
+    asked = approving.request(later, "asks")
+    approving.answer(later, asked, approving.checks(later, asked), "approved", by="Ada", why="good enough")
+    assert later.registry.champion() == 2
+    known = later.ledger.approvals.of_run("asks")
+    assert known is not None
+    assert known.decided_at is not None
+    assert (known.state, known.by, known.why) == ("approved", "Ada", "good enough")
+
+
+@pytest.mark.parametrize(("better", "outcome"), [(0.66, "promote"), (0.61, "needs_approval")])
+def test_p06_five_percent_better_promotes_and_less_waits_for_approval(better: float, outcome: str) -> None:
+    champion, challenger = two_models(0.60, better, n=20_000)
+    gate = [Criterion(metric="accuracy", min_relative_gain=0.05, otherwise="approve")]
+    assert judge(gate, evaluate_pair(challenger, champion)).outcome == outcome
+
+
+def test_p07_message_that_no_mail_server_takes_is_in_the_log_and_fails_no_run(
+    params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trimtab.run import runner
+    from trimtab.run.pipelines import PIPELINES
+
+    monkeypatch.setitem(PIPELINES, "baseline", lambda run: run.step("no_such_notebook"))
+    home = Path(os.environ["TRIMTAB_HOME"])
+    down = "alerts.urls=['mailtos://me:hunter2222@localhost:9?smtp=localhost&from=a@b.org&to=a@b.org']"
+    outcome = runner.run(Request("baseline", params, as_of="2024-04-15", overrides=(down,), progress=False))
+    assert outcome.exit_code == 4
+    told = (home / ".trimtab" / "alerts.log").read_text()
+    assert "demo: baseline failed" in told
+    assert "hunter2222" not in told
+
+
+def test_p11_quiet_hours_and_a_budget_hold_retraining_back(params: Path) -> None:
+    thrifty = {
+        "guardrails.budget": 1, "guardrails.cooldown": "0d",
+        "guardrails.quiet_hours": [{"from": "00:00", "to": "06:00"}],
+    }
+    session = tt.open(params, as_of="2024-04-15T03:00:00", overrides=thrifty)
+    session.ledger.retrains.record_retrain("before", as_of=session.as_of - timedelta(days=20), retrain_attempted=True)
+    guard = checking.guard(session, Decision(True, "high", 0.9, ("Inputs drifted.",), ()))
+    assert guard.blocked_by == ("budget", "quiet_hours")
