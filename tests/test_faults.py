@@ -12,7 +12,7 @@ import pytest
 from faults import kills, places, trials
 from faults.places import Home
 
-SAMPLE = {"kill": 2, "disk": 2, "read-only": 1, "clock": 1, "lock": 1, "registry": 1, "race": 2}
+SEED = 11
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +24,9 @@ def folder(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_there_is_a_sample_of_every_fault() -> None:
-    assert set(SAMPLE) == set(trials.FAULTS)
-
-
-@pytest.mark.parametrize("fault", list(trials.FAULTS))
-def test_nothing_is_wrong_after(fault: str, folder: Path) -> None:
-    tried = list(trials.carry_out(fault, folder, times=SAMPLE[fault], seed=11))
-    assert len(tried) == SAMPLE[fault]
-    assert {trial.what: trial.problems for trial in tried} == {trial.what: [] for trial in tried}
+def test_nothing_is_wrong_after_one_of_every_fault(folder: Path) -> None:
+    tried = {fault: next(trials.carry_out(fault, folder, times=1, seed=SEED)) for fault in trials.FAULTS}
+    assert {fault: trial.problems for fault, trial in tried.items()} == {fault: [] for fault in trials.FAULTS}, tried
 
 
 @pytest.fixture
