@@ -16,6 +16,7 @@ import pytest
 import yaml
 from conftest import BINARY, binary_table, merged
 
+import trimtab as tt
 from trimtab.errors import TrimtabError
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
@@ -79,6 +80,29 @@ def test_wrong_params_file_is_refused(home: Path, text: str, words: list[str]) -
     (home / "demo.yaml").write_text(text)
     sentence = _refused(home / "demo.yaml", home)
     assert all(word in sentence for word in words), sentence
+
+
+@pytest.mark.parametrize(("values", "example"), [([0.0, 1.0, 0.5, None], "0.5"), ([0, 1, 2, 1], "2")])
+def test_rate_that_is_neither_truth_nor_zeros_and_ones_is_refused(home: Path, values: list[Any], example: str) -> None:
+    table = TABLE.assign(matched=(values * len(TABLE))[: len(TABLE)])
+    table.to_parquet(home / "records.parquet")
+    (home / "demo.yaml").write_text(yaml.safe_dump(merged(BINARY, data={"rates": ["matched"]})))
+    sentence = _refused(home / "demo.yaml", home)
+    assert f"records.parquet: column 'matched' (rates) holds {example}; " in sentence
+    table[["at", "kind", "matched"]].to_parquet(home / "read.parquet")
+    asked = {"table": "read.parquet", "field": "kind", "time": "at", "rates": ["matched"]}
+    (home / "demo.yaml").write_text(yaml.safe_dump(merged(BINARY, data={"extractions": asked})))
+    assert f"read.parquet: column 'matched' (rates) holds {example}; " in _refused(home / "demo.yaml", home)
+
+
+def test_rates_of_ones_and_zeros_with_gaps_are_taken(home: Path) -> None:
+    """As numbers with decimals, which is what pandas makes of whole ones with gaps, and as truth."""
+    ones = (TABLE["x"] > 0).astype(float).mask(TABLE["z"] > 1)
+    table = TABLE.assign(ones=ones, truth=ones.astype("boolean"), whole=ones.astype("Int8"))
+    table.to_parquet(home / "records.parquet")
+    (home / "demo.yaml").write_text(yaml.safe_dump(merged(BINARY, data={"rates": ["ones", "truth", "whole"]})))
+    session = tt.open(home / "demo.yaml", as_of="2024-04-15")
+    assert {column.name for column in session.check().columns} >= {"ones", "truth", "whole"}
 
 
 def test_missing_params_file_is_refused(home: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import decimal
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +13,10 @@ import pandas as pd
 import polars
 import pyarrow as pa
 import pytest
+from conftest import BINARY, binary_table, merged
 
 import trimtab as tt
-from trimtab.errors import DataError
+from trimtab.errors import DataError, ParamsError
 from trimtab.settings.drift import DriftSettings
 
 ROWS = 800
@@ -214,3 +218,50 @@ def test_a_column_with_few_values_is_named_as_untested_and_not_as_quiet() -> Non
     assert found.drifted == ()
     assert "too few values to test: few" in repr(found)
     assert "only how many are missing was compared" in found.drift["few"].note
+
+
+# -- names and settings ------------------------------------------------------------------------------------------------
+
+
+def _named(name: str, **more: Any) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({name: rng.normal(size=200), **more})
+
+
+@pytest.mark.parametrize(("table", "told"), [
+    (_named("x", **{"": 1.0}), "the reference table has a column without a name, at place 2; name it"),
+    (_named("t (length)", t=[f"note {i}" for i in range(200)]),
+     "the two tables: column 't (length)' has the name under which the length of column 't' is watched; "
+     "rename one of them"),
+    (_named("trimtab day"),
+     "the two tables: column 'trimtab day' has the name under which records are counted; rename it"),
+])
+def test_names_that_columns_cannot_be_told_by_are_one_error(table: pd.DataFrame, told: str) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(told)}$"):
+        tt.check(table, table)
+
+
+def test_names_of_a_params_file_that_columns_cannot_be_told_by_are_one_error(project: Callable[..., Path]) -> None:
+    table = binary_table(300).assign(**{"kind (length)": 1.0, "HOUR of at": 2.0})
+    for data, told in (
+        ({"categorical": [], "text": ["kind"], "numeric": ["kind (length)"]}, "the length of column 'kind'"),
+        ({"calendar": ["hour"], "numeric": ["HOUR of at"]}, "the hour of column 'at'"),
+    ):
+        with pytest.raises(DataError, match=f"has the name under which {told} is watched; rename one of them"):
+            tt.open(project(merged(BINARY, data=data), table), as_of="2024-04-01").check()
+
+
+def test_settings_may_be_a_mapping_of_the_keys_of_a_params_file() -> None:
+    table = _named("x")
+    assert tt.check(table, table, settings={"psi_alert": 0.3}).settings == DriftSettings(psi_alert=0.3)
+
+
+@pytest.mark.parametrize(("given", "told"), [
+    ({"psi_alrt": 0.3}, "settings.psi_alrt: unknown key; known here: psi_warn, psi_alert, "),
+    ({"psi_alert": "high"}, "settings.psi_alert: should be a valid number"),
+    ({"psi_warn": 0.5}, "settings: psi_warn must not be larger than psi_alert"),
+    (0.3, "settings: a float is neither DriftSettings nor a mapping of their keys"),
+])
+def test_settings_that_are_none_are_one_error(given: Any, told: str) -> None:
+    with pytest.raises(ParamsError, match=f"^{re.escape(told)}"):
+        tt.check(_named("x"), _named("x"), settings=given)

@@ -126,6 +126,39 @@ def test_an_error_that_jumps_is_concept_drift(project: Callable[..., Path]) -> N
     assert abs(located.at - datetime(2024, 4, 8)).days <= 1
 
 
+def harder_inputs(turned: bool) -> pd.DataFrame:
+    """Records of which those since April are near the line between the classes; and, if asked, end the other way."""
+    table = binary_table(8000)
+    rng = np.random.default_rng(5)
+    late = (table["at"] >= pd.Timestamp("2024-04-01")).to_numpy()
+    x = np.where(late, table["x"] * 0.2, table["x"])
+    odds = 3 * np.where(late & turned, -x, x)
+    return table.assign(x=x, y=rng.random(len(x)) < 1 / (1 + np.exp(-odds)))
+
+
+@pytest.mark.parametrize(("turned", "verdict", "severity", "told"), [
+    (False, "inputs", "low", " Changed inputs explain it, so no changed relation is shown: its log_loss changed by +"),
+    (True, "both", "high", " Inputs explain it in part: its log_loss changed by +0."),
+])
+def test_error_that_changed_inputs_explain_is_no_serious_concept_drift(
+    project: Callable[..., Path], turned: bool, verdict: str, severity: str, told: str
+) -> None:
+    tree = merged(BINARY, windows={"current": {"last": "20d"}})
+    session = with_champion(project(tree, harder_inputs(turned)), "2024-04-21")
+    reference, current = session.windows()
+    drift = tt.compare(session.profile(reference), session.profile(current))
+    scored = tt.checking.score(session, current)
+    estimates, past = tt.checking.expected(session, scored), tt.checking.history(session, current, scored)
+    assert estimates.causes["log_loss"].verdict == verdict
+    assert past.change.relative.value > 0.30
+    found = tt.checking.signals(session, drift, scored, current, past=past, estimates=estimates)
+    signal = next(one for one in found if one.name == "concept_drift")
+    assert signal.severity == severity
+    assert told in signal.message
+    assert signal.evidence is not None
+    assert (signal.evidence > 0) == turned
+
+
 def test_snapshots_have_metrics_where_outcomes_are_known() -> None:
     outputs = Outputs(("no", "yes"), np.array([0, 1, 1]), np.array([0, 0, 1]), None, positive=1)
     days = np.array(["2024-03-01", "2024-03-01", "2024-03-02"], dtype="datetime64[D]")

@@ -48,11 +48,24 @@ def test_a_segment_that_moves_by_itself_is_named_and_small_ones_are_told(project
     found = tt.checking.segments(session, session.windows()[1])
     assert [str(one) for one in found.drifted(**session.thresholds.bounds)] == ["x where site = north"]
     assert [str(one) for one in found.segments] == ["site = south", "site = north"]
-    assert [(one.values, one.why) for one in found.left_out] == [
-        (("hut",), "fewer than 100 records in the reference")]
+    assert (found.left_out[0].values, found.left_out[0].why) == (("hut",), "fewer than 100 records in the reference")
     html = tt.tables.segments(found, session.thresholds).to_html()
     assert "1 of 8 pairs of column and segment drifted of their own" in html
     assert "1 value of site, fewer than 100 records in the reference (hut)" in html
+
+
+def test_records_that_are_of_no_segment_are_counted_and_told(project: Callable[..., Path]) -> None:
+    table = sites()
+    session = opened(project, table)
+    reference, current = session.windows()
+    counts = [int(table["site"][(table["at"] >= one.start) & (table["at"] < one.end)].isna().sum())
+              for one in (reference, current)]
+    told = f"{counts[0]} records of the reference and {counts[1]} now have no value of site"
+    found = tt.checking.segments(session, current)
+    assert [(one.values, one.why) for one in found.left_out if not one.values] == [((), told)]
+    assert f"Of no segment, and not looked at: {told}" in tt.tables.segments(found, session.thresholds).to_html()
+    between = tt.check(table[table["at"] < "2024-03-01"], table[table["at"] >= "2024-03-01"], segments=["site", "kind"])
+    assert [one.column for one in between.apart.left_out if not one.values] == ["site"]
 
 
 def test_without_segments_nothing_is_asked(project: Callable[..., Path]) -> None:

@@ -36,6 +36,7 @@ from trimtab.measure.unlabelled.confidence_estimates import confidence_based
 from trimtab.run import checking
 from trimtab.settings import Params
 from trimtab.settings.drift import DriftSettings
+from trimtab.wording import plural
 
 RNG = np.random.default_rng(0)
 SIZES = range(51)
@@ -74,7 +75,7 @@ def test_columns_are_tested_from_thirty_records_on(n: int) -> None:
     assert bool(drift.drifted()) == enough
     assert bool(drift.too_few) != enough
     if not enough:
-        assert f"{n} records against 500, where each side needs 30" in drift.too_few
+        assert f"{plural(n, 'record')} against 500, where each side needs 30" in drift.too_few
         assert all(math.isnan(c.p_value) and math.isnan(c.q_value) for c in drift.columns)
         assert all("too few records to test (fewer than 30)" in c.note for c in drift.columns)
     for look in (columns.feature_drift, columns.prediction_drift, columns.class_balance):
@@ -120,7 +121,7 @@ def test_a_loss_is_tested_from_thirty_outcomes_on(n: int) -> None:
     found = _realised(_outputs(n, right=False), "accuracy")
     assert (_graded(found).severity == "critical") == (n >= FEWEST_OUTCOMES)
     assert math.isnan(found.value) == (n < FEWEST_OUTCOMES)
-    assert n >= FEWEST_OUTCOMES or n == 0 or f"only {n} known outcomes; 30 are needed" in found.message
+    assert n >= FEWEST_OUTCOMES or n == 0 or f"only {plural(n, 'known outcome')}; 30 are needed" in found.message
 
 
 @pytest.mark.parametrize("positives", [0, 1, 9, 10])
@@ -131,7 +132,8 @@ def test_a_metric_of_one_class_is_tested_from_ten_of_its_records_on(positives: i
     never = Outputs(("no", "yes"), actual, np.zeros(n, dtype=int), np.column_stack([1 - p, p]), 1)
     found = _realised(never, "recall")
     assert (_graded(found).severity == "critical") == (positives >= FEWEST_OF_CLASS)
-    assert positives >= FEWEST_OF_CLASS or f"only {positives} records of the class that counts" in found.message
+    told = f"only {plural(positives, 'record')} of the class that counts"
+    assert positives >= FEWEST_OF_CLASS or told in found.message
     assert not math.isnan(_realised(never, "accuracy").value)
 
 
@@ -192,7 +194,7 @@ def test_a_decision_does_not_take_what_could_not_be_tested_for_calm(
 def test_tables_and_titles_do_not_call_an_untested_window_quiet(n: int) -> None:
     drift = _drift(n)
     html = tt.tables.drift(drift).to_html()
-    assert f"None of 3 columns could be tested: {n} records against 500" in html
+    assert f"None of 3 columns could be tested: {plural(n, 'record')} against 500" in html
     assert html.count(">not tested<") == 3
     assert ">no<" not in html
     assert "could be tested" in tt.plots.drift_overview(drift).answer
@@ -206,7 +208,7 @@ def test_two_tables_that_are_too_small_say_so() -> None:
     found = tt.check(before, after)
     assert found.drifted == ()
     assert repr(found) == \
-        "<CheckResult: none of 1 columns could be tested, 10 records against 500, where each side needs 30>"
+        "<CheckResult: none of 1 column could be tested, 10 records against 500, where each side needs 30>"
 
 
 def test_realised_metrics_of_few_records_are_not_called_better_or_worse() -> None:
@@ -216,3 +218,10 @@ def test_realised_metrics_of_few_records_are_not_called_better_or_worse() -> Non
     assert ">better<" not in tt.tables.performance(few, before).to_html()
     assert "not told apart (fewer than 30 outcomes)" in tt.tables.performance(few, before).to_html()
     assert ">better<" in tt.tables.performance(enough, before).to_html()
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert signals.new_records(1).message == "1 record is newer than the champion's own."
+    assert signals.new_records(1200).message == "1,200 records are newer than the champion's own."
+    assert signals.model_age(1.2).message.endswith(" are 1 day old.")
+    assert "rests on only 1 record of the class" in losses.too_few_outcomes("f1", 200, 1)

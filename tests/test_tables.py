@@ -365,7 +365,7 @@ def test_every_public_table_is_tried_above() -> None:
 def test_drift_is_captioned_with_how_many_columns_drifted() -> None:
     html = _shown(tables.drift(compare(*_profiles())))
     assert "1 of 2 columns drifted" in html
-    assert "1 columns below these are not shown" in _shown(
+    assert "1 column below these is not shown" in _shown(
         tables.drift(compare(*_profiles()), DriftSettings(max_columns_reported=1)))
 
 
@@ -407,6 +407,26 @@ def test_confusions_are_of_the_current_window_the_most_frequent_first() -> None:
     assert "60 of 240 known outcomes were predicted wrong, most often " in html
     assert html.index("28.6%") < html.index("20.0%")
     assert "none was predicted wrong" in _shown(tables.confusions(_confused((5, 0), (0, 4))))
+
+
+@pytest.mark.parametrize(("start", "end", "told"), [
+    ("2024-02-10", "2024-03-01", "whole days 2024-02-10 to 2024-02-29"),
+    ("2024-02-10T12:00", "2024-03-01T06:00",
+     "whole days 2024-02-10 to 2024-02-29; the window is 2024-02-10 12:00 to 2024-03-01 06:00"),
+    ("2024-02-10", "2024-02-11", "the whole day 2024-02-10"),
+    ("2024-02-10T01:00", "2024-02-10T09:00", "no whole day; the window is 2024-02-10 01:00 to 2024-02-10 09:00"),
+])
+def test_what_is_counted_by_whole_days_says_which_and_where_the_window_begins(start: str, end: str, told: str) -> None:
+    bounds = {"start": datetime.fromisoformat(start), "end": datetime.fromisoformat(end)}
+    assert f"(this window: {told})" in _shown(tables.history(replace(a_history(), **bounds)))
+    past = _confused((5, 1), (0, 4))
+    shown = _shown(tables.confusions(replace(past, start=bounds["start"])))
+    assert f"Over {replace(past, start=bounds['start']).days}: " in shown
+
+
+def test_ends_of_a_slow_trend_are_told_to_be_fitted_and_realised_to_be_of_the_records_that_were_estimated() -> None:
+    assert "slowly, over all days: the ends of a line fitted to them" in _shown(tables.history(a_history()))
+    assert "is held against what was expected of the same records" in _shown(tables.expected(_expected()))
 
 
 def test_rates_say_whether_they_moved_beyond_what_is_natural() -> None:

@@ -13,6 +13,8 @@ from conftest import BINARY, binary_table, merged
 
 import trimtab as tt
 from trimtab.decide.signals import default_triggers, grade, joint_drift
+from trimtab.findings import with_unit
+from trimtab.measure.together.domain import Separation
 from trimtab.records import Records
 from trimtab.run.session import Session
 from trimtab.settings.drift import DriftSettings
@@ -96,3 +98,23 @@ def test_without_records_before_it_a_window_is_compared_with_nothing(project: Ca
     session = opened(project, binary_table())
     first = session.records.between("current", pd.Timestamp("2024-01-01"), pd.Timestamp("2024-01-05"))
     assert tt.checking.since_last(session, first) is None
+
+
+def _measured(auc: float, p_value: float, floor: float) -> str:
+    return joint_drift(Separation(auc, auc - 0.01, auc + 0.01, p_value, 900, 900), ("x",), floor=floor).message
+
+
+def test_what_chance_does_not_explain_but_stretches_of_the_reference_do_is_said_to_be_told_apart() -> None:
+    assert _measured(0.52, 0.4, 0.5) == (
+        "Current records cannot be told from those of the reference beyond chance (AUC 0.520).")
+    assert _measured(0.99, 1e-9, 0.995) == (
+        "Current records can be told from those of the reference (AUC 0.990), but no better than a stretch of the "
+        "reference may be told from the rest of it (up to 0.995).")
+    assert _measured(0.99, 1e-9, 0.6) == "Current records can be told from those of the reference (AUC 0.990, by x)."
+
+
+def test_an_area_just_below_a_threshold_is_not_written_as_that_threshold() -> None:
+    found = grade(joint_drift(Separation(0.6481, 0.63, 0.66, 1e-9, 900, 900), ()), default_triggers(DriftSettings()))
+    assert found.severity == "low"    # medium begins at 0.65
+    assert "AUC 0.648)" in found.message
+    assert with_unit("joint_drift", found.value) == "AUC 0.648"

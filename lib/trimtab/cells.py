@@ -205,17 +205,6 @@ def grouped(
     return table(rows[:MOST_GROUPS], caption=told, formats={"records": count}, marks=marks, longest=LONGEST_NAME)
 
 
-def plural(number: int, thing: str) -> str:
-    """So many of a thing.
-
-    Examples
-    --------
-    >>> plural(1, "column"), plural(1200, "column")
-    ('1 column', '1,200 columns')
-    """
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
-
-
 def listed(names: Sequence[str], most: int = 8, longest: int = 40) -> str:
     """The first names of many.
 

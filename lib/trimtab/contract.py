@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trimtab import sources
 from trimtab.errors import DataError
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from trimtab.records import Records
@@ -76,17 +77,20 @@ def check(records: Records) -> Contract:
     Raises
     ------
     DataError
-        For infinite values in a numeric column, and for ids that are missing or occur twice.
+        For infinite values in a numeric column, for a rate of other values than truth, one and zero, and for ids that
+        are missing or occur twice.
     """
     contract = describe(records)
     for column in contract.columns:
         if column.infinite and column.role not in ("score", "prediction"):    # what was logged is looked at one by one
-            told = f"column {column.name!r} ({column.role}) holds {column.infinite} infinite values"
+            told = f"column {column.name!r} ({column.role}) holds {plural(column.infinite, 'infinite value')}"
             raise DataError(f"{records.source}: {told}")
+    _check_rates(records)
     if records.data.id:
         nameless = next(c.nulls for c in contract.columns if c.name == records.data.id)
         if nameless:
-            raise DataError(f"{records.source}: column {records.data.id!r} (id) is null in {nameless:,} records")
+            told = f"column {records.data.id!r} (id) is null in {plural(nameless, 'record')}"
+            raise DataError(f"{records.source}: {told}")
         key = records.visible[records.data.id]
         counts = records.visible.group_by(key).aggregate(n=records.visible.count())
         twice = records.arrow(counts.filter(counts.n > 1).order_by(records.data.id).limit(1)).to_pylist()
@@ -94,6 +98,20 @@ def check(records: Records) -> Contract:
             shown, n = twice[0][records.data.id], twice[0]["n"]
             raise DataError(f"{records.source}: column {records.data.id!r} is not unique: {shown!r} occurs {n} times")
     return contract
+
+
+def _check_rates(records: Records) -> None:
+    """Whether every column that is watched as a proportion holds yes or no: truth, or ones and zeros."""
+    for name in records.data.rates:
+        column = records.visible[name]
+        if column.type().is_boolean():
+            continue
+        known = column.notnull() & ~column.isnan() if column.type().is_floating() else column.notnull()
+        odd = records.visible.filter(known, ~column.isin([0, 1])).select(name).order_by(name)
+        found = records.arrow(odd.limit(1)).to_pylist()
+        if found:
+            told = f"column {name!r} (rates) holds {found[0][name]!r}; a rate needs truth, or zeros and ones"
+            raise DataError(f"{records.source}: {told}")
 
 
 def gone(records: Records, before: Window, window: Window) -> list[str]:

@@ -22,7 +22,7 @@ _UNITS: Mapping[str, Format] = {
     **dict.fromkeys(("performance_drop", "outliers", "label_completeness", "unseen_levels", "out_of_range"), percent),
     "unseen_words": percent, "word_shift": lambda v: f"h {v:.2f}",
     **dict.fromkeys(("concept_drift", "estimated_drop", "growth", "unusable_outputs", "class_drop"), percent),
-    "joint_drift": lambda v: f"AUC {v:.2f}",
+    "joint_drift": lambda v: f"AUC {v:.3f}",
     **dict.fromkeys(("feature_shift", "prediction_shift"), lambda v: f"{number(v)} σ"),
     "rate_drop": percent, "confidence_shift": lambda v: f"{number(v)} σ",
     "missing_values": lambda v: f"{number(100 * v)} pp",

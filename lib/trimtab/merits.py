@@ -10,6 +10,7 @@ from trimtab.decide.losses import FEWEST_OUTCOMES
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.models.performance import group_name
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -40,7 +41,8 @@ def expected(estimates: Expected) -> Styler:
          "from": _METHODS[one.method], "note": one.reason}
         for name, one in estimates.first.items()
     ]
-    told = "Estimated without labels from the records that are kept of its holdout, beside the value on these"
+    told = "Estimated without labels from the records that are kept of its holdout, beside the value on these; " \
+        "what was realised is held against what was expected of the same records"
     formats = {"estimate": number, "on kept records": number}
     return table(rows, caption=told, optional=("realised", "note"), formats=formats)
 
@@ -99,7 +101,7 @@ def performance(result: Performance, baseline: Performance | None = None, *, rem
             }
         rows.append(row)
     return table(
-        rows, caption=f"All {result.rows:,} records with a known label" + (f". {remarks}" if remarks else ""),
+        rows, caption=f"All {plural(result.rows, 'record')} with a known label" + (f". {remarks}" if remarks else ""),
         formats={"value": number, "on its own holdout": number, "change": signed},
         marks={"it is": {"worse": "bad", "better": "good"}},
     )
@@ -125,21 +127,21 @@ def history(past: History) -> Styler:
     rows = [
         {"asked": "from the window before to this one", "before": change.before, "now": change.now,
          "change": change.relative.value, "p": change.p_value, "rests on":
-         f"{change.days_before} and {change.days_now} days", "note": change.note},
-        {"asked": "slowly, over all days", "before": slope.start, "now": slope.end, "change": slope.relative,
-         "p": slope.p_value, "rests on": f"{slope.days} days", "note": slope.note},
+         f"{change.days_before} and {plural(change.days_now or 0, 'day')}", "note": change.note},
+        {"asked": "slowly, over all days: the ends of a line fitted to them", "before": slope.start, "now": slope.end,
+         "change": slope.relative, "p": slope.p_value, "rests on": plural(slope.days, "day"), "note": slope.note},
     ]
     rows += [
         {"asked": f"at once, on {point.at:%Y-%m-%d}", "before": point.before_mean, "now": point.after_mean,
          "change": (point.after_mean - point.before_mean) / point.before_mean if point.before_mean else math.nan,
-         "p": math.nan, "rests on": f"{point.records:,} records", "note": f"noticed on {point.noticed:%Y-%m-%d}"}
+         "p": math.nan, "rests on": plural(point.records, "record"), "note": f"noticed on {point.noticed:%Y-%m-%d}"}
         for point in past.points.points
     ]
     if not past.points.points:
         rows.append({"asked": "at once", "before": math.nan, "now": math.nan, "change": math.nan, "p": math.nan,
-                     "rests on": f"{past.points.days} days", "note": past.points.note or "no such day was found"})
+                     "rests on": plural(past.points.days, "day"), "note": past.points.note or "no such day was found"})
     return table(
-        rows, caption=f"Has the {past.loss} of the champion changed? Less is better",
+        rows, caption=f"Has the {past.loss} of the champion changed? Less is better (this window: {past.days})",
         formats={"before": number, "now": number, "change": percent, "p": p_value}, optional=("note",),
     )
 

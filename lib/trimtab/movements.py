@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trimtab.cells import LONGEST_NAME, listed, number, p_value, percent, plural, sentence, shorten, span, table
+from trimtab.cells import LONGEST_NAME, listed, number, p_value, percent, sentence, shorten, span, table
 from trimtab.settings.drift import DriftSettings
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -41,9 +42,9 @@ def drift(result: Drift, settings: DriftSettings | None = None, *, remarks: str 
     every = plural(len(result.columns), "column")
     caption = f"None of {every} could be tested: {result.too_few}" if result.too_few else (
         f"{len(moved)} of {every} drifted: q ≤ {chosen.alpha:.2g}, far enough in some way, and beyond what is natural "
-        f"({result.reference_rows:,} against {result.current_rows:,} records)"
+        f"({result.reference_rows:,} against {plural(result.current_rows, 'record')})"
     )
-    caption += f"; {more} columns below these are not shown" if more > 0 else ""
+    caption += f"; {plural(more, 'column below these is', 'columns below these are')} not shown" if more > 0 else ""
     caption += f". {remarks}" if remarks else ""
     numbers = dict.fromkeys(("PSI", "by chance", "natural", "JS", "JS by chance", "KS", "χ²"), number)
     return table(rows, caption=caption, formats={**numbers, "p": p_value, "q": p_value}, marks=_MOVED,
@@ -96,7 +97,7 @@ def since_last(result: Drift | None, settings: DriftSettings) -> Styler | None:
          "by chance": c.psi_by_chance, "q": _q(c, settings)}
         for c in moved[: settings.max_columns_reported]
     ]
-    sizes = f"{result.reference_rows:,} against {result.current_rows:,} records"
+    sizes = f"{result.reference_rows:,} against {plural(result.current_rows, 'record')}"
     told = f"{len(moved)} of {plural(len(result.columns), 'column')} drifted since the window before ({sizes})"
     return table(rows, caption=told, formats={"PSI": number, "by chance": number, "q": p_value}) if rows \
         else sentence(f"{told}.")
@@ -120,7 +121,7 @@ def joint(together: Joint) -> Styler:
         " with ".join(one.columns) + (f" ({percent(one.share)})" if 0 <= one.share <= 1 else "")
         for one in apart.carriers[:5] if told_apart
     )
-    sizes = f"{apart.reference_rows:,} against {apart.current_rows:,} records"
+    sizes = f"{apart.reference_rows:,} against {plural(apart.current_rows, 'record')}"
     told = f"All columns together ({sizes})"
     return table(rows, caption=told + (f"; most of the difference: {carried}" if carried else ""),
                  formats={"p": p_value}, optional=("note",))
@@ -161,8 +162,10 @@ def segments(apart: SegmentDrift, settings: DriftSettings) -> Styler | None:
     told = f"{len(moved)} of {apart.looked_at} pairs of column and segment drifted of their own"
     more = f"; {len(moved) - len(rows)} below these are not shown" if len(moved) > len(rows) else ""
     skipped = [f"{plural(len(one.values), 'value')} of {one.column}, {one.why} ({listed(one.values)})"
-               for one in apart.left_out]
+               for one in apart.left_out if one.values]
     caption = f"{told}{more}. Values not looked at: {'; '.join(skipped) or 'none'}"
+    nameless = [one.why for one in apart.left_out if not one.values]
+    caption += f". Of no segment, and not looked at: {'; '.join(nameless)}" if nameless else ""
     return table(rows, caption=caption, formats={"PSI": number, "by chance": number, "q": p_value}) if rows \
         else sentence(f"{caption}.")
 

@@ -25,13 +25,13 @@ from trimtab.canvas import (
     short,
     tidy,
 )
-from trimtab.cells import plural
 from trimtab.measure.columns.bins import NumericBins
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
 from trimtab.settings.drift import DriftSettings
 from trimtab.timelines import foretold, over_time, service, signals_over_time
 from trimtab.watches import relative_gain
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -129,7 +129,7 @@ def performance(current: Performance, baseline: Performance | None = None, *, ti
         keys = [Line2D([], [], marker="o", color=DARK, markerfacecolor=color, label=label)
                 for label, color in (("on its own holdout", "white"), ("now", DARK))]
         figure.legend(handles=keys, loc="outside upper right", ncols=2, frameon=False)
-    figure.suptitle(safe(title or f"Measured on {current.rows:,} records"), x=0.01, ha="left", fontsize=12)
+    figure.suptitle(safe(title or f"Measured on {plural(current.rows, 'record')}"), x=0.01, ha="left", fontsize=12)
     return figure
 
 
@@ -153,7 +153,8 @@ def realised(scored: Scored, metric: str = "") -> Picture:
     """Is the model as good as on its own holdout? The metric that speaks for it is named in the title."""
     if scored.performance is None:
         return empty(scored.missing)
-    title = _metric_answer(scored, metric) or f"Measured on {scored.performance.rows:,} records with known labels"
+    known = plural(scored.performance.rows, "record")
+    title = _metric_answer(scored, metric) or f"Measured on {known} with known labels"
     return performance(scored.performance, scored.baseline, title=title)
 
 

@@ -11,6 +11,7 @@ from trimtab.measure.models.confusion import MOST_CLASSES
 from trimtab.measure.over_time.certainty import of_class, of_day, of_segment
 from trimtab.measure.over_time.snapshots import confused
 from trimtab.omissions import has_been_foretold, has_intervals
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -41,7 +42,8 @@ def intervals(past: History) -> Styler | None:
         for name, one in (("this window", now), ("its own holdout", before)) if one is not None and one.days
     ]
     return table(
-        rows, caption=f"Prediction intervals that are to hold {percent(now.promised)} of the outcomes",
+        rows, caption=f"Prediction intervals that are to hold {percent(now.promised)} of the outcomes "
+        f"(this window: {past.days})",
         formats={"narrow": percent, "held": percent}, marks={"enough": {"no": "warn"}},
     )
 
@@ -85,7 +87,7 @@ def days(past: History, metric: str) -> Styler:
             found = of_day(one, name)
             row |= {name: found.value, f"{name}, interval": span(found.low, found.high)}
         rows.append(row)
-    more = f", the newest {len(rows)} of {len(known)} days" if len(known) > len(rows) else ""
+    more = f", the newest {len(rows)} of {plural(len(known), 'day')}" if len(known) > len(rows) else ""
     low, high = (choose(newest, key=lambda one: one.metrics[metric]) for choose in (min, max))
     ends = f": from {number(low.metrics[metric])} ({low.day}) to {number(high.metrics[metric])} ({high.day})"
     formats = {"predictions": count, "outcomes": count} | dict.fromkeys((metric, *beside), number)
@@ -112,7 +114,7 @@ def newest_day_by_group(past: History, metric: str) -> Styler | None:
         if not math.isnan(found.value)
     ]
     more = f"; {len(rows) - MOST_GROUPS} more lines are not shown" if len(rows) > MOST_GROUPS else ""
-    told = f"{newest.day} by class and by segment, {newest.labelled:,} outcomes{more}"
+    told = f"{newest.day} by class and by segment, {plural(newest.labelled, 'outcome')}{more}"
     return table(rows[:MOST_GROUPS], caption=told, formats={"value": number}, longest=LONGEST_NAME)
 
 
@@ -143,11 +145,12 @@ def confusions(past: History) -> Styler | None:
         for found in [count_intervals.share(records, sum(row))]
     ]
     if not wrong:
-        return sentence(f"Of {total.records:,} known outcomes of this window none was predicted wrong.")
+        return sentence(f"Over {past.days}: of {plural(total.records, 'known outcome')} none was predicted wrong.")
     wrong.sort(key=lambda row: -int(str(row["records"])))
     errors = sum(int(str(row["records"])) for row in wrong)
     return table(
-        wrong[:_MOST_CONFUSIONS], caption=f"{errors:,} of {total.records:,} known outcomes were predicted wrong, most "
-        f"often {wrong[0]['came']} as {wrong[0]['predicted']}",
+        wrong[:_MOST_CONFUSIONS], caption=f"Over {past.days}: "
+        f"{errors:,} of {plural(total.records, 'known outcome')} {'was' if errors == 1 else 'were'} predicted wrong, "
+        f"most often {wrong[0]['came']} as {wrong[0]['predicted']}",
         formats={"records": count, "share of what came": percent},
     )

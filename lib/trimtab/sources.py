@@ -18,6 +18,7 @@ import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 
 from trimtab.errors import DataError, NoRecordsError
+from trimtab.measure.columns.profiling import Watched
 from trimtab.settings.data import Data
 
 if TYPE_CHECKING:
@@ -220,6 +221,8 @@ def _check_names(data: Data, table: ir.Table, source: str) -> None:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(names)[:30])}"
             raise DataError(f"{source}: there is no column {name!r} ({role(data, name)}); {hint}")
+    if told := Watched(text=data.text, calendar=data.calendar, clock=data.time).confused(data.columns):
+        raise DataError(f"{source}: {told}")
 
 
 def _check_types(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], pa.Table]) -> None:

@@ -29,6 +29,7 @@ from trimtab.movements import causes, drift, joint, outputs, segments, since_las
 from trimtab.omissions import not_looked_at
 from trimtab.retrospect import confusions, days, foretold, intervals, newest_day_by_group
 from trimtab.watches import tried, watched
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -107,7 +108,7 @@ def contract(seen: Contract) -> Styler:
         {"column": c.name, "role": c.role, "type": c.type, "missing": c.nulls / seen.rows, "distinct": c.distinct}
         for c in seen.columns
     ]
-    caption = f"{seen.rows:,} records from {seen.first:%Y-%m-%d %H:%M} to {seen.last:%Y-%m-%d %H:%M}"
+    caption = f"{plural(seen.rows, 'record')} from {seen.first:%Y-%m-%d %H:%M} to {seen.last:%Y-%m-%d %H:%M}"
     if seen.labelled:
         caption += f", {seen.labelled:,} with a known label ({seen.labelled / seen.rows:.1%})"
     if seen.timeless:
@@ -207,12 +208,12 @@ def profile(seen: Profile) -> Styler:
             ends = bins.minimum, bins.maximum
             kind, told = "numeric", span(*ends, count if all(map(_whole, ends)) else number)
         else:
-            kind, told = "categorical", f"{len(bins.levels)} levels: {listed(bins.levels)}"
+            kind, told = "categorical", f"{plural(len(bins.levels), 'level')}: {listed(bins.levels)}"
         rows.append({
             "column": name, "kind": kind, "range or levels": told,
             "missing": column.missing / column.rows if column.rows else math.nan,
         })
-    return table(rows, caption=f"Reference profile of {seen.rows:,} records", formats={"missing": percent})
+    return table(rows, caption=f"Reference profile of {plural(seen.rows, 'record')}", formats={"missing": percent})
 
 
 def _whole(value: float) -> bool:
@@ -270,7 +271,8 @@ def contest(held: Contest) -> Styler:
         for role, model in models
     ]
     who = "Both predict the same" if rival else "There is no champion; the challenger alone predicts"
-    caption = f"{who} {held.window.rows:,} records from {moment(held.window.start)} to {moment(held.window.end)}, " \
+    caption = f"{who} {plural(held.window.rows, 'record')} " \
+              f"from {moment(held.window.start)} to {moment(held.window.end)}, " \
               "from which no model here has learned"
     return table(rows, caption=caption, formats={"records learned from": count})
 
@@ -281,7 +283,8 @@ def comparison(held: Contest) -> Styler:
     rows = [_compared(one.metric, pair) for one, pair in differences if one.label is None and one.segment is None]
     if not rows:
         return sentence("There is no champion to compare with.")
-    caption = f"What the challenger gains over the champion on the same {held.window.rows:,} records; a plus is better"
+    same = plural(held.window.rows, "record")
+    caption = f"What the challenger gains over the champion on the same {same}; a plus is better"
     formats = {"champion": number, "challenger": number, "gain": signed}
     return table(rows, caption=caption, formats=formats, marks={"challenger is": {"better": "good", "worse": "bad"}})
 
@@ -329,7 +332,8 @@ def proof(made: Proof) -> Styler:
     """Evidence that a version can serve."""
     told = {
         "file": "as registered, only reviewed types", "loads": f"in a fresh process, in {made.load_seconds:.2f} s",
-        "predicts": f"{made.rows:,} records of the {made.window} window, {made.latency * 1000:.3g} ms for one alone",
+        "predicts": f"{plural(made.rows, 'record')} of the {made.window} window, "
+        f"{made.latency * 1000:.3g} ms for one alone",
         "mean score": number(made.mean_score), "agreement with the champion (1: the same)": number(made.agreement),
     }
     return facts({name: text for name, text in told.items() if text != "–"}, f"Version {made.version} can serve")

@@ -158,6 +158,13 @@ def rows_by_segment(window: Window, segment: str, run: Run) -> dict[str, int]:
     return dict(zip(largest[SEGMENT].to_pylist(), largest["n"].to_pylist(), strict=True))
 
 
+def without_segment(window: Window, segments: Sequence[str], run: Run) -> dict[str, int]:
+    """Records that have no value in a column, by that column."""
+    missing = {f"n{place}": window.table[name].isnull().sum() for place, name in enumerate(segments)}
+    found = run(window.table.aggregate(**missing)).to_pylist()[0] if missing else {}
+    return {name: found[f"n{place}"] or 0 for place, name in enumerate(segments)}
+
+
 def _of_segment(value: str, of: Sequence[Any], bins: BinTable, counts: Counts, time: str | None) -> Profile:
     if time is None:
         return unflatten(counts[[key == value for key in of]].sum(axis=0), bins)

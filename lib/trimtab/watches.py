@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.canvas import ALARM, DARK, LIGHT, Picture, empty, entitle, one_pair_of_axes
 from trimtab.cells import count, facts, moment, number, table
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -31,7 +32,7 @@ def watched(seen: Watch) -> Styler:
                  for version, value in seen.values.items()}
         told["gain, relative"] = _share(gain.value)
         told[f"its interval ({gain.confidence:.0%})"] = f"{_share(gain.low)} to {_share(gain.high)}"
-        told["compared on"] = f"{count(evidence.records)} records"
+        told["compared on"] = plural(evidence.records, "record")
     told["rolled back when"] = f"worse by more than {seen.max_drop:.1%}, and the whole interval below 0"
     return facts(told | {"finding": seen.finding.outcome.replace("_", " ")}, "The watch")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trimtab.settings.data import WindowSpec
 from trimtab.settings.notation import UNITS, format_duration
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -59,7 +60,7 @@ def describe(spec: WindowSpec) -> str:
         same_unit = last.partition(" ")[2] == until.partition(" ")[2]
         return f"from {last.partition(' ')[0] if same_unit else last} to {until} ago"
     if spec.rows is not None:
-        return f"the newest {spec.rows} records"
+        return f"the newest {plural(spec.rows, 'record')}"
     return f"from {spec.from_ or 'the first record'} to {spec.to or 'the last record'}"
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from trimtab.decide.guardrails import Check
 from trimtab.settings.promotion import SmokeLimits
+from trimtab.wording import plural
 
 
 def leakage(*, trained_until: datetime, holdout_from: datetime, shared: int | None) -> Check:
@@ -31,7 +32,8 @@ def leakage(*, trained_until: datetime, holdout_from: datetime, shared: int | No
         return Check("no_leakage", True, "the holdout begins where training ended; copies under "
                      "another time cannot be told without data.id")
     if shared:
-        return Check("no_leakage", False, f"{shared:,} records of the holdout were trained on as well")
+        told = plural(shared, "record of the holdout was", "records of the holdout were")
+        return Check("no_leakage", False, f"{told} trained on as well")
     return Check("no_leakage", True, "the holdout begins where training ended, and shares no record with it")
 
 
@@ -61,6 +63,6 @@ def can_serve(limits: SmokeLimits, *, load_seconds: float, latency: float, megab
     )
     broken = [f"{words} {value:.3g} {unit}, at most {most:g} {unit} are allowed"
               for words, value, most, unit in measured if value > most]
-    told = (f"loaded in a fresh process in {load_seconds:.2g} s, predicted {rows:,} records, "
+    told = (f"loaded in a fresh process in {load_seconds:.2g} s, predicted {plural(rows, 'record')}, "
             f"{latency * 1000:.3g} ms for one alone, {megabytes:.3g} MB")
     return Check("can_serve", not broken, "; ".join(broken) or told)

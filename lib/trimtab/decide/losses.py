@@ -10,9 +10,11 @@ from trimtab.decide.severity import rank
 from trimtab.decide.signals import HIGH_LOSS, HIGH_RISE, Measurement, Signal, grade
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.models.intervals import Interval
+from trimtab.measure.over_time.attribution import Attribution
 from trimtab.measure.over_time.error_change import Change
 from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.settings.triggers import Trigger
+from trimtab.wording import plural
 
 FEWEST_OUTCOMES = 30
 """Known outcomes below which a loss is not tested."""
@@ -71,10 +73,10 @@ def too_few_outcomes(metric: str, known: int, counting: int) -> str:
     'f1 rests on only 3 records of the class that counts, of 200 known outcomes; 10 are needed to test it.'
     """
     if known < FEWEST_OUTCOMES:
-        return f"{metric} rests on only {known} known outcomes; {FEWEST_OUTCOMES} are needed to test it."
+        return f"{metric} rests on only {plural(known, 'known outcome')}; {FEWEST_OUTCOMES} are needed to test it."
     if counting < FEWEST_OF_CLASS:
-        return f"{metric} rests on only {counting} records of the class that counts, of {known:,} known outcomes; " \
-            f"{FEWEST_OF_CLASS} are needed to test it."
+        return f"{metric} rests on only {plural(counting, 'record')} of the class that counts, of {known:,} known " \
+            f"outcomes; {FEWEST_OF_CLASS} are needed to test it."
     return ""
 
 
@@ -128,8 +130,23 @@ def estimated_drop(metric: str, estimate: Estimate, *, greater_is_better: bool, 
     )
 
 
-def concept_drift(change: Change, loss: str, *, alpha: float = 0.05) -> Measurement:
-    """The champion's error in the current window against the window before it."""
+def concept_drift(
+    change: Change, loss: str, *, alpha: float = 0.05, metric: str = "", cause: Attribution | None = None
+) -> Measurement:
+    """The champion's error in the current window against the window before it.
+
+    Where inputs alone explain how large it is by now, the same inputs still end as they did on the holdout: then it is
+    low at most, and no evidence of a changed relation, however far it rose.
+
+    Parameters
+    ----------
+    loss : str
+        Which error that is, in words.
+    metric : str
+        The one whose change since the holdout was attributed.
+    cause : Attribution, optional
+        Of that change; without it nothing is said of what the error follows from.
+    """
     name, rise = "concept_drift", change.relative.value
     if math.isnan(change.p_value) or math.isnan(rise):
         why = change.note or "there are not enough days with known outcomes"
@@ -137,12 +154,28 @@ def concept_drift(change: Change, loss: str, *, alpha: float = 0.05) -> Measurem
     certain = change.p_value <= alpha
     verb = "rose" if rise > 0 else "fell"
     chance = "" if certain else ", which chance explains"
+    evidence = of_difference(change.difference.value, change.difference.standard_error, HIGH_RISE * change.before)
+    message = f"The {loss} {verb} by {abs(rise):.1%} from the window before to this one " \
+        f"({change.before:.3f} to {change.now:.3f}{chance})."
+    if cause is None or not certain:
+        return Measurement(name, rise, message, significant=certain, p_value=change.p_value, evidence=evidence)
+    of_inputs = cause.verdict == "inputs"
     return Measurement(
-        name, rise, significant=certain, p_value=change.p_value,
-        evidence=of_difference(change.difference.value, change.difference.standard_error, HIGH_RISE * change.before),
-        message=f"The {loss} {verb} by {abs(rise):.1%} from the window before to this one "
-        f"({change.before:.3f} to {change.now:.3f}{chance}).",
+        name, rise, f"{message} {_attributed(cause, metric)}".rstrip(), p_value=change.p_value,
+        evidence=min(evidence, 0.0) if of_inputs else evidence, at_most="low" if of_inputs else "critical",
     )
+
+
+def _attributed(cause: Attribution, metric: str) -> str:
+    """What the level that the error has by now follows from, in a sentence; empty where that is not known."""
+    moved = f"its {metric} changed by {cause.realised:+.3f} from the holdout"
+    return {
+        "inputs": f"Changed inputs explain it, so no changed relation is shown: {moved}, and {cause.explained:+.3f} "
+        "was to be expected of these inputs.",
+        "concept": f"Inputs do not explain it: {moved}, and no change was to be expected of these inputs.",
+        "both": f"Inputs explain it in part: {moved}, and {cause.explained:+.3f} was to be expected of these inputs.",
+        "unknown": f"Beside its holdout chance explains where it is now: {moved}.",
+    }.get(cause.verdict, "")
 
 
 def _touching(difference: float, reach: float, confidence: float) -> float:

@@ -12,6 +12,7 @@ from trimtab.measure.models.intervals import Interval, Measure, PairedDifference
 from trimtab.measure.models.metrics import METRICS, metric
 from trimtab.measure.models.performance import Evaluation, gain, group_name
 from trimtab.settings.promotion import Criterion
+from trimtab.wording import plural
 
 Outcome = Literal["promote", "reject", "needs_approval", "hold"]
 Finding = Literal["passed", "failed", "undecided", "not evaluable", "does not apply"]
@@ -127,7 +128,8 @@ def _by_criteria(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdi
         return Verdict("hold", reasons, rows)
     if missed:
         return Verdict("needs_approval", reasons, rows)
-    return Verdict("promote", (f"All {len(rows)} criteria hold on {evaluation.rows:,} records.",), rows)
+    held = "The criterion holds" if len(rows) == 1 else f"All {len(rows)} criteria hold"
+    return Verdict("promote", (f"{held} on {plural(evaluation.rows, 'record')}.",), rows)
 
 
 def _rows(criterion: Criterion, evaluation: Evaluation) -> list[Row]:
@@ -202,7 +204,7 @@ def _finding(
     criterion: Criterion, kind: str, evidence: Interval, bound: float, *, support: int
 ) -> tuple[Finding, str]:
     if support < criterion.min_support:
-        return "not evaluable", f"{support} records, at least {criterion.min_support} are needed"
+        return "not evaluable", f"{plural(support, 'record')}, at least {criterion.min_support} are needed"
     if math.isnan(evidence.value):
         return "not evaluable", f"{criterion.metric} is undefined here"
     ceiling = kind == "floor" and not METRICS[criterion.metric].greater_is_better
@@ -250,7 +252,8 @@ def _sentence(row: Row) -> str:
     if row.finding == "not evaluable":
         return f"{row.criterion}{where}: cannot be evaluated ({row.note})."
     verb = "missed" if row.finding == "failed" else "not certain"
-    return f"{row.criterion}{where}: {verb}, {_measured(row)} on {row.support:,} records that count."
+    counting = plural(row.support, "record that counts", "records that count")
+    return f"{row.criterion}{where}: {verb}, {_measured(row)} on {counting}."
 
 
 def _measured(row: Row) -> str:

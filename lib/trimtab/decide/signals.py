@@ -18,6 +18,7 @@ from trimtab.measure.over_time.growth import Growth
 from trimtab.measure.together.domain import Separation
 from trimtab.settings.drift import DriftSettings
 from trimtab.settings.triggers import Severity, Trigger
+from trimtab.wording import plural
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Measurement:
         could not be measured, None for what is no evidence of a change.
     points : float
         Of a realised loss: how large it is in units of the metric; else nan.
+    at_most : str
+        The highest severity that it is graded with, whatever the rules say.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Measurement:
     columns: tuple[str, ...] = ()
     evidence: float | None = None
     points: float = math.nan
+    at_most: Severity = "critical"
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,7 @@ def grade(measurement: Measurement, triggers: Iterable[Trigger]) -> Signal:
         value=measurement.value,
         threshold=shown.at_least if shown else math.nan,
         p_value=measurement.p_value,
-        severity=worst.severity if worst else "none",
+        severity=min(worst.severity, measurement.at_most, key=rank) if worst else "none",
         columns=measurement.columns,
         message=measurement.message,
         evidence=measurement.evidence,
@@ -249,9 +253,15 @@ def joint_drift(
         why = separation.note or "there is nothing to compare"
         return Measurement(name, math.nan, f"All columns together could not be compared: {why}.", evidence=math.nan)
     beyond = separation.p_value <= alpha and separation.auc > floor
-    told = "can be told" if beyond else "cannot be told beyond chance and natural variation"
-    message = f"Current records {told} from those of the reference (AUC {separation.auc:.2f}"
-    message += f", by {', '.join(carriers[:3])})." if beyond and carriers else ")."
+    known = f"AUC {separation.auc:.3f}"
+    if separation.p_value > alpha:
+        message = f"Current records cannot be told from those of the reference beyond chance ({known})."
+    elif beyond:
+        by = f", by {', '.join(carriers[:3])}" if carriers else ""
+        message = f"Current records can be told from those of the reference ({known}{by})."
+    else:
+        message = f"Current records can be told from those of the reference ({known}), but no better than a stretch " \
+            f"of the reference may be told from the rest of it (up to {floor:.3f})."
     error = (separation.high - separation.low) / (2 * NormalDist().inv_cdf(0.975))
     return Measurement(
         name, separation.auc, message, significant=beyond, p_value=separation.p_value,
@@ -279,7 +289,7 @@ def growth(measured: Growth, *, alpha: float = 0.05) -> Measurement:
 
 def _compared(measured: Growth) -> str:
     """The days that growth rests on, which are not all of the windows."""
-    days = f"{measured.days_before} days there and {measured.days_now} now"
+    days = f"{plural(measured.days_before, 'day')} there and {measured.days_now} now"
     return f"the newest whole weeks: {days}" if measured.days_now >= _WEEK else days
 
 
@@ -298,18 +308,20 @@ def unusable_outputs(share: float, told: str) -> Measurement:
 
 def new_records(count: int) -> Measurement:
     """How many records came after those that the champion was made from, its holdout included."""
-    return Measurement("new_records", float(count), f"{count:,} records are newer than the champion's own.")
+    told = f"{plural(count, 'record is', 'records are')} newer than the champion's own."
+    return Measurement("new_records", float(count), told)
 
 
 def model_age(days: float) -> Measurement:
     """How old the champion is, counted from the end of its holdout."""
-    return Measurement("model_age", days, f"The newest records the champion was made from are {days:.0f} days old.")
+    told = f"The newest records the champion was made from are {plural(round(days), 'day')} old."
+    return Measurement("model_age", days, told)
 
 
 def label_completeness(due: int, known: int) -> Measurement:
     """The share of labels that are due but missing; nan where fewer are due than can be told anything from."""
     if due < FEWEST_DUE:
-        some = f"Only {due} labels" if due else "No label"
+        some = f"Only {plural(due, 'label')}" if due else "No label"
         told = f"{some} of the current window {'are' if due > 1 else 'is'} due yet."
         return Measurement("label_completeness", math.nan, told)
     missing = 1 - known / due

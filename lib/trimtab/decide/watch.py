@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from trimtab.measure.models.intervals import Interval
 from trimtab.settings.promotion import Rollback
+from trimtab.wording import plural
 
 ENOUGH = 500    # records with outcomes from which on an interval is taken as it is
 Outcome = Literal["roll_back", "keep", "too_early", "nothing"]
@@ -171,7 +172,7 @@ def judge(promotion: Promotion, settings: Rollback, evidence: Evidence | None, r
     told = _told(promotion, settings, evidence)
     if not all(map(math.isfinite, (gain.value, gain.low, gain.high))):
         return Finding("too_early", f"Too early to tell: {settings.metric} of the two cannot be compared "
-                                    f"({evidence.way}, {evidence.records:,} records).", evidence)
+                                    f"({evidence.way}, {plural(evidence.records, 'record')}).", evidence)
     if not (gain.value < -settings.max_drop and gain.high < 0):
         return Finding("keep", f"{told}: version {promotion.version} serves on.", evidence)
     if evidence.doubts:
@@ -202,7 +203,7 @@ def _told(promotion: Promotion, settings: Rollback, evidence: Evidence) -> str:
     gain = evidence.gain
     how = "worse" if gain.value < 0 else "better"
     return (
-        f"By {settings.metric} ({evidence.way}, {evidence.records:,} records) version {promotion.version} is "
+        f"By {settings.metric} ({evidence.way}, {plural(evidence.records, 'record')}) version {promotion.version} is "
         f"{abs(gain.value):.1%} {how} than version {promotion.previous} ({gain.low:+.1%} to {gain.high:+.1%}; up to "
         f"{settings.max_drop:.1%} worse, or worse by chance, is allowed)"
     )
@@ -212,6 +213,7 @@ def _why_early(promotion: Promotion, settings: Rollback, records: int) -> str:
     if not records:
         return f"no record has come since version {promotion.version} was promoted ({promotion.as_of:%Y-%m-%d %H:%M})"
     return (
-        f"of {records:,} records since version {promotion.version} was promoted fewer than {settings.min_support:,} "
+        f"of {plural(records, 'record')} since version {promotion.version} was promoted "
+        f"fewer than {settings.min_support:,} "
         f"have outcomes, and {settings.metric} of both cannot be estimated without"
     )

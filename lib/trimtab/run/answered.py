@@ -18,6 +18,7 @@ from trimtab.run import versions
 from trimtab.run.reach import features_of
 from trimtab.run.session import Session
 from trimtab.run.versions import Model
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,8 +173,8 @@ def _binary(said: Answers, own: Sequence[str]) -> Answers:
     strange = said.usable & ~np.isin(said.predicted.astype(object), own)
     if not strange.any():
         return said
-    told = f"{int(strange.sum()):,} of {len(strange):,} predictions are of a class that the model does not know " \
-        f"({_named(said.predicted[strange])}); they are left out."
+    told = f"{int(strange.sum()):,} of {plural(len(strange), 'prediction')} are of a class that the model does not " \
+        f"know ({_named(said.predicted[strange])}); they are left out."
     return replace(said, usable=said.usable & ~strange, faulty=said.faulty | strange, notes=(*said.notes, told))
 
 
@@ -181,7 +182,7 @@ def _of_new_classes(outcomes: Array, new: Array, *, counted: bool) -> tuple[str,
     if not new.any():
         return ()
     follows = "the model cannot be right about them" if counted else "they are left out where performance is measured"
-    return (f"{int(new.sum()):,} of {len(new):,} known outcomes are of a class that the model does not know "
+    return (f"{int(new.sum()):,} of {plural(len(new), 'known outcome')} are of a class that the model does not know "
             f"({_named(outcomes[new])}); {follows}.",)
 
 

@@ -17,8 +17,8 @@ from trimtab.errors import DataError
 from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
-from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each
-from trimtab.settings.drift import DriftSettings
+from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each, without_value
+from trimtab.settings.drift import DriftSettings, drift_settings
 from trimtab.tally import (
     count_days,
     count_profile,
@@ -30,8 +30,10 @@ from trimtab.tally import (
     freeze_words,
     moved_words,
     rows_by_segment,
+    without_segment,
 )
 from trimtab.windows import Window
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,12 +90,13 @@ class CheckResult:
     def __repr__(self) -> str:
         moved = ", ".join(self.drifted) or "none"
         rest = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        every = plural(len(self.drift.columns), "column")
         if self.drift.too_few:
-            none = f"none of {len(self.drift.columns)} columns could be tested, {self.drift.too_few}"
+            none = f"none of {every} could be tested, {self.drift.too_few}"
             return f"<CheckResult: {none}{rest}>"
         few = [one.name for one in self.drift.columns if one.note.startswith("too few values")]
         rest += f"; too few values to test: {', '.join(few)}" if few else ""
-        return f"<CheckResult: {len(self.drifted)} of {len(self.drift.columns)} columns drifted: {moved}{rest}>"
+        return f"<CheckResult: {len(self.drifted)} of {every} drifted: {moved}{rest}>"
 
 
 def check(
@@ -103,7 +106,7 @@ def check(
     time: str | None = None,
     text: Collection[str] = (),
     segments: Sequence[str] = (),
-    settings: DriftSettings | None = None,
+    settings: DriftSettings | Mapping[str, Any] | None = None,
 ) -> CheckResult:
     """Compare two tables column by column.
 
@@ -119,15 +122,17 @@ def check(
     segments : sequence of str, optional
         Columns of which each value's records are compared with its own, too; corrected for the false-discovery rate by
         themselves.
-    settings : DriftSettings, optional
-        Thresholds; the defaults are those of a params file.
+    settings : DriftSettings or mapping, optional
+        Thresholds, as such or by the keys that stand under `drift` in a params file; the defaults are the same.
 
     Raises
     ------
     DataError
         When one is no table, is empty, cannot be read or holds infinite numbers, the columns or their types differ,
-        none can be compared, `time` names no column of times or one with gaps, `text` no column of texts, or `segments`
-        one that is not there.
+        none can be compared or one has a name that it cannot be told by, `time` names no column of times or one with
+        gaps, `text` no column of texts, or `segments` one that is not there.
+    ParamsError
+        When `settings` holds an unknown key or a value that is none.
 
     Examples
     --------
@@ -138,6 +143,7 @@ def check(
     >>> check(before, after).drifted
     ('moved',)
     """
+    chosen = drift_settings(settings)
     backend = ibis.duckdb.connect()
     before, after = (_window(backend, name, data) for name, data in (("reference", reference), ("current", current)))
     different = sorted(set(before.table.columns) ^ set(after.table.columns))
@@ -152,7 +158,9 @@ def check(
     watched, left_out = _watched(backend, before, kinds, text)
     if not (watched.floats or watched.with_levels):
         raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
-    profiles, chosen = _profiles(backend, before, after, watched, time), settings or DriftSettings()
+    if told := watched.confused(before.table.columns):
+        raise DataError(f"the two tables: {told}")
+    profiles = _profiles(backend, before, after, watched, time)
     texts = [_words(backend, before, after, name, time, chosen.terms) for name in watched.text]
     apart = _segments(_Compared(backend, (before, after), watched, profiles, time), segments, chosen)
     return CheckResult(compare(*profiles, beside=texts), profiles[0], profiles[1], chosen, left_out, apart)
@@ -190,8 +198,9 @@ def _segments(two: _Compared, names: Sequence[str], settings: DriftSettings) -> 
     chosen, others = choose(rows, fewest=settings.min_segment, most=settings.max_segments)
     pairs = {one: pair for name in names for one, pair in _of_column(two, name, chosen).items()}
     parts, few = look_at_each(pairs, among=two.whole, fewest=settings.min_segment)
+    nameless = without_value(*(without_segment(one, names, two.backend.to_pyarrow) for one in two.windows))
     return compare_parts(
-        parts, days=two.whole[0].days, large=settings.large, left_out=(*others, *few), named=names
+        parts, days=two.whole[0].days, large=settings.large, left_out=(*others, *few, *nameless), named=names
     )
 
 
@@ -252,6 +261,8 @@ def _as_arrow(name: str, data: Any) -> pa.Table:
         parts = [" ".join(str(part).split()) for part in error.args] or [type(error).__name__]
         raise DataError(f"the {name} table cannot be read: {'; '.join(parts)}") from error
     names = [column.lower() for column in table.column_names]
+    if "" in names:
+        raise DataError(f"the {name} table has a column without a name, at place {names.index('') + 1}; name it")
     twice = next((column for column in table.column_names if names.count(column.lower()) > 1), None)
     if twice is not None:
         raise DataError(f"the {name} table has more than one column {twice!r} (capital letters make no difference)")

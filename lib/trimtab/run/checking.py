@@ -69,7 +69,7 @@ def signals(
     past : History, optional
         Without it, nothing is said of how the error has changed over time.
     estimates : Expected, optional
-        Without it, nothing is estimated where labels are not known yet.
+        Without it, nothing is estimated where labels are not known yet, nor is it said what the error follows from.
     """
     settings = session.thresholds
     measured = measured_of_columns(session, drift, window)
@@ -91,7 +91,10 @@ def signals(
         measured.append(class_drop(class_changes(session, scored), alpha=settings.alpha))
     labelled = session.params.data.label is not None
     if past is not None and labelled:
-        measured.append(losses.concept_drift(past.change, past.loss, alpha=settings.alpha))
+        measured.append(losses.concept_drift(
+            past.change, past.loss, alpha=settings.alpha, metric=past.metric,
+            cause=estimates.causes.get(past.metric) if estimates else None,
+        ))
     if estimates is not None:
         measured.append(estimated_drop(session, estimates))
     measured += [*freshness(session, window), *_completeness(session, window)]

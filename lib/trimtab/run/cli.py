@@ -16,6 +16,7 @@ from trimtab.plain import plain
 from trimtab.run import options, queries, server
 from trimtab.run.terminal import say, show, show_json, tell
 from trimtab.text import visible
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     from trimtab.run.approving import Answer
@@ -184,10 +185,11 @@ def backfill(
     if as_json:
         show_json(told)
         return
-    show(f"{told['model']}: {found.start:%Y-%m-%d} to {found.end:%Y-%m-%d %H:%M}: {found.counted:,} days are counted")
+    counted = plural(found.counted, "day is", "days are")
+    show(f"{told['model']}: {found.start:%Y-%m-%d} to {found.end:%Y-%m-%d %H:%M}: {counted} counted")
     for version, days in found.scored.items():
-        show(f"  version {version}: {days:,} snapshots taken")
-    show(f"  champion: {found.estimated:,} windows estimated")
+        show(f"  version {version}: {plural(days, 'snapshot')} taken")
+    show(f"  champion: {plural(found.estimated, 'window')} estimated")
 
 
 @app.command()

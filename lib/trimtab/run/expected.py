@@ -37,8 +37,9 @@ class Expected:
         How each compares with what was realised, where outcomes are known.
     metric : str
         The one that speaks for the model.
-    cause : Attribution or None
-        How much of the realised change of that metric the inputs explain; None where outcomes are not known.
+    causes : mapping
+        By metric, how much of its realised change the inputs explain; without those whose outcomes are not known, and
+        those of which an assumption of the estimate fails.
     missing : str
         Why there is nothing, in a sentence; else empty.
     reasons : mapping
@@ -49,9 +50,14 @@ class Expected:
     others: Mapping[str, Estimate]
     agreement: Mapping[str, Agreement]
     metric: str
-    cause: Attribution | None = None
+    causes: Mapping[str, Attribution] = field(default_factory=dict)
     missing: str = ""
     reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cause(self) -> Attribution | None:
+        """How much of the change of the metric that speaks for the model the inputs explain; None where not known."""
+        return self.causes.get(self.metric)
 
     def why_not(self, metric: str) -> str:
         """Why there is no estimate of a metric, in a sentence; empty where there is one."""
@@ -78,16 +84,16 @@ def expected(session: Session, scored: Scored) -> Expected:
     names = [n for n in dict.fromkeys([*OVERALL[holdout.outputs.task], metric])
              if METRICS[n].applies(holdout.outputs) and n not in _NOT_ESTIMATED]
     confidence = session.params.promotion.confidence
-    found = ways_of(holdout, scored.said.coded, scored.outputs, names, confidence=confidence)
-    first = first_of(found, names)
-    others = {way: known[metric] for way, known in found.items() if metric in known}
+    ways = ways_of(holdout, scored.said.coded, scored.outputs, names, confidence=confidence)
+    first = first_of(ways, names)
+    others = {way: known[metric] for way, known in ways.items() if metric in known}
     realised = scored.performance.values if scored.performance else {}
     of_known = _of_known(holdout, scored.said, first, names, confidence) if realised else {}
     agreement = {
         n: compare_with_realised(e, realised[Measure(n)]) for n, e in of_known.items() if Measure(n) in realised
     }
-    cause = _cause(of_known.get(metric), realised.get(Measure(metric)))
-    return Expected(first, others, agreement, metric, cause, _none_known(first, found), _reasons(found))
+    causes = {n: found for n, e in of_known.items() if (found := _cause(e, realised.get(Measure(n))))}
+    return Expected(first, others, agreement, metric, causes, _none_known(first, ways), _reasons(ways))
 
 
 def _of_known(
@@ -126,9 +132,9 @@ def _none_known(first: Mapping[str, Estimate], found: Mapping[str, Mapping[str, 
     return "" if first else "Performance cannot be estimated without labels" + (f": {why}." if why else ".")
 
 
-def _cause(estimate: Estimate | None, realised: Interval | None) -> Attribution | None:
+def _cause(estimate: Estimate, realised: Interval | None) -> Attribution | None:
     """The realised change beside the one that inputs explain; the estimate's range covers what comes by chance."""
-    if estimate is None or realised is None or estimate.confidence != realised.confidence or estimate.doubtful:
+    if realised is None or estimate.confidence != realised.confidence or estimate.doubtful:
         return None
     before = estimate.baseline
     change = realised.value - before

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _NEWS = 0.9    # of a day's outcomes; where more are known already, an earlier day is not taken again for the rest
 _LOSSES = {"log_loss": "log loss", "mae": "mean absolute error", "errors": "share of errors"}
+_METRICS = {words: "accuracy" if name == "errors" else name for name, words in _LOSSES.items()}
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,21 @@ class History:
     baseline: Performance | None = None
     promises: Promises | None = None
     promises_before: Promises | None = None
+
+    @property
+    def metric(self) -> str:
+        """The metric that goes with the loss."""
+        return _METRICS[self.loss]
+
+    @property
+    def days(self) -> str:
+        """Which days the numbers of the current window rest on, and the window itself where these are not all of it."""
+        first, last = self.start.date(), self.end.date() - timedelta(days=1)
+        days = f"whole days {first} to {last}" if last > first else f"the whole day {first}" if last == first \
+            else "no whole day"
+        ends = datetime.combine(first, time()), datetime.combine(last + timedelta(days=1), time())
+        window = f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}"
+        return days if (self.start, self.end) == ends else f"{days}; the window is {window}"
 
     def baseline_of(self, metric: str) -> Interval | None:
         """A metric on the holdout; None where it is not known."""

@@ -14,6 +14,7 @@ from trimtab.errors import StepError
 from trimtab.plain import plain
 from trimtab.run import options
 from trimtab.run.terminal import say, show, show_json, show_table
+from trimtab.wording import plural
 
 
 def history(params: options.Params = options.DEFAULT, as_json: options.Json = False, limit: options.Limit = 50) -> None:
@@ -83,7 +84,7 @@ def verify(
         findings = [plain(one) | {"told": one.told} for one in found.findings]
         show_json(plain(vars(found)) | {"holds": found.holds, "findings": findings})
     else:
-        show(f"{found.model}: {found.links} runs in the chain, head {found.head or 'none'}")
+        show(f"{found.model}: {plural(found.links, 'run')} in the chain, head {found.head or 'none'}")
         for note in found.notes:
             show(f"  {note}")
     if found.holds:

@@ -12,6 +12,7 @@ import jinja2
 from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain, to_text, write_atomically
 from trimtab.run.manifest import FILE, Manifest
+from trimtab.wording import plural
 
 TITLES = {
     "01_baseline": "Baseline",
@@ -150,7 +151,7 @@ def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
     if notebook == "01_baseline":
         first = changed and scraps["champion_before"] is None
         how = ", accepted without comparison" if first else ""
-        return f"{scraps['rows']:,} records were checked; {serving}{how}."
+        return f"{plural(scraps['rows'], 'record was', 'records were')} checked; {serving}{how}."
     if notebook == "02_drift_analysis":
         asked = "retraining is asked for" if scraps["needs_retrain"] else "retraining is not asked for"
         if scraps["needs_retrain"]:
@@ -169,7 +170,7 @@ def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
         asked = f", asked for by {scraps['by']}: {scraps['why']}" if scraps.get("by") else ""
         same = scraps.get("agreement")
         alike = "" if same is None else f" (agreement with version {scraps['champion_before']}: {same:.3f})"
-        proven = f"Proven on {scraps['proof_rows']:,} records of the {scraps['proof_window']} window{alike}"
+        proven = f"Proven on {plural(scraps['proof_rows'], 'record')} of the {scraps['proof_window']} window{alike}"
         over = "".join(f" Passed over: {one}." for one in scraps.get("passed_over", ()))
         return f"{proven}; {serving} instead of {scraps['champion_before']}{asked.rstrip('.')}.{over}"
     if notebook == "07_watch":

@@ -20,6 +20,7 @@ from trimtab.run.session import Session
 from trimtab.settings import Params
 from trimtab.settings.notation import parse_time
 from trimtab.windows import Window
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +100,9 @@ class Scored:
         if not self.rows:
             return "No record is newer than what the champion was made from, so its performance is not news."
         if self.labelled:
-            return f"None of {self.labelled:,} known outcomes can be held against a prediction."
-        return f"No label of the {self.rows:,} records scored is known yet, so realised performance cannot be computed."
+            return f"None of {plural(self.labelled, 'known outcome')} can be held against a prediction."
+        scored = plural(self.rows, "record")
+        return f"No label of the {scored} scored is known yet, so realised performance cannot be computed."
 
     @property
     def incomparable(self) -> str:

@@ -19,7 +19,16 @@ from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import Days, flatten, unflatten
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import DAY, SEGMENT, Watched, groups
-from trimtab.measure.columns.segments import LeftOut, Part, Segment, SegmentDrift, choose, compare_parts, look_at_each
+from trimtab.measure.columns.segments import (
+    LeftOut,
+    Part,
+    Segment,
+    SegmentDrift,
+    choose,
+    compare_parts,
+    look_at_each,
+    without_value,
+)
 from trimtab.run.profiles import digest, whole_days
 from trimtab.run.session import Session
 from trimtab.windows import Window
@@ -51,9 +60,11 @@ def segments(session: Session, window: Window) -> SegmentDrift:
     current = _profiles(columns, window, tuple(reference.profiles))
     pairs = {one: (profile, current[one]) for one, profile in reference.profiles.items()}
     parts, few = look_at_each(pairs, among=whole, fewest=settings.min_segment)
+    nameless = without_value(*(tally.without_segment(one, named, session.records.arrow) for one in (before, window)))
     return compare_parts(
         [_with_days(part, columns, before) if part.far(settings.large) else part for part in parts],
-        days=whole[0].days, large=settings.large, left_out=reference.left_out + few, named=named,
+        days=whole[0].days, large=settings.large, left_out=reference.left_out + few + nameless,
+        named=named,
     )
 
 

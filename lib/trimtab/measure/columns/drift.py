@@ -25,6 +25,7 @@ from trimtab.measure.columns.cells import cells
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.variation import FEWEST_DAYS
 from trimtab.measure.columns.variation import variation as measure_variation
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +155,8 @@ class Drift:
         """Why no column could be tested, in words; empty where both sides have enough records."""
         if min(self.reference_rows, self.current_rows) >= SMALLEST_SAMPLE:
             return ""
-        return f"{self.current_rows:,} records against {self.reference_rows:,}, where each side needs {SMALLEST_SAMPLE}"
+        rows = f"{plural(self.current_rows, 'record')} against {self.reference_rows:,}"
+        return f"{rows}, where each side needs {SMALLEST_SAMPLE}"
 
     def __getitem__(self, name: str) -> ColumnDrift:
         for column in self.columns:
@@ -164,8 +166,8 @@ class Drift:
 
     def __repr__(self) -> str:
         worst = f", the most moved: {self.columns[0].name} (PSI {self.columns[0].excess:.2f})" if self.columns else ""
-        rows = f"{self.current_rows:,} records against {self.reference_rows:,}"
-        return f"<Drift of {len(self.columns)} columns, {rows}{worst}>"
+        rows = f"{plural(self.current_rows, 'record')} against {self.reference_rows:,}"
+        return f"<Drift of {plural(len(self.columns), 'column')}, {rows}{worst}>"
 
     def ranked(self, *, alpha: float = 0.05, large: Mapping[str, float] = LARGE) -> Drift:
         """The same with its columns in the order that follows from these bounds; see `ranked`."""
@@ -339,7 +341,7 @@ def _note(reference: ColumnProfile, current: ColumnProfile) -> str:
     if not notes and levels > 1 and len(cells(reference, current)[0]) == 1:
         notes.append("too few records to tell its levels apart")
     if current.unseen:
-        notes.append(f"{current.unseen} records with new levels")
+        notes.append(f"{plural(current.unseen, 'record')} with new levels")
     return "; ".join(notes)
 
 

@@ -10,7 +10,7 @@ What is read are rows of counts, one per day or a single one, laid out as `days.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,23 @@ class Watched:
         """The same but for one numeric or categorical column."""
         numeric, categorical = (tuple(n for n in names if n != name) for names in (self.numeric, self.categorical))
         return replace(self, numeric=numeric, categorical=categorical)
+
+    def confused(self, names: Collection[str]) -> str:
+        """Which of a table's columns has a name that another value is counted under, in words; empty where none has.
+
+        Examples
+        --------
+        >>> Watched(text=("t",)).confused(["t", "t (length)"])
+        "column 't (length)' has the name under which the length of column 't' is watched; rename one of them"
+        """
+        watched = "is watched; rename one of them"
+        derived = {_TEXT_LENGTH.format(name): f"the length of column {name!r} {watched}" for name in self.text}
+        derived |= {_PART.format(part, self.clock): f"the {part} of column {self.clock!r} {watched}"
+                    for part in self.calendar}
+        derived |= dict.fromkeys((DAY, SEGMENT), "records are counted; rename it")
+        called = {name.lower(): told for name, told in derived.items()}    # capital letters do not tell names apart
+        found = next((name for name in names if name.lower() in called), None)
+        return "" if found is None else f"column {found!r} has the name under which {called[found.lower()]}"
 
     def cast(self, table: ir.Table, time: str | None = None, segment: str | None = None) -> ir.Table:
         """The watched columns alone, as floats and strings; text as its length in characters.

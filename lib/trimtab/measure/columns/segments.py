@@ -22,6 +22,7 @@ from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.drift import ColumnDrift, adjusted, compare_column
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.variation import FEWEST_DAYS, variation
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,14 +47,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Values of a column that are not looked at as segments.
+    """Values of a column that are not looked at as segments, or records that are of no segment.
 
     Attributes
     ----------
     values : tuple of str
-        Those with most records first.
+        Those with most records first; empty for the records that have no value.
     why : str
-        Such as "fewer than 100 records in the reference".
+        Such as "fewer than 100 records in the reference", or how many records have no value.
     """
 
     column: str
@@ -209,6 +210,26 @@ def left_out(segments: Sequence[Segment], why: str) -> tuple[LeftOut, ...]:
     """Segments that are not looked at for one reason, by their column."""
     columns = dict.fromkeys(one.column for one in segments)
     return tuple(LeftOut(name, tuple(one.value for one in segments if one.column == name), why) for name in columns)
+
+
+def without_value(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[LeftOut, ...]:
+    """The records that are of no segment, by the column in which they have no value.
+
+    Parameters
+    ----------
+    before, now : mapping
+        How many they are in the reference and in the current window.
+
+    Examples
+    --------
+    >>> [one.why for one in without_value({"site": 540, "plan": 0}, {"site": 1, "plan": 0})]
+    ['540 records of the reference and 1 now have no value of site']
+    """
+    told = {
+        name: f"{plural(before[name], 'record')} of the reference and {now[name]:,} now have no value of {name}"
+        for name in before if before[name] or now[name]
+    }
+    return tuple(LeftOut(name, (), why) for name, why in told.items())
 
 
 def look(segment: Segment, reference: Profile, current: Profile, *, among: tuple[Profile, Profile]) -> Part:

@@ -15,6 +15,7 @@ import numpy as np
 
 from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.models.scoring import label_array
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +92,7 @@ def ask(model: Any, features: pd.DataFrame, *, who: str, labels: Sequence[str] |
     model, features = _prepared(model, features)
     said, got, trouble = _where_possible(model.predict, features)
     if not got.any():
-        told = f"{who} could not predict any of {len(said):,} records ({trouble})."
+        told = f"{who} could not predict any of {plural(len(said), 'record')} ({trouble})."
         return Answers(said, None, got, ~got, (told,))
     notes = [f"{who} could not predict {_of(~got)} ({trouble})."] if trouble else []
     answers = _numbers(said, got, who) if labels is None else _names(said, got, who)
@@ -121,7 +122,8 @@ def logged(
     there = ~_missing(said)
     where = f"Column {names[0]!r} (data.prediction)"
     if not there.any():
-        return Answers(said, None, there, there, (f"{where} holds no prediction of the {len(said):,} records.",))
+        told = f"{where} holds no prediction of the {plural(len(said), 'record')}."
+        return Answers(said, None, there, there, (told,))
     notes = () if there.all() else (f"{where} holds no prediction of {_of(~there)}.",)
     answers = (_names if task == "classification" else _numbers)(said, there, where)
     answers = replace(answers, notes=(*notes, *answers.notes))
@@ -216,7 +218,7 @@ def _one_each(given: Any, rows: int) -> Array:
     if values.shape == (rows, 1):
         values = values[:, 0]
     if values.shape != (rows,):
-        raise ValueError(f"{rows:,} records got predictions of shape {values.shape}")
+        raise ValueError(f"{plural(rows, 'record')} got predictions of shape {values.shape}")
     return values
 
 
@@ -263,7 +265,7 @@ def _with_logged_scores(answers: Answers, score: Array, who: str) -> Answers:
     """With the logged probabilities of the positive class, in one column."""
     lost = answers.usable & np.isnan(score)
     if not (answers.usable & ~lost).any():
-        return replace(answers, no_scores=f"{who} holds no probability of the {len(score):,} records.")
+        return replace(answers, no_scores=f"{who} holds no probability of the {plural(len(score), 'record')}.")
     notes = (f"{who} holds no probability of {_of(lost)}, which are left out.",) if lost.any() else ()
     answers = replace(answers, usable=answers.usable & ~lost, notes=(*answers.notes, *notes))
     return _checked(answers, score[:, None], who)
@@ -313,7 +315,7 @@ def _unscored(answers: Answers, why: str) -> Answers:
 
 
 def _of(chosen: Array) -> str:
-    return f"{int(chosen.sum()):,} of {len(chosen):,} records"
+    return f"{int(chosen.sum()):,} of {plural(len(chosen), 'record')}"
 
 
 def _number(value: Any) -> float:

@@ -19,6 +19,7 @@ from trimtab.measure.models.intervals import (
 )
 from trimtab.measure.models.metrics import METRICS, metric
 from trimtab.measure.models.outputs import Array, Outputs
+from trimtab.wording import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ class Performance:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {value:.3f}" for name, value in self.overall().items())
-        return f"<Performance on {self.rows:,} records: {told or 'nothing measured'}>"
+        return f"<Performance on {plural(self.rows, 'record')}: {told or 'nothing measured'}>"
 
     def overall(self) -> dict[str, float]:
         """The metrics over all records, by name."""

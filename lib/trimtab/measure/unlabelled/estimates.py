@@ -20,6 +20,7 @@ from trimtab.measure.models.intervals import Interval, Measure
 from trimtab.measure.models.metrics import metric
 from trimtab.measure.models.outputs import Array, Outputs
 from trimtab.measure.models.weights import Statistic, Weights
+from trimtab.wording import plural
 
 __all__ = ["Agreement", "Assumption", "Estimate", "compare_with_realised", "preferred"]
 
@@ -271,7 +272,7 @@ def enough_records(holdout: int, current: int, rarest: float | None = None) -> A
     >>> enough_records(150, 2000).holds, enough_records(5000, 2000, rarest=12).holds
     (False, False)
     """
-    told = f"{holdout:,} records in the holdout, {current:,} current ones"
+    told = f"{plural(holdout, 'record')} in the holdout, {current:,} current ones"
     if rarest is not None:
         told += f"; the rarest class has {rarest:.0f} in the holdout"
     enough = holdout >= ENOUGH and (rarest is None or rarest >= ENOUGH_OF_A_CLASS)
