@@ -13,12 +13,16 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from trimtab import plots, tables
+from trimtab.decide.decision import Decision, fuse
+from trimtab.decide.signals import Signal
 from trimtab.errors import DataError
 from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each, without_value
+from trimtab.run.advice import Said, performances, said, signals
 from trimtab.settings.drift import DriftSettings, drift_settings
+from trimtab.settings.triggers import Trigger
 from trimtab.tally import (
     count_days,
     count_profile,
@@ -54,6 +58,10 @@ class CheckResult:
         Columns that were not compared, and why.
     apart : SegmentDrift
         What moved in segments, where some were asked for.
+    signals : tuple of Signal
+        What was measured, held against the rules.
+    beside : Said or None
+        Predictions and outcomes, where there are any.
     """
 
     drift: Drift
@@ -62,6 +70,19 @@ class CheckResult:
     settings: DriftSettings
     left_out: tuple[str, ...]
     apart: SegmentDrift = field(default=SegmentDrift((), (), 0))
+    signals: tuple[Signal, ...] = ()
+    beside: Said | None = field(default=None, repr=False)
+
+    @property
+    def decision(self) -> Decision:
+        """Whether a model that serves such records should be made anew, and why."""
+        return fuse(self.signals)
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """How right the predictions were, on the `recent` records and, where known, the `reference`."""
+        measured = performances(self.beside) if self.beside else {}
+        return {name: one.overall() for name, one in measured.items()}
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -107,8 +128,13 @@ def check(
     text: Collection[str] = (),
     segments: Sequence[str] = (),
     settings: DriftSettings | Mapping[str, Any] | None = None,
+    predictions: Any = None,
+    actuals: Any = None,
+    baseline: tuple[Any, Any] | None = None,
+    task: str | None = None,
+    triggers: Sequence[Trigger] = (),
 ) -> CheckResult:
-    """Compare two tables column by column.
+    """Compare two tables column by column, and decide whether a model of the first should be made anew.
 
     Parameters
     ----------
@@ -123,14 +149,25 @@ def check(
         Columns of which each value's records are compared with its own, too; corrected for the false-discovery rate by
         themselves.
     settings : DriftSettings or mapping, optional
-        Thresholds, as such or by the keys that stand under `drift` in a params file; the defaults are the same.
+        Thresholds, as such or by the keys that stand under `drift` in a params file; the defaults are the same. Where
+        there are outcomes, columns have one half of `alpha`.
+    predictions, actuals : array-like, shape (current's records,), optional
+        What a model said of the current records, in their order, and what came; both or neither. Has its error changed
+        from the earlier half of them to the later?
+    baseline : pair of array-like, shape (reference's records,), optional
+        The same of the reference: how much worse is it by now?
+    task : str, optional
+        "classification" or "regression", where predictions alone do not tell.
+    triggers : sequence of Trigger, optional
+        Rules in the place of the defaults.
 
     Raises
     ------
     DataError
         When one is no table, is empty, cannot be read or holds infinite numbers, the columns or their types differ,
         none can be compared or one has a name that it cannot be told by, `time` names no column of times or one with
-        gaps, `text` no column of texts, or `segments` one that is not there.
+        gaps, `text` no column of texts, or `segments` one that is not there; when predictions and outcomes are not one
+        value for each record.
     ParamsError
         When `settings` holds an unknown key or a value that is none.
 
@@ -142,10 +179,23 @@ def check(
     >>> after = pd.DataFrame({"moved": rng.normal(1, size=2000), "still": rng.normal(size=2000)})
     >>> check(before, after).drifted
     ('moved',)
+    >>> check(before, before).decision.needs_retrain
+    False
     """
-    chosen = drift_settings(settings)
     backend = ibis.duckdb.connect()
-    before, after = (_window(backend, name, data) for name, data in (("reference", reference), ("current", current)))
+    two = [_window(backend, name, data) for name, data in (("reference", reference), ("current", current))]
+    beside = _beside(predictions, actuals, baseline, task, [window.rows for window in two])
+    return compared(backend, two, time=time, text=text, segments=segments, settings=drift_settings(settings),
+                    beside=beside, triggers=triggers)
+
+
+def compared(
+    backend: Any, two: Sequence[Window], *, time: str | None, text: Collection[str], segments: Sequence[str],
+    settings: DriftSettings, beside: Said | None, triggers: Sequence[Trigger],
+) -> CheckResult:
+    """Compare two windows of one backend; everything else as for `check`."""
+    before, after = two
+    chosen = settings if beside is None else settings.model_copy(update={"alpha": settings.alpha / 2})
     different = sorted(set(before.table.columns) ^ set(after.table.columns))
     text = (text,) if isinstance(text, str) else text
     segments = (segments,) if isinstance(segments, str) else segments
@@ -163,7 +213,18 @@ def check(
     profiles = _profiles(backend, before, after, watched, time)
     texts = [_words(backend, before, after, name, time, chosen.terms) for name in watched.text]
     apart = _segments(_Compared(backend, (before, after), watched, profiles, time), segments, chosen)
-    return CheckResult(compare(*profiles, beside=texts), profiles[0], profiles[1], chosen, left_out, apart)
+    drift = compare(*profiles, beside=texts)
+    found = signals(drift, apart, beside, chosen, triggers)
+    return CheckResult(drift, profiles[0], profiles[1], chosen, left_out, apart, found, beside)
+
+
+def _beside(
+    predictions: Any, actuals: Any, baseline: tuple[Any, Any] | None, task: str | None, rows: Sequence[int]
+) -> Said | None:
+    """Predictions and outcomes, where there are any."""
+    if (predictions is None) != (actuals is None) or (baseline is not None and predictions is None):
+        raise DataError("predictions and actuals go together, and a baseline with them: how right is told by both")
+    return None if predictions is None else said((predictions, actuals), baseline, task=task, rows=rows)
 
 
 def _words(backend: Any, before: Window, after: Window, name: str, time: str | None, most: int) -> ColumnDrift:
