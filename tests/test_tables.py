@@ -536,3 +536,14 @@ def test_a_group_is_as_large_as_its_records_whatever_a_metric_rests_on() -> None
     measures = [Measure("precision", "c"), Measure("recall", "c")]
     made = Performance(2000, {m: _interval(0.7) for m in measures}, dict(zip(measures, (8, 100), strict=True)))
     assert ">100<" in _shown(tables.groups(made))
+
+
+def test_what_came_has_no_meaning_where_an_assumption_of_the_estimate_fails() -> None:
+    said = "realised 0.7, below the expected 0.76 to 0.84"
+    agreed = Agreement(False, -0.1, False, f"{said}: inputs alone do not explain it")
+    for holds, told in ((True, f"{said}: inputs alone do not explain it"),
+                        (False, f"{said}; an assumption of the estimate fails, so nothing follows from that")):
+        one = Estimate(0.8, 0.76, 0.84, 0.95, "confidence", 0.85, (Assumption("overlap", holds, "."),))
+        html = _shown(tables.expected(Expected({"mae": one}, {}, {"mae": agreed}, "mae")))
+        assert told in html
+        assert ("do not explain it" in html) == holds

@@ -50,7 +50,10 @@ def expected(estimates: Expected) -> Styler:
 def _came(one: Estimate, agreement: Agreement | None) -> str:
     if agreement is None:
         return ""
-    return agreement.sentence + (" (doubtful: an assumption fails)" if one.doubtful else "")
+    if not one.doubtful:
+        return agreement.sentence
+    told, _, _ = agreement.sentence.partition(": ")    # what follows from it does so only where the assumptions hold
+    return f"{told}; an assumption of the estimate fails, so nothing follows from that"
 
 
 def assumptions(estimates: Expected) -> Styler:
@@ -127,7 +130,7 @@ def history(past: History) -> Styler:
     rows = [
         {"asked": "from the window before to this one", "before": change.before, "now": change.now,
          "change": change.relative.value, "p": change.p_value, "rests on":
-         f"{change.days_before} and {plural(change.days_now or 0, 'day')}", "note": change.note},
+         f"{change.days_before} and {plural(change.days_now or 0, 'day')} with outcomes", "note": change.note},
         {"asked": "slowly, over all days: the ends of a line fitted to them", "before": slope.start, "now": slope.end,
          "change": slope.relative, "p": slope.p_value, "rests on": plural(slope.days, "day"), "note": slope.note},
     ]

@@ -26,7 +26,7 @@ _SIGNALS = {
     "missing": ("missing_values", "is missing more or less often than before, by {}"),
     "unseen": ("unseen_levels", "has levels that the reference never had, {} more than chance gives"),
     "newcomer": ("unseen_levels", "has one level that the reference never had, which makes up about {} of the records"),
-    "outside": ("out_of_range", "lies outside the reference's range, {} more than chance gives"),
+    "outside": ("out_of_range", "has values outside the reference's range, {} more than chance gives"),
 }
 _TOO_FEW_VALUES = f"No {{}} could be compared: none has {SMALLEST_SAMPLE} values on both sides."
 
@@ -104,7 +104,8 @@ def outliers(drift: Drift, settings: DriftSettings) -> Measurement:
     worst = max(risen or tested, key=lambda c: c.outliers)
     return Measurement(
         "outliers", worst.outliers, columns=(worst.name,), significant=bool(risen), p_value=worst["outliers"].q_value,
-        message=f"{worst.outliers:.1%} of {worst.name} lie beyond three standard deviations of the reference.",
+        message=f"{worst.outliers:.1%} of the values of {worst.name} lie beyond three standard deviations of the "
+        "reference.",
     )
 
 
