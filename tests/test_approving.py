@@ -135,6 +135,22 @@ def test_a_challenger_is_not_approved_once_another_champion_serves(waiting: Wait
     assert _answer(session, waiting.asked, "rejected").champion_after == third
 
 
+@pytest.mark.parametrize(("name", "told"), [
+    ("MLmodel", "MLmodel of version 2 was changed"), ("model.pkl", "model.pkl of version 2 was inserted"),
+])
+def test_a_challenger_with_another_file_than_the_evaluated_ones_is_not_approved(
+    waiting: Waiting, name: str, told: str
+) -> None:
+    session = waiting.open()
+    with (session.folder_of(2) / name).open("a") as file:
+        file.write("# another\n")
+    with pytest.raises(ModelFileError, match=f"run later: {told} since it was evaluated"):
+        approving.refuse_stale(session, waiting.asked)
+    with pytest.raises(ChampionError, match=f"run later cannot be approved: {told}"):
+        _answer(session, waiting.asked)
+    assert session.registry.champion() == 1
+
+
 @pytest.mark.parametrize("harm", ["altered", "gone", "exchanged"])
 def test_a_challenger_whose_file_is_not_the_evaluated_one_is_not_approved(waiting: Waiting, harm: str) -> None:
     session = waiting.open()

@@ -172,6 +172,30 @@ def test_history_models_and_signals_answer_in_json_and_as_tables(project: Callab
     assert ask("signals") == {"signals": []}
 
 
+@pytest.mark.parametrize("query", ["history", "approvals", "alerts", "models", "signals", "verify"])
+def test_query_that_finds_no_run_says_in_which_home_it_looked(
+    project: Callable[..., Path], home: Path, query: str
+) -> None:
+    params = project(BINARY, binary_table(800))
+    told = f"trimtab: no run of demo is recorded in the home {home}; TRIMTAB_HOME names another one\n"
+    asked = CliRunner().invoke(app, [query, "-p", str(params), "--json"])
+    assert (asked.exit_code, asked.stderr) == (0, told)
+    json.loads(asked.stdout)
+    ledger = tt.open(params).ledger
+    ledger.start_run("one", pipeline="drift", run_dir="nowhere")
+    ledger.finish_run("one", status="succeeded", as_of=None, error=None, result={})
+    assert "is recorded" not in CliRunner().invoke(app, [query, "-p", str(params)]).stderr
+
+
+def test_approval_of_a_run_that_another_home_knows_says_in_which_home_it_looked(
+    project: Callable[..., Path], home: Path
+) -> None:
+    params = project(BINARY, binary_table(800))
+    words = ["approve", "20260101T120000-drift-a1b2c3", "--by", "Ada", "--why", "it is needed", "-p", str(params)]
+    told = str(CliRunner().invoke(app, words).exception)
+    assert f"is not known: no run of demo is recorded in the home {home}" in told
+
+
 def test_run_that_fails_midway_with_code_2_prints_one_object(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,8 +6,11 @@ import email
 import email.policy
 import json
 import os
+import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +38,7 @@ from trimtab.run.pipelines import PIPELINES
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 
+PROGRAM = Path(sys.executable).with_name("trimtab")
 SECRET = "correct-horse-battery"
 MARKUP = "<script>alert(1)</script> [a](http://b) *c* & d"
 
@@ -91,7 +95,9 @@ def _mail(authority: trustme.CA | None, mode: str, answer: str = "250 OK", host:
 
 
 @contextmanager
-def _endpoint(answer: int = 200, wait: threading.Event | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _endpoint(
+    answer: int = 200, wait: threading.Event | None = None, leads_to: str | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     received: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -100,6 +106,12 @@ def _endpoint(answer: int = 200, wait: threading.Event | None = None) -> Iterato
             if wait:
                 wait.wait(20)
             self.send_response(answer)
+            if leads_to:
+                self.send_header("Location", leads_to.replace("json:", "http:"))
+            self.end_headers()
+
+        def do_GET(self) -> None:    # what a POST becomes that follows a redirect
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
@@ -166,6 +178,15 @@ def test_endpoint_has_a_message_when_it_says_so(answer: int, taken: bool) -> Non
         assert _told(url) is taken
     assert received[0]["message"] == MARKUP
     assert received[0]["type"] == "failure"
+
+
+@pytest.mark.parametrize("answer", [301, 302, 303, 307, 308])
+def test_endpoint_that_sends_elsewhere_has_not_taken_a_message(outbox: Outbox, tmp_path: Path, answer: int) -> None:
+    with _endpoint() as (other, elsewhere), _endpoint(answer, leads_to=other) as (url, received):
+        posted, (said,) = _sent(outbox, tmp_path, url)
+    assert (posted.state, posted.taken, len(received), elsewhere) == ("waiting", (), 1, [])
+    assert "not delivered" in said
+    assert _log(tmp_path)[0]["title"] == "demo: drift failed"
 
 
 @pytest.mark.parametrize("scheme", ["json", "mailtos", "no-such-scheme"])
@@ -286,7 +307,7 @@ def test_run_tells_how_it_failed_once_without_secrets_and_a_dry_run_is_silent(
     (message,) = received    # the second failure came within a day
     assert message["title"] == "demo: baseline failed"
     assert "the token ${TOKEN} was refused" in message["message"]
-    assert "trimtab run baseline -p" in message["message"]
+    assert f"TRIMTAB_HOME={home} {PROGRAM} run baseline -p {params}" in message["message"]
     ledger = Ledger(connect(f"sqlite:///{home}/.trimtab/ledger.db"), "demo")
     assert [(one.kind, one.state) for one in ledger.outbox.all()] == [("failed", "held"), ("failed", "sent")]
     written = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
@@ -326,7 +347,7 @@ def test_run_that_died_is_told_of_by_the_next_one(project: Project, monkeypatch:
     assert [message["title"] for message in received] == ["demo: baseline died"]
 
 
-def test_run_that_cannot_start_is_told_of_once_a_day_and_a_typing_error_is_not(project: Project) -> None:
+def test_run_that_cannot_start_is_told_of_once_a_day_and_a_typing_error_is_not(project: Project, home: Path) -> None:
     with _endpoint() as (url, received):
         params = project(merged(BINARY, alerts={"urls": [url]}), binary_table(300))
         request = Request(pipeline="drift", params=params, progress=False)
@@ -341,7 +362,28 @@ def test_run_that_cannot_start_is_told_of_once_a_day_and_a_typing_error_is_not(p
                 run(request)
     (message,) = received
     assert message["title"] == "demo: drift could not start"
-    assert f"mend that, and run it again: trimtab run drift -p {params}" in message["message"]
+    again = f"mend that, and run it again: TRIMTAB_HOME={home} {PROGRAM} run drift -p {params}"
+    assert again in message["message"]
+
+
+def test_command_that_an_alert_recommends_works_wherever_it_is_typed(
+    project: Project, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PIPELINES, "baseline", _fail)
+    with _endpoint() as (url, received):
+        params = project(merged(BINARY, alerts={"urls": [url]}), binary_table(300))
+        run(Request(pipeline="baseline", params=params, progress=False))
+    ledger = Ledger(connect(f"sqlite:///{home}/.trimtab/ledger.db"), "demo")
+    (posted,) = ledger.outbox.all()
+    told = re.search(r"again: (.+) run baseline -p (\S+)\. ", posted.body)
+    assert told is not None
+    elsewhere = {name: value for name, value in os.environ.items() if name not in {"TRIMTAB_HOME", "PATH"}}
+    done = subprocess.run(    # another harmless command, said in the same way
+        f"{told[1]} history -p {told[2]}", shell=True, cwd=tmp_path, env=elsewhere, capture_output=True, text=True,
+        check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert posted.run_id in done.stdout
+    assert len(received) == 1
 
 
 def test_run_that_finds_no_ledger_is_in_the_log(project: Project, home: Path) -> None:

@@ -110,11 +110,25 @@ def test_what_has_passed_is_told_in_one_unit(ago: timedelta, told: str) -> None:
     assert f" was {told} ago" in evidence(guard(retrained=(NOW - ago,)), "cooldown")
 
 
-def test_a_replay_of_the_past_is_not_held_up_by_what_came_later() -> None:
+def test_a_clock_that_goes_back_frees_neither_pause_nor_budget() -> None:
     later = NOW + timedelta(days=1)
-    assert guard(
-        retrained=(later, later), rolled_back=later, settings={"budget": 1, "confirmation": "0d"}
-    ).allowed
+    found = guard(retrained=(NOW - 9 * WEEK, later, later), settings={"budget": 2})
+    assert found.blocked_by == ("cooldown", "budget")
+    assert evidence(found, "cooldown") == (
+        "the last retraining is dated 2024-04-02 00:00, later than now, and counts as made now, "
+        "at least 7d is asked for")
+    assert evidence(found, "budget") == (
+        "2 in the last 30 days (2 of them dated later than now, counted as made now), at most 2 are allowed in as many")
+    assert guard(rolled_back=later).blocked_by == ("cooldown",)
+    assert guard(retrained=(later,), rolled_back=later, settings={"cooldown": "0d", "budget": 2}).allowed
+
+
+@pytest.mark.parametrize(("ago", "told"), [
+    (WEEK - SECOND, "6d 23h 59m 59s"), (WEEK - SECOND / 2, "6d 23h 59m 59s"), (WEEK - timedelta(hours=1), "6d 23h"),
+    (WEEK, "7d"), (WEEK + SECOND, "7d"), (WEEK - timedelta(hours=2), "6.9d"),
+])
+def test_a_pause_is_told_as_exactly_as_makes_the_sentence_true(ago: timedelta, told: str) -> None:
+    assert f" was {told} ago, at least 7d is" in evidence(guard(retrained=(NOW - ago,)), "cooldown")
 
 
 def test_no_pause_allows_a_second_retraining_at_the_same_moment() -> None:
@@ -149,6 +163,29 @@ def test_a_budget_of_nothing_refuses_and_no_budget_allows() -> None:
 def test_drift_must_persist_where_that_is_asked_for(past: tuple[Asked, ...], blocked: tuple[str, ...]) -> None:
     assert guard(asked=past, settings={"confirmation": "7d"}).blocked_by == blocked
     assert guard(asked=past).allowed
+
+
+@pytest.mark.parametrize(("ago", "wanted", "blocked"), [
+    ((timedelta(days=1) - 2 * SECOND,), "1d", ()),                                          # a little early
+    ((timedelta(days=1) + 2 * SECOND,), "1d", ()),                                          # a little late
+    ((timedelta(hours=25, seconds=9),), "1d", ()),                                          # clocks were put back
+    ((timedelta(days=2) + 4 * SECOND, timedelta(days=1) + 2 * SECOND), "2d", ()),
+    ((timedelta(hours=21),), "1d", ("confirmation",)),
+    ((timedelta(hours=27),), "1d", ("confirmation",)),
+    ((timedelta(minutes=53),), "1h", ("confirmation",)),
+    ((timedelta(minutes=54),), "1h", ()),
+])
+def test_checks_that_come_a_little_early_or_late_confirm(
+    ago: tuple[timedelta, ...], wanted: str, blocked: tuple[str, ...]
+) -> None:
+    past = tuple(Asked(NOW - one, True, "high") for one in ago)
+    assert guard(asked=past, settings={"confirmation": wanted}).blocked_by == blocked
+
+
+def test_confirmation_says_how_exactly_it_is_taken() -> None:
+    past = (Asked(NOW - timedelta(days=1) + 2 * SECOND, True, "high"),)
+    assert evidence(guard(asked=past, settings={"confirmation": "1d"}), "confirmation") == (
+        "checks have asked for it for 23h 59m 58s without a break, at least 1d is asked for, give or take 2h")
 
 
 def test_a_check_that_does_not_ask_itself_is_not_confirmed_by_earlier_ones() -> None:

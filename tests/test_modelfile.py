@@ -135,6 +135,21 @@ def test_file_with_one_other_byte_is_refused(folder: Path) -> None:
         modelfile.load(folder, sha256=sha256)
 
 
+@pytest.mark.parametrize("name", ["MLmodel", "requirements.txt"])
+def test_other_file_of_the_folder_that_was_altered_or_lost_is_refused(folder: Path, name: str) -> None:
+    files = modelfile.contents(folder)
+    (folder / "registered_model_meta").write_text("model_version: '1'\n")    # as MLflow does on loading
+    (folder / "model.pkl").write_bytes(b"nothing reads it")
+    assert modelfile.load(folder, sha256=files[modelfile.FILE], package="sklearn", files=files) is not None
+    with (folder / name).open("a") as file:
+        file.write("\n# another\n")
+    with pytest.raises(ModelFileError, match=f"{name}: is not the one that was registered"):
+        modelfile.load(folder, sha256=None, package="sklearn", files=files)
+    (folder / name).unlink()
+    with pytest.raises(ModelFileError, match=f"{name}: .*is missing"):
+        modelfile.load(folder, sha256=None, package="sklearn", files=files)
+
+
 @pytest.mark.parametrize("keep", [0, 10, 1000])
 def test_truncated_file_is_refused_even_when_nobody_knows_its_digest(folder: Path, keep: int) -> None:
     path = folder / modelfile.FILE

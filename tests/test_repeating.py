@@ -105,6 +105,26 @@ def test_what_a_run_prints_beside_its_object_is_no_matter(tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("place", ["trimtab.run.server", "trimtab.run.cli", "trimtab.run.repeating"])
+def test_a_stop_while_the_watch_still_starts_ends_it_in_order(
+    tmp_path: Path, place: str, number: signal.Signals
+) -> None:
+    """It comes when the command begins to import this."""
+    program = (
+        "import os, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {place!r}: os.kill(os.getpid(), {int(number)})\n"
+        "from trimtab.run.entry import main\n"
+        f"sys.meta_path.insert(0, Stop()); sys.argv = ['trimtab', 'watch', '-p', {str(tmp_path / 'none.yaml')!r}]\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"trimtab: the watch was stopped by {number.name}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_is_handed_on_to_the_run_and_waited_for(tmp_path: Path, number: signal.Signals) -> None:
     watch, trace = repeated(tmp_path, "note('working'); time.sleep(60)", interval=60)
     program = (

@@ -141,8 +141,47 @@ def test_files_and_folders_that_no_run_left_are_named(copied: Path) -> None:
 def test_notebook_that_somebody_opened_leaves_no_finding(copied: Path) -> None:
     beside = _runs(copied)[0] / ".ipynb_checkpoints"
     beside.mkdir()
+    assert verify(copied).holds
     (beside / "01_baseline-checkpoint.ipynb").write_text("{}")
     assert verify(copied).holds
+
+
+@pytest.mark.parametrize(("name", "make"), [
+    ("pipe", os.mkfifo), ("nothing", Path.mkdir), ("link", lambda path: path.symlink_to("/etc/hostname")),
+    (".ipynb_checkpoints/code.py", Path.touch), (".ipynb_checkpoints/a-checkpoint.ipynb", os.mkfifo),
+    (".ipynb_checkpoints/deeper/a-checkpoint.ipynb", Path.touch),
+])
+def test_whatever_else_lies_in_the_folder_of_a_run_is_named(
+    copied: Path, name: str, make: Callable[[Path], object]
+) -> None:
+    path = _runs(copied)[0] / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    assert _first(copied) == ("inserted", str(path))
+
+
+@pytest.mark.parametrize("name", ["run.json", "report.html"])
+def test_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(copied: Path, name: str) -> None:
+    path = _runs(copied)[0] / name
+    path.unlink()
+    os.mkfifo(path)
+    assert _first(copied) == ("changed", str(path))
+
+
+def test_pipe_in_the_place_of_a_manifest_that_no_link_names_is_not_waited_for(copied: Path) -> None:
+    path = _runs(copied)[0] / "run.json"
+    path.unlink()
+    os.mkfifo(path)
+    for rows in ("audit_chain", "sealed_rows"):
+        _sql(copied, f"DELETE FROM {rows}")
+    assert _first(copied) == ("missing", "ledger: link 2 of the chain")
+
+
+def test_pipe_in_the_place_of_a_model_is_named_and_not_waited_for(copied: Path) -> None:
+    path = next((copied.parent / ".trimtab" / "models").rglob("model.skops"))
+    path.unlink()
+    os.mkfifo(path)
+    assert _first(copied) == ("changed", str(path))
 
 
 ROWS = {
@@ -217,6 +256,42 @@ def test_alias_that_somebody_moved_and_changed_model_file_are_named(copied: Path
         registry.execute("UPDATE registered_model_aliases SET version = 2")
     registry.close()
     assert _first(copied) == ("differs", "the alias of demo")
+
+
+@pytest.mark.parametrize(("name", "how"), [
+    ("MLmodel", "changed"), ("requirements.txt", "missing"), ("conda.yaml", "changed"), ("model.pkl", "inserted"),
+    ("code/__init__.py", "inserted"), ("python_env.yaml", "exchanged for a link"),
+])
+def test_any_file_of_a_model_that_is_not_as_it_was_registered_is_named(copied: Path, name: str, how: str) -> None:
+    path = next((copied.parent / ".trimtab" / "models").rglob("MLmodel")).parent / name
+    if how == "changed":
+        path.write_text(f"{path.read_text()}# another\n")
+    elif how == "inserted":
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    elif how == "missing":
+        path.unlink()
+    else:
+        path.symlink_to(path.rename(copied.parent / "elsewhere"))
+    (found,) = verify(copied).findings
+    assert (found.kind, found.place) == ("changed" if "link" in how else how, str(path))
+
+
+def test_note_that_mlflow_leaves_where_serving_code_loaded_a_version_is_no_finding(copied: Path) -> None:
+    folder = next((copied.parent / ".trimtab" / "models").rglob("MLmodel")).parent
+    (folder / "registered_model_meta").write_text("model_name: demo\nmodel_version: '1'\n")
+    assert verify(copied).holds
+
+
+def test_version_of_an_older_release_is_verified_by_its_model_file_and_that_is_said(copied: Path) -> None:
+    model = next((copied.parent / ".trimtab" / "models").rglob("model.skops"))
+    _sql(copied, "UPDATE versions SET files = NULL WHERE version IN (1, 2)")
+    (model.parent / "model.pkl").write_bytes(b"x")
+    found = verify(copied)
+    assert found.notes == ("of version 1, 2 only model.skops is covered: an older release registered it",)
+    assert {one.place.partition(",")[0] for one in found.findings} == {"ledger: versions"}    # which was changed
+    model.write_bytes(b"another")
+    assert ("changed", str(model)) in [(one.kind, one.place) for one in verify(copied).findings]
 
 
 def test_version_that_the_registry_has_elsewhere_is_named_and_not_rolled_back_to(copied: Path, tmp_path: Path) -> None:

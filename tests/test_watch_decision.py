@@ -19,6 +19,7 @@ from trimtab.settings.promotion import Rollback
 
 ONE = Promotion(2, 1, datetime(2024, 4, 1))
 DAY = timedelta(hours=24)
+CLOCK = datetime(2026, 1, 1)    # when it was promoted, standing at an earlier time
 NAN = math.nan
 
 
@@ -64,7 +65,8 @@ def test_the_reason_names_both_versions_the_difference_and_its_interval() -> Non
 
 
 def change(**other: Any) -> dict[str, Any]:
-    made = {"kind": "promotion", "state": "done", "from_version": 1, "to_version": 2, "as_of": ONE.as_of}
+    made = {"kind": "promotion", "state": "done", "from_version": 1, "to_version": 2, "as_of": ONE.as_of,
+            "created_at": CLOCK}
     return made | other
 
 
@@ -92,7 +94,22 @@ def test_what_is_watched_is_a_promotion_that_took_anothers_place(
     (-timedelta(hours=1), False),
 ])
 def test_it_is_watched_from_just_after_the_promotion_to_the_end_of_the_time(after: timedelta, *, watched: bool) -> None:
-    assert (under_watch([change()], 2, ONE.as_of + after, DAY) is not None) == watched
+    looks = [(ONE.as_of + timedelta(seconds=1), CLOCK + timedelta(minutes=1))]
+    assert (under_watch([change()], 2, ONE.as_of + after, DAY, looks) is not None) == watched
+
+
+@pytest.mark.parametrize(("looks", "watched"), [
+    ([], True),
+    ([(ONE.as_of, CLOCK + DAY)], True),                        # as of the promotion itself there is nothing to see
+    ([(ONE.as_of + DAY, CLOCK - DAY)], True),                  # a replay before it
+    ([(ONE.as_of + DAY, CLOCK + DAY)], False),
+    ([(ONE.as_of + 3 * DAY, CLOCK + DAY)], False),             # the first look was late
+])
+@pytest.mark.parametrize("after", [DAY + timedelta(seconds=12), 90 * DAY])
+def test_a_champion_that_nobody_has_looked_at_is_watched_however_late_it_is(
+    after: timedelta, looks: list[tuple[datetime, datetime]], *, watched: bool
+) -> None:
+    assert (under_watch([change()], 2, ONE.as_of + after, DAY, looks) is not None) == watched
 
 
 # -- the gain of estimates ------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -122,7 +123,11 @@ def test_the_watch_ends(params: Path) -> None:
     session = tt.open(params, as_of="2024-04-16")
     promoted(session, learned(table(params), ["x", "z"], wrong=0.9))
     assert watching.due(session) is not None    # fifteen days to the moment
-    assert watching.due(tt.open(params, as_of="2024-04-16 00:01")) is None
+    late = tt.open(params, as_of="2024-04-16 00:01")
+    assert watching.due(late) is not None, "nobody has looked yet"
+    late.ledger.start_run("look", pipeline="drift", run_dir="nowhere")
+    late.ledger.finish_run("look", status="blocked", as_of=session.as_of, error=None, result={})
+    assert watching.due(late) is None
     assert watching.due(tt.open(params, as_of="2024-04-01")) is None, "no record can be new yet"
 
 
@@ -222,11 +227,22 @@ def test_drift_run_ends_with_the_rollback_of_a_worse_champion(params: Path) -> N
     assert (outcome.result["champion_before"], outcome.result["champion_after"]) == (version, 1)
     session = tt.open(params, as_of=LATER)
     assert session.ledger.quarantine.held()[version].by == "trimtab"
-    assert session.ledger.succession.rolled_back(session.as_of) == datetime(2024, 4, 11), "so the cooldown has begun"
+    assert session.ledger.succession.rolled_back() == datetime(2024, 4, 11), "so the cooldown has begun"
     held = session.ledger.quarantine.held()[version]
     assert "(realised, " in held.why
     assert held.run_id == outcome.result["run_id"]
     assert watching.due(session) is None
+
+
+def test_daily_schedule_whose_next_run_comes_a_little_after_the_watch_looks_once(params: Path) -> None:
+    version = again_like_the_first(tt.open(params, overrides={
+        "windows.training.last": "60d", "promotion.criteria": [{"metric": "accuracy", "floor": 0.1}]}))
+    for as_of, steps in (("2024-04-16 00:00:12", ["07_watch"]), ("2024-04-17 00:00:15", [])):
+        outcome = _run(params, "drift", as_of=as_of)
+        assert outcome.error is None
+        assert outcome.result["champion_after"] == version
+        manifest = json.loads((Path(outcome.result["run_dir"]) / "run.json").read_text())
+        assert [step["notebook"] for step in manifest["steps"]] == [*steps, "02_drift_analysis"]
 
 
 def test_check_by_hand_looks_and_leaves_a_good_champion(params: Path) -> None:

@@ -39,13 +39,14 @@ def deliver(url: str, *, kind: str, title: str, body: str) -> bool:
     Returns
     -------
     bool
-        Whether it was taken.
+        Whether it was taken; an address that sends elsewhere has not taken it, unless it says `redirect=yes`.
     """
     import apprise
 
     # Its warnings name hosts; without a handler they would go to standard error.
     logging.getLogger("apprise").addHandler(logging.NullHandler())
-    service = apprise.Apprise()
+    # Who follows a redirect mostly asks for a page there, and its being there is no sign that anybody took a message.
+    service = apprise.Apprise(asset=apprise.AppriseAsset(http_redirects=False))
     if not service.add(url):
         return False
     how: Any = {"body_format": apprise.NotifyFormat.TEXT, "notify_type": apprise.NotifyType(_TYPES.get(kind, "info"))}

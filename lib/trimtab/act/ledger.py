@@ -120,6 +120,13 @@ class Ledger(Rows):
         found = self._rows(self._select(tables.runs).order_by(tables.runs.c.started_at.desc()).limit(limit))
         return [{name: value for name, value in row.items() if name != "params"} for row in found]
 
+    def completed(self, pipelines: Sequence[str]) -> list[tuple[datetime, datetime]]:
+        """Of every run of these pipelines that went through: the time it stood at, and the clock when it began."""
+        table = tables.runs
+        through = (table.c.pipeline.in_(pipelines), table.c.status.in_(("succeeded", "blocked")))
+        query = sa.select(table.c.as_of, table.c.started_at).where(*self._is_mine(table), *through)
+        return [(row["as_of"], row["started_at"]) for row in self._rows(query) if row["as_of"] is not None]
+
     # -- measurements and decisions ------------------------------------------------------------------------------
 
     def record_check(
@@ -188,12 +195,12 @@ class Ledger(Rows):
 
     def record_version(
         self, version: int, *, run_id: str, as_of: datetime, sha256: str, source: str,
-        lineage: Mapping[str, Any],
+        lineage: Mapping[str, Any], files: Mapping[str, str] | None = None,
     ) -> None:
-        """Record where a registered version came from."""
+        """Record where a registered version came from, and what is in its folder (`modelfile.contents`)."""
         self._replace(
             tables.versions, version=version, run_id=run_id, as_of=as_of, registered_at=now(), sha256=sha256,
-            source=source, lineage=plain(lineage),
+            source=source, lineage=plain(lineage), files=files,
         )
 
     def record_baseline(self, version: int, baseline: Mapping[str, Any]) -> None:

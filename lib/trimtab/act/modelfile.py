@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -20,9 +20,11 @@ from typing import Any
 
 import yaml
 
+from trimtab import folders
 from trimtab.errors import ModelFileError
 
 FILE = "model.skops"
+_NOTE = "registered_model_meta"    # MLflow writes it, name and number, where serving code loads a version from
 
 # Types beyond those that skops itself trusts, each looked at: plain data of fitted models, nothing that runs code.
 REVIEWED = frozenset({
@@ -47,9 +49,13 @@ _SETTLED = frozenset({"sklearn", "numpy", "scipy", "pandas", "builtins"})
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a model file."""
+    return folders.digest(path)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a model's folder, by its path in it, but for the note that MLflow leaves on loading."""
+    return {name: sha256 for name, sha256 in folders.contents(folder).items() if name != _NOTE}
 
 
 def untrusted(content: bytes, package: str | None = None) -> tuple[list[str], list[str]]:
@@ -116,7 +122,9 @@ def _unchecked_requirements() -> Iterator[None]:
         environment.warn_dependency_requirement_mismatches = check
 
 
-def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any:
+def load(
+    folder: Path, *, sha256: str | None, package: str | None = None, files: Mapping[str, str] | None = None
+) -> Any:
     """Read a model, checking first that the file is the one that was registered and holds only reviewed types.
 
     Parameters
@@ -127,11 +135,13 @@ def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any
         Of the file, from the ledger; None for a version that Trimtab did not make.
     package : str, optional
         Top-level package of the estimator's class, from the ledger.
+    files : mapping, optional
+        `contents` of the folder, from the ledger. A file that came since is no reason against it: nothing reads it.
 
     Raises
     ------
     ModelFileError
-        When the file is missing, altered, corrupt, or holds other types.
+        When the file, or another one of the folder, is missing, altered or corrupt, or it holds other types.
     """
     import skops.io
 
@@ -147,6 +157,7 @@ def load(folder: Path, *, sha256: str | None, package: str | None = None) -> Any
     if strange:
         raise ModelFileError(f"{path}: holds types that are not reviewed: {', '.join(strange)}")
     _check_description(folder / "MLmodel")
+    _check_others(folder, files or {})
     try:
         return skops.io.loads(content, trusted=fine)
     except Exception as error:
@@ -193,6 +204,16 @@ def _check_description(path: Path) -> None:
     asked = [told.get("serialization_format"), told.get("code"), served.get("code"), served.get("loader_module")]
     if asked != ["skops", None, None, "mlflow.sklearn"] or served.get("model_path", FILE) != FILE:
         raise ModelFileError(f"{path}: asks serving code to load something else than a skops file of scikit-learn")
+
+
+def _check_others(folder: Path, files: Mapping[str, str]) -> None:
+    """Refuse a folder of which another file than the model's own is not as it was registered."""
+    for name in files.keys() - {FILE}:
+        path = folder / name
+        if not os.path.lexists(path):
+            raise ModelFileError(f"{path}: is missing, and was there when the model was registered")
+        if folders.digest(path) != files[name]:
+            raise ModelFileError(f"{path}: is not the one that was registered (SHA-256 differs)")
 
 
 def _first_line(error: BaseException) -> str:

@@ -64,7 +64,9 @@ class Posted:
 class Outbox(Rows):
     """Messages of one model and tenant; parameters as `Rows`."""
 
-    def put(self, run_id: str, messages: Sequence[Message], *, last: bool = True) -> None:
+    def put(
+        self, run_id: str, messages: Sequence[Message], *, last: bool = True, look: str = "trimtab history"
+    ) -> None:
         """Write messages about events of a run, each once; one that comes soon after another of its kind is held.
 
         What was held, and whose 24 hours are over, goes along with the first message; with one of its own, where
@@ -74,11 +76,13 @@ class Outbox(Rows):
         ----------
         last : bool
             Whether the run has nothing more to say, so that what was held need not wait for it.
+        look : str
+            The command that shows the newest runs.
         """
         out = [one for one in messages if self._put(run_id, one)]
         over = {} if out or not last else self._over()
         if over:
-            self._put(run_id, summary(self._mine["model"], over))
+            self._put(run_id, summary(self._mine["model"], over, look))
 
     def _put(self, run_id: str, message: Message) -> bool:
         """Write one message; whether it is to go out."""

@@ -56,13 +56,10 @@ class Retrains(Rows):
         table = tables.retrain_events
         return self._rows(self._select(table).order_by(table.c.triggered_at.desc()).limit(limit))
 
-    def retrained(self, before_run: str | None, as_of: datetime) -> list[datetime]:
-        """`as_of` of every attempt to retrain up to a time, other than by this run, oldest first.
-
-        By the time that runs stood at, not by the clock: a replay may go back and forth.
-        """
+    def retrained(self, before_run: str | None) -> list[datetime]:
+        """`as_of` of every attempt to retrain, other than by this run, oldest first; also those later than now."""
         table = tables.retrain_events
-        earlier = (table.c.retrain_attempted, table.c.run_id != (before_run or ""), table.c.as_of <= as_of)
+        earlier = (table.c.retrain_attempted, table.c.run_id != (before_run or ""))
         rows = self._rows(self._select(table).where(*earlier).order_by(table.c.as_of))
         return [row["as_of"] for row in rows]
 

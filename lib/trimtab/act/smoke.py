@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -46,7 +47,8 @@ class Smoke:
 
 
 def smoke(
-    folder: Path, features: pd.DataFrame, *, sha256: str | None, package: str | None, limit: timedelta, name: str
+    folder: Path, features: pd.DataFrame, *, sha256: str | None, package: str | None, limit: timedelta, name: str,
+    files: Mapping[str, str] | None = None,
 ) -> Smoke:
     """Load a model in a fresh process and let it predict, one record at a time and all at once.
 
@@ -56,8 +58,8 @@ def smoke(
         As `modelfile.save` wrote it.
     features : DataFrame
         At least one record.
-    sha256, package : str or None
-        What the ledger says of the file; see `modelfile.load`.
+    sha256, package, files : optional
+        What the ledger says of the folder; see `modelfile.load`.
     limit : timedelta
         For all of it.
     name : str
@@ -73,14 +75,17 @@ def smoke(
         When it took longer than `limit`.
     """
     return processes.apart(
-        _try, folder, features, sha256, package, name,
+        _try, folder, features, sha256, package, files, name,
         limit=limit, what=f"trying {name}", setting=SETTING, place=folder,
     )
 
 
-def _try(folder: Path, features: pd.DataFrame, sha256: str | None, package: str | None, name: str) -> Smoke:
+def _try(
+    folder: Path, features: pd.DataFrame, sha256: str | None, package: str | None, files: Mapping[str, str] | None,
+    name: str,
+) -> Smoke:
     started = time.perf_counter()
-    model = modelfile.load(folder, sha256=sha256, package=package)
+    model = modelfile.load(folder, sha256=sha256, package=package, files=files)
     loaded = time.perf_counter()
     try:
         said = np.asarray(model.predict(features))

@@ -117,10 +117,10 @@ class Succession(Rows):
         with self._read() as connection:
             return self._champion(connection)
 
-    def rolled_back(self, as_of: datetime) -> datetime | None:
-        """`as_of` of the newest rollback up to a time; None when there was none."""
+    def rolled_back(self) -> datetime | None:
+        """`as_of` of the latest rollback; None when there was none."""
         done = [row["as_of"] for row in self.changes() if row["kind"] == "rollback" and row["state"] == "done"]
-        return max((when for when in done if when is not None and when <= as_of), default=None)
+        return max((when for when in done if when is not None), default=None)
 
     def _champion(self, connection: sa.Connection) -> int | None:
         table = tables.changes

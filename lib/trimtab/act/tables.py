@@ -118,6 +118,7 @@ versions = Table(
     Column("run_id", String(80), nullable=False), Column("as_of", DateTime, nullable=False),
     Column("registered_at", DateTime, nullable=False), Column("sha256", String(64), nullable=False),
     Column("source", Text, nullable=False), Column("lineage", JSON, nullable=False), Column("baseline", JSON),
+    Column("files", JSON(none_as_null=True)),    # SHA-256 of every file of its folder
 )
 
 profiles = Table(

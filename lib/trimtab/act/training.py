@@ -34,6 +34,8 @@ class Trained:
         The MLflow model folder.
     sha256 : str
         Of the model file in it.
+    files : dict
+        SHA-256 of every file in it.
     package : str
         Top-level package of the estimator's class.
     seconds : float
@@ -44,6 +46,7 @@ class Trained:
     class_path: str
     folder: Path
     sha256: str
+    files: dict[str, str]
     package: str
     seconds: float
 
@@ -86,7 +89,8 @@ def train(
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     package = candidate.class_.partition(".")[0]
-    return Trained(name, candidate.class_, folder, modelfile.digest(folder / modelfile.FILE), package, seconds)
+    files = modelfile.contents(folder)
+    return Trained(name, candidate.class_, folder, files[modelfile.FILE], files, package, seconds)
 
 
 def _fit(candidate: Candidate, data: Data, task: str, records: pd.DataFrame, folder: Path) -> float:

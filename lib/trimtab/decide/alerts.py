@@ -99,6 +99,8 @@ class Happened:
         of one that could not begin.
     params, report : str
         Paths: of the params file, for commands to type, and of the report.
+    program : str
+        How commands begin: with the home, where that is known, and the place of the program.
     decision, guard : mapping, optional
         As in the run's result.
     verdict : str, optional
@@ -130,6 +132,7 @@ class Happened:
     signals: Sequence[Mapping[str, Any]] = ()
     error: str | None = None
     names: frozenset[str] = frozenset()
+    program: str = "trimtab"
 
     @property
     def who(self) -> str:
@@ -138,7 +141,18 @@ class Happened:
 
     def command(self, words: str) -> str:
         """A command to type for this params file."""
-        return f"trimtab {words} -p {shlex.quote(one_line(self.params, _LONGEST_LINE))}"
+        return command(self.program, words, self.params)
+
+
+def command(program: str, words: str, params: str) -> str:
+    """A command to type for a params file.
+
+    Examples
+    --------
+    >>> command("TRIMTAB_HOME=/srv /opt/trimtab/bin/trimtab", "history", "/etc/my params.yaml")
+    "TRIMTAB_HOME=/srv /opt/trimtab/bin/trimtab history -p '/etc/my params.yaml'"
+    """
+    return f"{program} {words} -p {shlex.quote(one_line(params, _LONGEST_LINE))}"
 
 
 def messages(run: Happened) -> tuple[Message, ...]:
@@ -162,11 +176,11 @@ def retraining(run: Happened) -> Message:
     )
 
 
-def summary(model: str, counts: Mapping[str, int]) -> Message:
-    """What nobody was told in the 24 hours after a message, where no other message takes it along."""
+def summary(model: str, counts: Mapping[str, int], look: str = "trimtab history") -> Message:
+    """What nobody was told in the 24 hours after a message, where no other message takes it along; where to look."""
     return Message(
         "summary", one_line(f"{model}: {sum(counts.values())} more events", _LONGEST_TITLE), (since(counts),),
-        "look at the newest runs: trimtab history, trimtab alerts.",
+        f"look at the newest runs: {look}.",
     )
 
 

@@ -14,6 +14,7 @@ from trimtab.settings.notation import format_duration
 from trimtab.settings.triggers import Severity
 
 BUDGET_DAYS = 30
+LEEWAY, MOST_LEEWAY = 0.1, timedelta(hours=2)    # for how unpunctual checks may be that confirm: a share, and at most
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -76,9 +77,10 @@ class Circumstances:
     tenant : str or None
         Whose model it is.
     retrained : sequence of datetime
-        `as_of` of every attempt to retrain up to now, other than this run's, oldest first.
+        `as_of` of every attempt to retrain, other than this run's, oldest first. One that is later than now (the
+        clock went back, or this is a replay) counts as made now: going back in time frees nothing.
     rolled_back : datetime or None
-        `as_of` of the newest rollback.
+        `as_of` of the newest rollback; taken likewise.
     asked : sequence of Asked
         What earlier checks of this champion said, oldest first.
     approved_by : str or None
@@ -172,56 +174,74 @@ def _contract(broken: Sequence[str]) -> Check:
 
 
 def _confirmation(decision: Decision, settings: Guardrails, now: Circumstances) -> Check:
-    """Whether every check of the last days asked for it, the first of them as long ago as is wanted."""
+    """Whether every check of the last days asked for it, the first of them as long ago as is wanted.
+
+    No scheduler is punctual to the second, and clocks are put back in autumn: what is a little short of it, or a gap
+    that is a little longer, is let pass.
+    """
     wanted = settings.confirmation
     if not wanted:
         return Check("confirmation", True, "one check is enough")
+    slack = min(wanted * LEEWAY, MOST_LEEWAY)
     since, later = now.as_of if decision.needs_retrain else None, now.as_of
     for past in reversed([one for one in now.asked if one.as_of <= now.as_of] if since else []):
         serious = past.needs_retrain and rank(past.severity) >= rank(settings.min_severity)
-        if not serious or later - past.as_of > wanted:    # a gap as long as that confirms nothing
+        if not serious or later - past.as_of > wanted + slack:    # a longer gap confirms nothing
             break
         since = later = past.as_of
     lasted = now.as_of - since if since else timedelta(0)
     return Check(
-        "confirmation", lasted >= wanted,
-        f"checks have asked for it for {_about(lasted)} without a break, at least {format_duration(wanted)} is "
-        "asked for",
+        "confirmation", lasted >= wanted - slack,
+        f"checks have asked for it for {_about(lasted, wanted)} without a break, at least {format_duration(wanted)} is "
+        f"asked for, give or take {_spelt(slack)}",
     )
 
 
 def _cooldown(settings: Guardrails, now: Circumstances) -> Check:
     pause = format_duration(settings.cooldown)
-    past = {"retraining": max((t for t in now.retrained if t <= now.as_of), default=None),
-            "rollback": now.rolled_back if now.rolled_back and now.rolled_back <= now.as_of else None}
+    past = {"retraining": max(now.retrained, default=None), "rollback": now.rolled_back}
     known = [(when, what) for what, when in past.items() if when is not None]
     if not known:
         return Check("cooldown", True, f"no earlier retraining, so there is no pause to keep ({pause} is asked for)")
     when, what = max(known)
-    waited = now.as_of - when
-    return Check(
-        "cooldown", waited >= settings.cooldown,
-        f"the last {what} was {_about(waited)} ago, at least {pause} is asked for",
-    )
+    waited = max(now.as_of - when, timedelta(0))
+    told = f"was {_about(waited, settings.cooldown)} ago"
+    if when > now.as_of:
+        told = f"is dated {when:%Y-%m-%d %H:%M}, later than now, and counts as made now"
+    return Check("cooldown", waited >= settings.cooldown, f"the last {what} {told}, at least {pause} is asked for")
 
 
-def _about(value: timedelta) -> str:
-    """A stretch of time in its largest unit, to one decimal place."""
-    for unit, size in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1))):
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)))
+
+
+def _about(value: timedelta, bound: timedelta) -> str:
+    """A stretch of time in its largest unit, to one decimal place; in full where that would be on the other side."""
+    for unit, size in _UNITS:
         if value >= size:
-            return f"{round(value / size, 1):g}{unit}"
-    return format_duration(value)
+            rounded = round(value / size, 1)
+            return f"{rounded:g}{unit}" if (rounded * size >= bound) == (value >= bound) else _spelt(value)
+    return _spelt(value)
+
+
+def _spelt(value: timedelta) -> str:
+    """A stretch of time in full, to the second."""
+    told, rest = [], value
+    for unit, size in _UNITS:
+        number, rest = divmod(rest, size)
+        told += [f"{number}{unit}"] if number else []
+    seconds = rest // timedelta(seconds=1)
+    return " ".join([*told, f"{seconds}s"] if seconds or not told else told)
 
 
 def _budget(settings: Guardrails, now: Circumstances) -> Check:
     start = now.as_of - timedelta(days=BUDGET_DAYS)
-    spent = sum(start < when <= now.as_of for when in now.retrained)
+    spent, later = sum(start < when for when in now.retrained), sum(now.as_of < when for when in now.retrained)
+    told = f"{spent} in the last {BUDGET_DAYS} days"
+    if later:
+        told += f" ({later} of them dated later than now, counted as made now)"
     if settings.budget is None:
-        return Check("budget", True, f"{spent} in the last {BUDGET_DAYS} days, and no budget is set")
-    return Check(
-        "budget", spent < settings.budget,
-        f"{spent} in the last {BUDGET_DAYS} days, at most {settings.budget} are allowed in as many",
-    )
+        return Check("budget", True, f"{told}, and no budget is set")
+    return Check("budget", spent < settings.budget, f"{told}, at most {settings.budget} are allowed in as many")
 
 
 def _quiet_hours(settings: Guardrails, as_of: datetime) -> Check:

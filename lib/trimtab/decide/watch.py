@@ -74,7 +74,8 @@ class Finding:
 
 
 def under_watch(
-    changes: Sequence[Mapping[str, Any]], champion: int | None, as_of: datetime, watch: timedelta
+    changes: Sequence[Mapping[str, Any]], champion: int | None, as_of: datetime, watch: timedelta,
+    looks: Sequence[tuple[datetime, datetime]] = (),
 ) -> Promotion | None:
     """The promotion that is to be watched; None when there is none.
 
@@ -89,13 +90,21 @@ def under_watch(
     watch : timedelta
         For how long a new champion is watched, the end included; from the very moment of its promotion there is no
         new record yet.
+    looks : sequence of (datetime, datetime)
+        Runs that looked at whoever served: the time that each stood at, and the clock when it began. While there is
+        none since the promotion, it is watched however late it is, so that no champion goes unseen because the first
+        run after it came late.
 
     Examples
     --------
-    >>> made = {"kind": "promotion", "state": "done", "from_version": 1, "to_version": 2, "as_of": datetime(2024, 4, 1)}
+    >>> made = {"kind": "promotion", "state": "done", "from_version": 1, "to_version": 2, "as_of": datetime(2024, 4, 1),
+    ...         "created_at": datetime(2024, 4, 1)}
     >>> under_watch([made], 2, datetime(2024, 4, 1, 12), timedelta(hours=24)).previous
     1
-    >>> under_watch([made], 2, datetime(2024, 4, 3), timedelta(hours=24)) is None
+    >>> under_watch([made], 2, datetime(2024, 4, 3), timedelta(hours=24)).previous    # nobody has looked yet
+    1
+    >>> look = datetime(2024, 4, 2), datetime(2024, 4, 2)
+    >>> under_watch([made], 2, datetime(2024, 4, 3), timedelta(hours=24), [look]) is None
     True
     """
     done = [row for row in changes if row["state"] == "done"]
@@ -104,7 +113,9 @@ def under_watch(
     last = done[-1]
     if last["from_version"] is None or last["from_version"] == champion or last["as_of"] is None:
         return None
-    if not timedelta(0) < as_of - last["as_of"] <= watch:
+    since = as_of - last["as_of"]
+    seen = any(stood > last["as_of"] and began >= last["created_at"] for stood, began in looks)
+    if since <= timedelta(0) or (since > watch and seen):
         return None
     return Promotion(last["to_version"], last["from_version"], last["as_of"])
 

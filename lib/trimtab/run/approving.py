@@ -11,8 +11,9 @@ from trimtab.act.approvals import Request
 from trimtab.act.champion import Change
 from trimtab.decide.guardrails import Check
 from trimtab.decide.promotion import Verdict
-from trimtab.errors import ChampionError, ModelFileError, TrimtabError
-from trimtab.run.homes import checked_run_id
+from trimtab.errors import ChampionError, ModelFileError, TrimtabError, UsageError
+from trimtab.folders import differences
+from trimtab.run.homes import checked_run_id, without_runs
 from trimtab.run.rollbacks import recent
 from trimtab.run.serving import sample, try_out
 from trimtab.run.session import Session
@@ -54,7 +55,10 @@ def request(session: Session, run_id: str | None = None) -> Request:
         When this run asked for nothing, or it was decided or has expired.
     """
     if run_id is not None:
-        return session.ledger.approvals.require_open(checked_run_id(run_id))
+        checked_run_id(run_id)
+        if not session.ledger.runs(1) and session.ledger.approvals.of_run(run_id) is None:
+            raise UsageError(f"run {run_id} is not known: {without_runs(session.home, session.registry.name)}")
+        return session.ledger.approvals.require_open(run_id)
     waiting = session.ledger.approvals.open()
     return waiting[-1] if waiting else _nothing(session)
 
@@ -152,11 +156,18 @@ def _same_file(session: Session, asked: Request) -> Check:
     if asked.challenger is None:
         return Check("same_file", True, "no model is concerned yet")
     try:
-        found = modelfile.digest(session.served_from(asked.challenger) / modelfile.FILE)
+        there = modelfile.contents(session.served_from(asked.challenger))
+        found = there[modelfile.FILE]
+    except KeyError:
+        return Check("same_file", False, f"the file of version {asked.challenger} is missing")
     except (OSError, TrimtabError) as error:
         return Check("same_file", False, f"the file of version {asked.challenger} cannot be read: {error}")
     if found != asked.sha256:
         return Check("same_file", False, f"the file of version {asked.challenger} is not the one that was evaluated")
+    known = session.ledger.version(asked.challenger) or {}
+    for how, name in differences(known.get("files") or there, there):
+        told = "is missing" if how == "missing" else f"was {how}"
+        return Check("same_file", False, f"{name} of version {asked.challenger} {told} since it was evaluated")
     return Check("same_file", True, f"SHA-256 of the evaluated file: {found}")
 
 

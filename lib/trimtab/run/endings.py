@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trimtab import folders
 from trimtab.act.chain import Chain
 from trimtab.act.lease import DIED
 from trimtab.act.ledger import Ledger
@@ -120,11 +121,11 @@ def _complete(ledger: Ledger, folder: Path, dead: Manifest, redact: Callable[[st
                 notebooks.mark(folder / step.file, "The run died while this notebook was executed.", redact)
             if step.file and (folder / step.file).is_file():
                 step.html = reports.notebook_html(folder, step.file)
-                step.sha256 = manifests.digest(folder / step.file)
+                step.sha256 = folders.digest(folder / step.file)
 
     return conclude(ledger, folder, dead, _make_pages)
 
 
 def _digest(folder: Path) -> str | None:
     """Of the manifest as it lies there; None where there is none."""
-    return manifests.digest(folder / FILE) if (folder / FILE).is_file() else None
+    return folders.digest(folder / FILE) if (folder / FILE).is_file() else None

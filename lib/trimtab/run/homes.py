@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +25,29 @@ def home_of(params_file: Path | None) -> Path:
     if params_file is not None and params_file.resolve().parent.name == "params":
         return params_file.resolve().parent.parent
     return Path.cwd()
+
+
+def program(home: Path) -> str:
+    """How a command is typed that is to work anywhere on this machine: with the home, and this very program.
+
+    Examples
+    --------
+    >>> program(Path("/a home")).startswith("TRIMTAB_HOME='/a home' ")
+    True
+    """
+    here = Path(sys.executable).with_name("trimtab")
+    return f"{HOME}={shlex.quote(str(home))} {shlex.quote(str(here)) if here.exists() else here.name}"
+
+
+def without_runs(home: Path, model: str) -> str:
+    """Where was looked, of a model of which nothing was found: it may live elsewhere.
+
+    Examples
+    --------
+    >>> without_runs(Path("/srv"), "demo")
+    'no run of demo is recorded in the home /srv; TRIMTAB_HOME names another one'
+    """
+    return f"no run of {model} is recorded in the home {home}; {HOME} names another one"
 
 
 def absolute_url(url: str, home: Path) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
+import re
 import subprocess
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import trimtab
+from trimtab import folders
 from trimtab.plain import to_text, write_atomically
 
 FILE = "run.json"
+_COPY = re.compile(r"\.ipynb_checkpoints(/[^/]+-checkpoint\.\w+)?")
 _PACKAGES = (
     "ibis-framework", "duckdb", "pandas", "pyarrow", "numpy", "scipy", "scikit-learn", "mlflow-skinny", "skops",
     "sqlalchemy", "papermill", "nbclient", "nbconvert", "scrapbook", "matplotlib", "pydantic",
@@ -99,6 +101,8 @@ class Manifest:
 
 def load(folder: Path) -> Manifest | None:
     """Read a run's manifest; None when there is none that can be read."""
+    if not (folder / FILE).is_file():    # reading a pipe would never end
+        return None
     try:
         plain = json.loads((folder / FILE).read_text(encoding="utf-8"))
         plain["steps"] = [Step(**step) for step in plain["steps"]]
@@ -107,22 +111,16 @@ def load(folder: Path) -> Manifest | None:
         return None
 
 
-def files_of(folder: Path) -> dict[str, Path]:
-    """Every file of a run but its manifest, by its path in the folder.
-
-    What an editor leaves beside a notebook that somebody opened is no file of the run.
-    """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    named = {path.relative_to(folder).as_posix(): path for path in files if ".ipynb_checkpoints" not in path.parts}
-    return {name: path for name, path in named.items() if name != FILE}
-
-
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each of them."""
-    return {name: digest(path) for name, path in files_of(folder).items()}
+    """SHA-256 of every file of a run but its manifest, by its path in the folder; of what is none, what it is.
+
+    What Jupyter leaves beside a notebook that somebody opened is no file of the run: a folder with copies that are
+    called NAME-checkpoint.
+    """
+    found = folders.contents(folder)
+    return {name: sha256 for name, sha256 in found.items() if name != FILE and not _of_jupyter(name, sha256)}
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _of_jupyter(name: str, told: str) -> bool:
+    """Whether something is one of the copies, or the folder for them before there is any."""
+    return bool(_COPY.fullmatch(name)) and (folders.is_hash(told) or told == "a folder")

@@ -12,7 +12,7 @@ import typer
 
 from trimtab.errors import StepError
 from trimtab.plain import plain
-from trimtab.run import options
+from trimtab.run import homes, options
 from trimtab.run.terminal import say, show, show_json, show_table
 from trimtab.wording import plural
 
@@ -80,6 +80,8 @@ def verify(
     from trimtab.run import verifying
 
     found = verifying.verify(params, run_id)
+    if not (found.links or found.notes or found.findings):
+        say(homes.without_runs(found.home, found.model))
     if as_json:
         findings = [plain(one) | {"told": one.told} for one in found.findings]
         show_json(plain(vars(found)) | {"holds": found.holds, "findings": findings})
@@ -133,11 +135,13 @@ def signals(params: options.Params = options.DEFAULT, as_json: options.Json = Fa
 def _state(params: Path) -> Iterator[tuple[Any, Any]]:
     """Ledger and registry of a params file, to read from."""
     from trimtab import params as params_module
-    from trimtab.run import homes
     from trimtab.run.session import Session
 
     session = Session(params_module.load(params))
-    with homes.readable(session.home) as session.home:
+    home = session.home
+    with homes.readable(home) as session.home:
+        if not (session.ledger.runs(1) or session.ledger.succession.changes()):
+            say(homes.without_runs(home, session.registry.name))
         yield session.ledger, session.registry
         session.close()
 

@@ -134,7 +134,7 @@ def _register(session: Session, trained: trainer.Trained, older: Window, newer: 
     version = session.registry.register(trained.folder, tags=tags, metrics={"fit_seconds": trained.seconds})
     session.ledger.record_version(
         version, run_id=session.run_id, as_of=session.as_of, sha256=trained.sha256,
-        source=str(session.registry.fetch(version)), lineage=lineage,
+        source=str(session.registry.fetch(version)), lineage=lineage, files=trained.files,
     )
     return Challenger(version, trained.name, trained.class_path, lineage, trained.seconds, {})
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trimtab import folders
 from trimtab import params as params_module
 from trimtab.act import champion as champions
 from trimtab.act.rows import now
@@ -250,7 +251,7 @@ class Run:
         finally:
             self._timed(step, time.perf_counter() - started)
             if target.is_file():
-                step.sha256 = manifests.digest(target)
+                step.sha256 = folders.digest(target)
                 self._pages[step.notebook] = self._background.submit(reports.notebook_html, self.folder, target.name)
             self._save()
 

@@ -48,7 +48,7 @@ def try_out(session: Session, version: int, features: pd.DataFrame, *, sha256: s
     folder = session.served_from(version)
     return smoke(
         folder, features, sha256=sha256 or known.get("sha256"), package=(known.get("lineage") or {}).get("package"),
-        limit=session.params.promotion.smoke.max_load, name=f"version {version}",
+        limit=session.params.promotion.smoke.max_load, name=f"version {version}", files=known.get("files"),
     )
 
 

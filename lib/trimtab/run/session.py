@@ -295,11 +295,11 @@ class Session:
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def model(self, version: int) -> Model:
-        """Load a version, checking its file."""
-        known = self.ledger.version(version)
-        lineage = known["lineage"] if known else {}
-        sha256 = known["sha256"] if known else None
-        loaded = modelfile.load(self.folder_of(version), sha256=sha256, package=lineage.get("package"))
+        """Load a version, checking its files."""
+        known = self.ledger.version(version) or {}
+        lineage = known.get("lineage", {})
+        loaded = modelfile.load(self.folder_of(version), sha256=known.get("sha256"), package=lineage.get("package"),
+                                files=known.get("files"))
         return Model(version, loaded, lineage)
 
     def folder_of(self, version: int) -> Path:

@@ -16,6 +16,7 @@ from trimtab.act.alerts import LOG, Courier, Fallback
 from trimtab.decide import alerts
 from trimtab.decide.alerts import Asked, Change, Happened, Message
 from trimtab.errors import TrimtabError
+from trimtab.run import homes
 from trimtab.run.manifest import Manifest
 from trimtab.run.session import Session
 from trimtab.text import visible
@@ -49,7 +50,7 @@ class Telling:
         session = self._session
         happened = Happened(
             session.params.model, session.params.tenant, session.run_id, pipeline, "unstarted",
-            params=str(session.loaded.path), report="", error=str(error), names=self._names)
+            params=str(session.loaded.path), report="", error=str(error), names=self._names, program=self._program)
         self._post(session.run_id, lambda: alerts.messages(happened), last=True)
         self._finish()
 
@@ -83,7 +84,9 @@ class Telling:
                 outbox = self._session.ledger.outbox
                 if self._courier is None:
                     self._courier = Courier(outbox, self._session.params.alerts.urls, self._fallback)
-                outbox.put(run_id, found, last=last)
+                look = self._session.loaded.redact(
+                    alerts.command(self._program, "history", str(self._session.loaded.path)))
+                outbox.put(run_id, found, last=last, look=look)
             except TrimtabError as error:
                 for message in found:
                     self._fallback.add(message.title, message.body, self._session.loaded.redact(str(error)))
@@ -112,12 +115,16 @@ class Telling:
             guard=result["guard"], verdict=result["verdict"], metrics=result["metrics"],
             changes=self._changes(manifest.run_id), asked=self._asked(manifest.run_id),
             signals=[row for row in self._session.ledger.signals() if row["run_id"] == manifest.run_id],
-            error=manifest.error, names=self._names,
+            error=manifest.error, names=self._names, program=self._program,
         )
 
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(_names(self._session.loaded.public))
+
+    @property
+    def _program(self) -> str:
+        return homes.program(self._session.home)
 
     def _changes(self, run_id: str) -> list[Change]:
         changes = self._session.ledger.succession.changes()

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trimtab import folders
 from trimtab import params as params_module
 from trimtab.act import modelfile
 from trimtab.act.chain import Link, Present, Seal, hash_of
 from trimtab.act.registry import local_path, registered_name
 from trimtab.act.seals import BY_HAND, EVENTS, KINDS
 from trimtab.errors import TrimtabError, UsageError
+from trimtab.folders import differences
 from trimtab.run import homes
 from trimtab.run import manifest as manifests
 from trimtab.run.manifest import FILE, Manifest
@@ -62,6 +64,8 @@ class Verified:
 
     Attributes
     ----------
+    home : Path
+        Where was looked.
     head : str or None
         Hash of the newest link: who keeps it elsewhere can tell later whether the chain was made anew.
     findings : sequence of Finding
@@ -70,6 +74,7 @@ class Verified:
         What the chain does not cover, or not yet.
     """
 
+    home: Path
     model: str
     tenant: str | None
     links: int
@@ -122,7 +127,7 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
         links, seals = sorted(chain.links(), key=lambda link: link.seq), chain.seals()
     except (ValueError, TypeError) as error:
         told = Finding("changed", "ledger: the chain", None, f"it holds what no run writes ({type(error).__name__})")
-        return Verified(session.params.model, session.params.tenant, 0, None, (told,), ())
+        return Verified(home, session.params.model, session.params.tenant, 0, None, (told,), ())
     if run_id is not None and run_id not in {link.run_id for link in links}:
         raise UsageError(f"run {run_id} is not in the chain of {session.params.model}; see trimtab history")
     state = _State(session, home, links, seals, chain.present(), frozenset(chain.left_open("")))
@@ -130,9 +135,10 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
     if run_id is None:
         findings += [*state.rows_of_nobody(), *state.folders_of_nobody(), *_champion(session),
                      *_released(session), *_models(session, home)]
+        state.notes += _uncovered(session)
     notes = tuple(dict.fromkeys(state.notes))
     head = links[-1].sha256 if links else None
-    return Verified(session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
+    return Verified(home, session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
 
 
 def _chained(links: Sequence[Link]) -> Iterator[Finding]:
@@ -259,13 +265,12 @@ def _row(kind: str, key: str) -> str:
 
 def _listed(folder: Path, manifest: Manifest, link: Link) -> Iterator[Finding]:
     """Files that are not as the manifest lists them."""
-    for name, sha256 in manifest.files.items():
-        found = _digest(folder / name)
-        if found != sha256:
-            yield Finding("missing" if found is None else "changed", str(folder / name), link.run_id)
-    there = manifests.files_of(folder)
-    for name in sorted(there.keys() - manifest.files.keys()):
-        yield Finding("inserted", str(folder / name), link.run_id)
+    if any("\0" in name for name in manifest.files):
+        raise ValueError("no file has such a name")
+    there = manifests.digests(folder)
+    for how, name in differences(manifest.files, there):
+        what = there.get(name, "")
+        yield Finding(how, str(folder / name), link.run_id, "" if folders.is_hash(what) else f"it is {what}")
 
 
 def _is_dry(folder: Path) -> bool:
@@ -282,7 +287,7 @@ def _place(folder: Path) -> Any:
 def _digest(path: Path) -> str | None:
     """SHA-256 of a file; None where there is none that can be read."""
     try:
-        return manifests.digest(path)
+        return folders.digest(path)
     except OSError:
         return None
 
@@ -309,15 +314,29 @@ def _released(session: Session) -> Iterator[Finding]:
 def _models(session: Session, home: Path) -> Iterator[Finding]:
     told = {version: local_path(source) for version, source in session.registry.sources().items()}
     for version in session.ledger.versions():
-        served = told.get(version["version"])
-        if served is not None and served.is_dir() and _digest(served / modelfile.FILE) != version["sha256"]:
-            yield Finding("differs", f"version {version['version']} in {session.registry.name}", version["run_id"],
-                          f"the registry has it at {served}, where another model file lies than was registered")
-        path = _folder_of(session, home, version["version"], version["source"]) / modelfile.FILE
-        found = _digest(path)
-        if found != version["sha256"]:
-            yield Finding("missing" if found is None else "changed", str(path), version["run_id"],
-                          f"version {version['version']}")
+        number, run_id, served = version["version"], version["run_id"], told.get(version["version"])
+        folder = _folder_of(session, home, number, version["source"])
+        elsewhere = served if served and served.is_dir() and served.resolve() != folder.resolve() else None
+        if elsewhere and (other := next(_altered(elsewhere, version), None)):
+            yield Finding("differs", f"version {number} in {session.registry.name}", run_id,
+                          f"the registry has it at {served}, where {other[1]} is not as it was registered")
+        for how, name in _altered(folder, version):
+            yield Finding(how, str(folder / name), run_id, f"version {number}")
+
+
+def _altered(folder: Path, version: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Files of a version's folder that are not as they were registered."""
+    there = modelfile.contents(folder)
+    if not isinstance(version["files"], dict):    # registered before there was more than the one hash
+        there = {name: sha256 for name, sha256 in there.items() if name == modelfile.FILE}
+        return differences({modelfile.FILE: version["sha256"]}, there)
+    return differences(version["files"] | {modelfile.FILE: version["sha256"]}, there)
+
+
+def _uncovered(session: Session) -> Iterator[str]:
+    older = [str(version["version"]) for version in session.ledger.versions() if version["files"] is None]
+    if older:
+        yield f"of version {', '.join(older)} only {modelfile.FILE} is covered: an older release registered it"
 
 
 def _folder_of(session: Session, home: Path, version: int, source: str) -> Path:

@@ -63,7 +63,8 @@ class Watch:
 def due(session: Session) -> Promotion | None:
     """The promotion that is to be watched now; None when there is none."""
     return watches.under_watch(
-        session.ledger.succession.changes(), session.serving, session.as_of, session.params.rollback.watch)
+        session.ledger.succession.changes(), session.serving, session.as_of, session.params.rollback.watch,
+        session.ledger.completed(("drift", "retrain", "watch")))
 
 
 def watch(session: Session) -> Watch:
