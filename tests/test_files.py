@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import pickle
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ def test_a_table_is_read_whatever_divides_its_columns_and_encodes_it(
 ) -> None:
     text = pd.DataFrame(ROWS).astype({"n": "Int64"}).to_csv(sep=delimiter, index=False)
     types, rows = _read(_written(tmp_path, name, text, encoding))
-    assert types == {"day": "string", "n": "int64", "price": "float64", "city": "string"}
-    assert rows == ROWS
+    assert types == {"day": "timestamp", "n": "int64", "price": "float64", "city": "string"}
+    assert rows == [row | {"day": datetime.fromisoformat(str(row["day"]))} for row in ROWS]
 
 
 def test_a_decimal_comma_is_one_where_columns_are_divided_otherwise(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import numpy as np
 
@@ -66,6 +67,11 @@ def table_in(backend: Any, file: Path) -> ir.Table:
     ------
     DataError
         When there is no such file, it is empty, of another kind, or not what its name says.
+
+    Notes
+    -----
+    Columns of a text file have the narrowest type that all their values fit: whole numbers, numbers, truth values,
+    times (in UTC), else text.
     """
     reader = READERS.get(suffix_of(str(file)))
     if reader is None:
@@ -187,7 +193,7 @@ def _read(backend: Any, file: Path, layout: Layout) -> ir.Table:
             delim=layout.delimiter, encoding=layout.encoding, quote='"', escape='"',
         )
         table = _with_points(table, layout, backend.to_pyarrow)
-        return narrowed(table, table, layout.columns, backend.to_pyarrow)
+        return _dated(narrowed(table, table, layout.columns, backend.to_pyarrow), backend.to_pyarrow)
     except Exception as error:
         if layout.encoding == "utf-8" and "unicode" in str(error):
             raise UnicodeError from error
@@ -204,6 +210,21 @@ def _with_points(table: ir.Table, layout: Layout, run: Callable[[ir.Table], pa.T
     return table.mutate(**{
         name: table[name].replace(",", ".") for i, name in enumerate(layout.columns)
         if found[f"known{i}"] and found[f"fits{i}"] == found[f"known{i}"]
+    })
+
+
+def _dated(table: ir.Table, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
+    """Columns of text that hold nothing but times, as times in UTC."""
+    utc = dt.Timestamp(timezone="UTC")
+    texts = [name for name, kind in table.schema().items() if kind.is_string()]
+    if not texts:
+        return table
+    asked = {f"known{i}": table[name].count() for i, name in enumerate(texts)}
+    asked |= {f"times{i}": table[name].try_cast(utc).count() for i, name in enumerate(texts)}
+    found = run(table.aggregate(**asked)).to_pylist()[0]
+    return table.mutate(**{
+        name: table[name].try_cast(utc).cast("timestamp") for i, name in enumerate(texts)
+        if found[f"known{i}"] and found[f"times{i}"] == found[f"known{i}"]
     })
 
 

@@ -13,16 +13,23 @@ import ibis.expr.types as ir
 from trimtab.errors import DataError
 from trimtab.files import array_in, table_in
 from trimtab.measure.models.outputs import Array
-from trimtab.params import from_overrides
+from trimtab.params import tree_of
 from trimtab.plain import plain
 from trimtab.run.advice import Pair, said
-from trimtab.run.check import CheckResult, compared, window_of
+from trimtab.run.check import Asked, CheckResult, compared
+from trimtab.run.plain_tables import window_of
 from trimtab.run.terminal import show
-from trimtab.settings.drift import drift_settings
-from trimtab.settings.triggers import Trigger, triggers_of
+from trimtab.settings.drift import DriftSettings
+from trimtab.settings.section import Section
+from trimtab.settings.triggers import Trigger
 from trimtab.wording import plural
 
-_SECTIONS = ("drift", "triggers")
+
+class _Rules(Section):
+    """What may be set here."""
+
+    drift: DriftSettings = DriftSettings()
+    triggers: tuple[Trigger, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,8 @@ def check_files(
     ParamsError
         When an override is none.
     """
-    asked = from_overrides(overrides, _SECTIONS)
+    rules = _Rules.told(tree_of(overrides), "")
+    asked = Asked(time, text, segments, rules.drift, rules.triggers)
     backend = ibis.duckdb.connect()
     tables = [table_in(backend, file) for file in (reference, recent)]
     columns = [name for name in (beside.predictions, beside.actuals) if name is not None and not Path(name).suffix]
@@ -75,10 +83,7 @@ def check_files(
     ]
     outcomes = None if pairs is None else said(
         pairs["recent"], pairs.get("reference"), task=beside.task, rows=[window.rows for window in two])
-    return compared(
-        backend, two, time=time, text=text, segments=segments, settings=drift_settings(asked.get("drift")),
-        beside=outcomes, triggers=triggers_of(asked.get("triggers")),
-    )
+    return compared(backend, two, asked, outcomes)
 
 
 def _pairs(
@@ -133,10 +138,12 @@ def tell(found: CheckResult) -> None:
     """The decision in a few lines for a person."""
     decision = found.decision
     asks = "retrain" if decision.needs_retrain else "no retraining needed"
-    show(f"decision: {asks} (severity {decision.severity}, confidence {decision.confidence:.2f})")
+    sure = "> 0.99" if decision.confidence > 0.99 else f"{decision.confidence:.2f}"
+    show(f"decision: {asks} (severity {decision.severity}, confidence {sure})")
     for reason in decision.reasons:
         show(f"  - {reason}")
-    show(f"{plural(len(found.drift.columns), 'column')} compared, {len(found.drifted)} drifted"
+    show(f"{found.drift.current_rows:,} records against {found.drift.reference_rows:,}: "
+         f"{plural(len(found.drift.columns), 'column')} compared, {len(found.drifted)} drifted"
          + (f": {', '.join(found.drifted)}" if found.drifted else ""))
     if found.left_out:
         show(f"left out: {', '.join(found.left_out)}")
