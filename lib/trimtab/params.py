@@ -248,6 +248,20 @@ def _from_environment(variables: Mapping[str, str]) -> Iterable[tuple[_Keys, Any
         yield keys, _value(text, f"environment variable {name}"), f"environment variable {name}"
 
 
+def tree_of(overrides: Iterable[str]) -> dict[str, Any]:
+    """What `--set key=value` says, where there is no file to override.
+
+    Examples
+    --------
+    >>> tree_of(["drift.psi_alert=0.2", "drift.alpha=0.01"])
+    {'drift': {'psi_alert': 0.2, 'alpha': 0.01}}
+    """
+    tree: dict[str, Any] = {}
+    for keys, value, _ in _from_overrides(overrides):
+        _put(tree, keys, value)
+    return tree
+
+
 def _from_overrides(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[_Keys, Any, str]]:
     if isinstance(overrides, Mapping):
         for key, value in overrides.items():

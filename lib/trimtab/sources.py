@@ -24,7 +24,7 @@ from trimtab.settings.data import Data
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_READERS = {
+READERS = {
     ".parquet": "read_parquet", ".pq": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv",
     ".json": "read_json", ".jsonl": "read_json", ".ndjson": "read_json",
 }
@@ -56,7 +56,7 @@ def connect(data: Data, folders: Sequence[Path], until: datetime | None = None) 
     if backend.name == "duckdb":
         backend.raw_sql("SET TimeZone = 'UTC'")
         backend.raw_sql("SET disable_parquet_prefetching = true")    # it holds whole row groups, for remote files' sake
-    reader = _reader(data.table) if backend.name == "duckdb" else None
+    reader = READERS.get(suffix_of(data.table)) if backend.name == "duckdb" else None
     try:
         if reader is None:
             table = _named_table(backend, data.table)
@@ -107,9 +107,10 @@ def _named_table(backend: Any, name: str) -> ir.Table:
         return backend.table(table, database=schema)
 
 
-def _reader(table: str) -> str | None:
-    suffixes = [suffix.lower() for suffix in Path(table).suffixes if suffix.lower() not in _COMPRESSED]
-    return _READERS.get(suffixes[-1]) if suffixes else None
+def suffix_of(name: str) -> str:
+    """How a file's name ends, in lower case and without what says that it is compressed; empty without an ending."""
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes if suffix.lower() not in _COMPRESSED]
+    return suffixes[-1] if suffixes else ""
 
 
 def _typed(data: Data, table: ir.Table, until: datetime | None, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
@@ -120,7 +121,21 @@ def _typed(data: Data, table: ir.Table, until: datetime | None, run: Callable[[i
     names = [name for name in data.columns if name in table.columns and name not in _times(data)]
     if data.time not in table.columns or not names:
         return table    # which is told where names are checked
-    seen = table if until is None else _as_seen(data, table, until)
+    return narrowed(table, table if until is None else _as_seen(data, table, until), names, run)
+
+
+def narrowed(table: ir.Table, seen: ir.Table, names: Sequence[str], run: Callable[[ir.Table], pa.Table]) -> ir.Table:
+    """Columns of text with the narrowest type that all values of the records seen fit.
+
+    Parameters
+    ----------
+    table, seen : ibis Table
+        All records, and those that have a say.
+    names : sequence of str
+        Of the columns.
+    run : callable
+        Runs an expression.
+    """
     fits: dict[str, ir.Value] = {}
     for index, name in enumerate(names):
         column = seen[name]

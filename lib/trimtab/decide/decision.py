@@ -72,7 +72,26 @@ def decide(signals: Sequence[Signal], params: Params, *, causes: Causes | None =
     >>> decide([alarm], params).needs_retrain
     True
     """
-    needed = min(rank("high"), rank(params.guardrails.min_severity))
+    return fuse(signals, causes=causes, at_least=params.guardrails.min_severity)
+
+
+def fuse(signals: Sequence[Signal], *, causes: Causes | None = None, at_least: Severity = "high") -> Decision:
+    """Fuse signals into one decision, whatever they are of.
+
+    Parameters
+    ----------
+    signals, causes
+        As for `decide`.
+    at_least : str
+        The severity from which retraining is asked for, where it is lower than high.
+
+    Examples
+    --------
+    >>> quiet = Signal("feature_drift", 0.01, 0.25, 0.8, "none", (), "0 of 1 input columns drifted.", evidence=-4.0)
+    >>> fuse([quiet]).reasons
+    ('No signal passed its threshold.',)
+    """
+    needed = min(rank("high"), rank(at_least))
     severity = worst(signal.severity for signal in signals)
     needs_retrain = rank(severity) >= max(needed, rank("low"))
     raised = sorted((s for s in signals if s.severity != "none"), key=lambda s: -rank(s.severity))

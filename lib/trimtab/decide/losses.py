@@ -131,7 +131,8 @@ def estimated_drop(metric: str, estimate: Estimate, *, greater_is_better: bool, 
 
 
 def concept_drift(
-    change: Change, loss: str, *, alpha: float = 0.05, metric: str = "", cause: Attribution | None = None
+    change: Change, loss: str, *, alpha: float = 0.05, metric: str = "", cause: Attribution | None = None,
+    between: str = "the window before to this one",
 ) -> Measurement:
     """The champion's error in the current window against the window before it.
 
@@ -146,6 +147,8 @@ def concept_drift(
         The one whose change since the holdout was attributed.
     cause : Attribution, optional
         Of that change; without it nothing is said of what the error follows from.
+    between : str
+        Which records were compared, in words.
     """
     name, rise = "concept_drift", change.relative.value
     if math.isnan(change.p_value) or math.isnan(rise):
@@ -155,7 +158,7 @@ def concept_drift(
     verb = "rose" if rise > 0 else "fell"
     chance = "" if certain else ", which chance explains"
     evidence = of_difference(change.difference.value, change.difference.standard_error, HIGH_RISE * change.before)
-    message = f"The {loss} {verb} by {abs(rise):.1%} from the window before to this one " \
+    message = f"The {loss} {verb} by {abs(rise):.1%} from {between} " \
         f"({change.before:.3f} to {change.now:.3f}{chance})."
     if cause is None or not certain:
         return Measurement(name, rise, message, significant=certain, p_value=change.p_value, evidence=evidence)

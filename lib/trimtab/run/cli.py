@@ -73,6 +73,35 @@ def watch(
     Repeating(pipeline, params, interval=interval, overrides=tuple(set_ or ())).go(most)
 
 
+@app.command()
+def check(
+    reference: Annotated[Path, typer.Option(help="Records of before: a Parquet, CSV or JSON lines file.")],
+    recent: Annotated[Path, typer.Option(help="Records of now, with the same columns.")],
+    predictions: Annotated[str | None, typer.Option(help="Of the recent: a file (.npy, .csv) or a column.")] = None,
+    actuals: Annotated[str | None, typer.Option(help="What came: a file, or a column.")] = None,
+    baseline_predictions: Annotated[str | None, typer.Option(help="Of the reference's records: a file.")] = None,
+    baseline_actuals: Annotated[str | None, typer.Option(help="What came of the reference's records: a file.")] = None,
+    task: Annotated[str | None, typer.Option(help="classification or regression, if the actuals do not tell.")] = None,
+    time: Annotated[str | None, typer.Option(help="A column of times: then days are allowed to differ.")] = None,
+    text: Annotated[list[str] | None, typer.Option(help="A column whose words are compared.")] = None,
+    segment: Annotated[list[str] | None, typer.Option(help="A column; each value by itself.")] = None,
+    set_: options.Overrides = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare two files and say whether a model of the first should be made anew; keeps nothing."""
+    from trimtab.run import file_checks as files
+
+    beside = files.Beside(predictions, actuals, baseline_predictions, baseline_actuals, task)
+    found = files.check_files(
+        reference, recent, beside, time=time, text=tuple(text or ()), segments=tuple(segment or ()),
+        overrides=tuple(set_ or ()),
+    )
+    if as_json:
+        show_json(files.as_json(found))
+    else:
+        files.tell(found)
+
+
 def _check_words(**typed: str | None) -> None:
     """Who decides and why, as far as it was typed, are words."""
     for name, text in typed.items():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypedDict
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from trimtab.errors import ParamsError
 from trimtab.settings.section import Section, Share
@@ -75,12 +75,4 @@ def drift_settings(given: DriftSettings | Mapping[str, Any] | None) -> DriftSett
         return given
     if given is not None and not isinstance(given, Mapping):
         raise ParamsError(f"settings: a {type(given).__name__} is neither DriftSettings nor a mapping of their keys")
-    try:
-        return DriftSettings.model_validate(dict(given or {}))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(["settings", *map(str, first["loc"])])
-        if first["type"] == "extra_forbidden":
-            raise ParamsError(f"{key}: unknown key; known here: {', '.join(DriftSettings.model_fields)}") from None
-        told = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        raise ParamsError(f"{key}: {told}" + (f" (it is {first['input']!r})" if first["loc"] else "")) from None
+    return DriftSettings.told(given or {}, "settings")

@@ -1,0 +1,179 @@
+"""Two plain tables that no params file describes: how is each of their columns compared?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from trimtab.errors import DataError
+from trimtab.measure.columns.profiling import Watched
+from trimtab.windows import Window
+
+_MOST_LEVELS_SHARE = 0.5    # a text column whose values are mostly distinct is an identifier or prose, not a category
+
+
+def window_of(backend: Any, name: str, data: Any) -> Window:
+    """A table, or an expression of the backend, as a window of records.
+
+    Raises
+    ------
+    DataError
+        When it is no table, empty, cannot be read, or holds infinite numbers.
+    """
+    try:
+        table = data if isinstance(data, ir.Table) else ibis.memtable(_as_arrow(name, data))
+        rows = int(backend.to_pyarrow(table.count()).as_py())
+        infinite = _infinite(backend, table)
+    except DataError:
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        raise DataError(f"the {name} table holds a column of a type that cannot be compared: {told}") from error
+    if not rows:
+        raise DataError(f"the {name} table is empty")
+    if infinite:
+        raise DataError(f"column {infinite[0]!r} of the {name} table holds infinite values")
+    whole = datetime.min, datetime.now(UTC).replace(tzinfo=None)
+    return Window(name, *whole, rows=rows, labelled=0, table=table)
+
+
+def _as_arrow(name: str, data: Any) -> pa.Table:
+    """Whatever offers its columns to Arrow, as an Arrow table; an index of pandas is no column."""
+    if not hasattr(data, "__arrow_c_stream__") or not hasattr(data, "columns"):
+        raise DataError(f"the {name} is a {type(data).__name__}, not a table: pass a pandas, Polars or Arrow table")
+    try:
+        table = pa.Table.from_pandas(data, preserve_index=False) if _is_pandas(data) else pa.table(data)
+    except Exception as error:
+        # Arrow's errors come in several parts, of which a later one names the column.
+        parts = [" ".join(str(part).split()) for part in error.args] or [type(error).__name__]
+        raise DataError(f"the {name} table cannot be read: {'; '.join(parts)}") from error
+    names = [column.lower() for column in table.column_names]
+    if not names:
+        raise DataError(f"the {name} table is empty")
+    if "" in names:
+        raise DataError(f"the {name} table has a column without a name, at place {names.index('') + 1}; name it")
+    twice = next((column for column in table.column_names if names.count(column.lower()) > 1), None)
+    if twice is not None:
+        raise DataError(f"the {name} table has more than one column {twice!r} (capital letters make no difference)")
+    return table
+
+
+def _is_pandas(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "pandas"
+
+
+def _infinite(backend: Any, table: ir.Table) -> list[str]:
+    names = [name for name, kind in table.schema().items() if kind.is_floating()]
+    if not names:
+        return []
+    found = backend.to_pyarrow(table.aggregate(**{name: table[name].isinf().any() for name in names})).to_pylist()[0]
+    return [name for name in names if found[name]]
+
+
+def compared_as(backend: Any, before: Window, after: Window) -> tuple[Window, Window, dict[str, str]]:
+    """Both windows, columns that one has no value of with the other's type; and how each column is compared.
+
+    Raises
+    ------
+    DataError
+        When they differ in their columns, or these in their types.
+    """
+    different = sorted(set(before.table.columns) ^ set(after.table.columns))
+    if different:
+        named = ", ".join(map(repr, different))
+        raise DataError(f"the two tables differ in their columns: only one of them has {named}")
+    empty = [_empty(backend, window.table) for window in (before, after)]
+    kinds = _kinds(before.table, after.table, empty)
+    before, after = (_told(window, nothing, kinds) for window, nothing in zip((before, after), empty, strict=True))
+    return before, after, kinds
+
+
+def _empty(backend: Any, table: ir.Table) -> frozenset[str]:
+    """The columns without any value, whatever type they came with; pandas has NaN for what a file left out."""
+    asked = {name: table[name].count() for name in table.columns}
+    found = backend.to_pyarrow(table.aggregate(**asked)).to_pylist()[0]
+    return frozenset(name for name in table.columns if not found[name])
+
+
+def _told(window: Window, empty: Collection[str], kinds: Mapping[str, str]) -> Window:
+    """The window, its empty columns of the type that the other table has."""
+    types = {"text": "string", "number": "float64", "boolean": "boolean"}
+    casts = {name: ibis.null(types[kinds[name]]).name(name) for name in empty if kinds[name] in types}
+    return replace(window, table=window.table.mutate(**casts)) if casts else window
+
+
+def _kinds(before: ir.Table, after: ir.Table, empty: Sequence[Collection[str]]) -> dict[str, str]:
+    """How each column is compared; the same in both tables, where one that is all null agrees with any."""
+    kinds = {}
+    for name in before.columns:
+        types = [table[name].type() for table in (before, after)]
+        known = [kind for kind, nothing in zip(types, empty, strict=True) if name not in nothing]
+        known = known or [kind for kind in types if kind.is_string()]    # texts without any, on both sides
+        found = {_kind(kind) for kind in known}
+        if len(found) > 1:
+            raise DataError(f"column {name!r} holds {types[0]} in the reference table, {types[1]} in the current")
+        kinds[name] = found.pop() if found else "number"
+    return kinds
+
+
+def _kind(kind: dt.DataType) -> str:
+    if kind.is_boolean():
+        return "boolean"
+    if kind.is_numeric():
+        return "number"
+    return "text" if kind.is_string() else type(kind).__name__.lower()
+
+
+def watched_of(
+    backend: Any, window: Window, kinds: Mapping[str, str], text: Collection[str]
+) -> tuple[Watched, tuple[str, ...]]:
+    """Columns by their type: numbers, categories, prose; times and nested values are left out, and named.
+
+    Parameters
+    ----------
+    kinds : mapping
+        From `compared_as`.
+    text : collection of str
+        Columns that are prose whatever they look like.
+
+    Raises
+    ------
+    DataError
+        When one of these is none, or nothing can be compared.
+    """
+    wrong = next((name for name in text if kinds.get(name) != "text"), None)
+    if wrong is not None:
+        raise DataError(f"text={wrong!r} names no column of texts of the two tables")
+    distinct = _distinct(backend, window.table, [name for name, kind in kinds.items() if kind == "text"])
+    most = max(_MOST_LEVELS_SHARE * window.rows, 20)
+    numeric, categorical, prose, left_out = [], [], [], []
+    for name, kind in kinds.items():
+        if kind == "boolean" or (kind == "text" and distinct[name] <= most and name not in text):
+            categorical.append(name)
+        elif kind == "number":
+            numeric.append(name)
+        elif kind == "text":
+            prose.append(name)
+        else:
+            left_out.append(f"{name} ({kind})")
+    watched = Watched(tuple(numeric), tuple(categorical), tuple(prose))
+    if not (watched.floats or watched.with_levels):
+        raise DataError(f"none of the columns can be compared: {', '.join(left_out)}")
+    if told := watched.confused(window.table.columns):
+        raise DataError(f"the two tables: {told}")
+    return watched, tuple(left_out)
+
+
+def _distinct(backend: Any, table: ir.Table, names: list[str]) -> dict[str, int]:
+    if not names:
+        return {}
+    counts = backend.to_pyarrow(table.aggregate(**{name: table[name].nunique() for name in names})).to_pylist()
+    found: dict[str, int] = counts[0]
+    return found

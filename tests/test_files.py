@@ -1,0 +1,134 @@
+"""Files that nobody has described: what is in them, however they are written, and clear words if nothing is."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import pickle
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+import pytest
+
+from trimtab.errors import DataError
+from trimtab.files import Layout, array_in, layout_of, table_in
+
+ROWS = [{"day": "2024-01-01", "n": 1, "price": 2.5, "city": "Köln"}, {"day": "2024-01-02", "n": None, "price": -3.0,
+        "city": "a, b"}]
+
+
+def _read(file: Path) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    backend = ibis.duckdb.connect()
+    table = table_in(backend, file)
+    return {name: str(kind) for name, kind in table.schema().items()}, backend.to_pyarrow(table).to_pylist()
+
+
+def _written(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
+    file = folder / name
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress}.get(file.suffix, bytes)
+    file.write_bytes(pack(text.encode(encoding)))
+    return file
+
+
+@pytest.mark.parametrize(("name", "delimiter", "encoding"), [
+    ("a.csv", ",", "utf-8"), ("a.csv", ";", "utf-8"), ("a.tsv", "\t", "utf-8"), ("a.csv", "|", "latin-1"),
+    ("a.csv", ",", "utf-16"), ("a.csv", ",", "utf-8-sig"), ("a.csv.gz", ";", "utf-8"),
+])
+def test_a_table_is_read_whatever_divides_its_columns_and_encodes_it(
+    tmp_path: Path, name: str, delimiter: str, encoding: str
+) -> None:
+    text = pd.DataFrame(ROWS).astype({"n": "Int64"}).to_csv(sep=delimiter, index=False)
+    types, rows = _read(_written(tmp_path, name, text, encoding))
+    assert types == {"day": "timestamp", "n": "int64", "price": "float64", "city": "string"}
+    assert rows == [row | {"day": datetime.fromisoformat(str(row["day"]))} for row in ROWS]
+
+
+def test_a_decimal_comma_is_one_where_columns_are_divided_otherwise(tmp_path: Path) -> None:
+    types, rows = _read(_written(tmp_path, "a.csv", "a;b;c\n1;2,5;1,x\n2;;3\n3;-0,5;4\n"))
+    assert types == {"a": "int64", "b": "float64", "c": "string"}
+    assert [row["b"] for row in rows] == [2.5, None, -0.5]
+
+
+def test_an_encoding_that_only_a_late_line_shows_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"a,b\n" + b"1,u\n" * 50_000 + "2,ü\n".encode("latin-1"))
+    assert layout_of(file).encoding == "utf-8"
+    assert _read(file)[1][-1] == {"a": 2, "b": "ü"}
+
+
+def test_parquet_and_json_lines_are_read(tmp_path: Path) -> None:
+    frame = pd.DataFrame(ROWS)
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    assert all(_read(tmp_path / name)[1][1]["city"] == "a, b" for name in ("a.parquet", "a.jsonl"))
+
+
+@pytest.mark.parametrize(("name", "content", "told"), [
+    ("a.csv", b"", "the file is empty"),
+    ("a.csv", b"a,b\n1,2\n1,2,3\n", "Line: 3; Original Line: 1,2,3; Expected Number of Columns: 2 Found: 3"),
+    ("a.csv", b"Dear all, this\nis a letter\n", "cannot be read as utf-8, columns divided by commas"),
+    ("a.csv", b"Dear all.\nthis is a letter\n", "one column of text (read as utf-8; looked for comma, semicolon, tab"),
+    ("a.csv", bytes(range(256)) * 20, "is no text (tried utf-8, utf-16, latin-1)"),
+    ("a.csv", b"a,b,a\n1,2,3\n", "its first line names 'a' more than once"),
+    ("a.csv", b"a,,b\n1,2,3\n", "its first line leaves a column without a name"),
+    ("a.csv", b'a,b\n1,"x\n', "unterminated quote"),
+    ("a.parquet", b"a,b\n1,2\n", "cannot be read"),
+    ("a.docx", b"a,b\n1,2\n", "a table's file name ends in .csv, .json"),
+])
+def test_what_is_no_table_is_refused_with_what_was_tried(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as refused:
+        _read(tmp_path / name)
+    assert str(refused.value).startswith(str(tmp_path / name))
+    assert told in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    for read in (_read, array_in):
+        with pytest.raises(DataError, match="there is no such file"):
+            read(tmp_path / "a.csv")    # type: ignore[operator]
+
+
+def test_the_layout_is_told_in_words() -> None:
+    assert str(Layout("utf-16", ";", ("a", "b"))) == "utf-16, columns divided by semicolons"
+
+
+# -- values by record --------------------------------------------------------------------------------------------------
+
+
+def test_arrays_come_from_numpy_and_from_text(tmp_path: Path) -> None:
+    for shape in ((3,), (3, 1), (1, 3)):
+        np.save(tmp_path / "a.npy", np.array([1.5, 2.0, -1.0]).reshape(shape))
+        assert array_in(tmp_path / "a.npy").tolist() == [1.5, 2.0, -1.0]
+    for text in ("1.5\n2\n-1\n", "prediction\n1.5\n2\n-1\n"):
+        assert array_in(_written(tmp_path, "a.csv", text)).tolist() == [1.5, 2.0, -1.0]
+    assert array_in(_written(tmp_path, "a.txt", "yes\nno\n")).tolist() == ["yes", "no"]
+
+
+def _pickled(file: Path) -> None:
+    np.save(file, np.array([print, 1], dtype=object), allow_pickle=True)
+
+
+@pytest.mark.parametrize(("made", "told"), [
+    (_pickled, "it holds Python objects, which are never unpickled"),
+    (lambda file: file.write_bytes(pickle.dumps([1, 2])), "cannot be read"),
+    (lambda file: np.save(file, np.ones((3, 2))), "holds float64 of shape (3, 2), not one number or text per record"),
+    (lambda file: np.save(file, np.array([1, np.nan, np.inf])), "2 of 3 values are missing or infinite, the first at"),
+    (lambda file: np.save(file, np.ones(0)), "holds no values"),
+    (lambda file: file.write_bytes(b""), "the file is empty"),
+])
+def test_arrays_that_cannot_be_used_are_refused(tmp_path: Path, made: Any, told: str) -> None:
+    file = tmp_path / "a.npy"
+    made(file)
+    with pytest.raises(DataError) as refused:
+        array_in(file)
+    assert told in str(refused.value)
+
+
+def test_of_a_text_file_with_columns_no_values_are_taken(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds 2 columns, not one value per record"):
+        array_in(_written(tmp_path, "a.csv", "a,b\n1,2\n"))
