@@ -379,8 +379,8 @@ def test_command_that_an_alert_recommends_works_wherever_it_is_typed(
     assert told is not None
     elsewhere = {name: value for name, value in os.environ.items() if name not in {"TRIMTAB_HOME", "PATH"}}
     done = subprocess.run(    # another harmless command, said in the same way
-        f"{told[1]} history -p {told[2]} --json", shell=True, cwd=tmp_path, env=elsewhere, capture_output=True, text=True,
-        check=False)
+        f"{told[1]} history -p {told[2]} --json", shell=True, cwd=tmp_path, env=elsewhere, capture_output=True,
+        text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert posted.run_id in done.stdout
     assert len(received) == 1
