@@ -116,6 +116,7 @@ def test_the_document_keeps_the_figures_of_parts_that_did_not_run(
     monkeypatch.setattr(bench, "DOCUMENT", tmp_path / "benchmarks.md")
     monkeypatch.setattr(bench, "known", lambda: ("one", "two"))
     monkeypatch.setattr(bench.importlib, "import_module", _part)
+    monkeypatch.setattr(bench.subprocess, "run", lambda words, **_: bench.main(words[2:]))    # not in another process
     bench.main([])
     monkeypatch.setattr(bench.importlib, "import_module", lambda name: _part(name if name == "two" else "again"))
     bench.main(["one"])
