@@ -24,9 +24,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from trimtab.errors import ParamsError
+from trimtab.overrides import Keys, from_environment, from_overrides, put
 from trimtab.settings import Params
 
-PREFIX = "TRIMTAB_"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _CREDENTIALS = (    # in URLs and connection strings: of a user, alone before the host, among what is asked
     re.compile(r"://[^/@\s:]*:(?P<secret>\S+?)@(?=[^@/\s]*(?:[/?#\s]|$))"),
@@ -46,8 +46,6 @@ _WANTED = {
     "bool_type": "should be true or false", "bool_parsing": "should be true or false",
     "string_pattern_mismatch": "should be lower-case letters and digits, with single hyphens between them",
 }
-
-_Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -151,8 +149,8 @@ def load(
     variables = os.environ if environment is None else environment
     file = Path(path).expanduser().resolve()
     tree, origins = _read(file, ())
-    for keys, value, origin in [*_from_environment(variables), *_from_overrides(overrides)]:
-        _put(tree, keys, value)
+    for keys, value, origin in [*from_environment(variables), *from_overrides(overrides)]:
+        put(tree, keys, value)
         _remember(origins, keys, origin)
     secrets: dict[str, str] = {}
     resolved = _resolve(tree, (), variables, secrets, origins, file)
@@ -167,7 +165,7 @@ def load(
     return Loaded(params, _public(tree, params), file, known)
 
 
-def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[_Keys, str]]:
+def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[Keys, str]]:
     """Read a file and those it extends into one tree, with the file that each key came from."""
     if file in trail:
         raise ParamsError(f"{file}: extends itself by way of {' -> '.join(p.name for p in (*trail, file))}")
@@ -193,10 +191,10 @@ def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[_Ke
     layers = [_read((file.parent / parent).resolve(), (*trail, file)) for parent in parents]
     layers.append((content, {keys: str(file) for keys, _ in _leaves(content, ())}))
     tree: dict[str, Any] = {}
-    origins: dict[_Keys, str] = {}
+    origins: dict[Keys, str] = {}
     for layer, written in layers:
         for keys, value in _leaves(layer, ()):
-            _put(tree, keys, value)
+            put(tree, keys, value)
             _remember(origins, keys, written[keys])
     return tree, origins
 
@@ -208,7 +206,7 @@ def _string_keys(value: Any) -> Any:
     return [_string_keys(item) for item in value] if isinstance(value, list) else value
 
 
-def _leaves(tree: Mapping[str, Any], before: _Keys) -> Iterable[tuple[_Keys, Any]]:
+def _leaves(tree: Mapping[str, Any], before: Keys) -> Iterable[tuple[Keys, Any]]:
     for key, value in tree.items():
         if isinstance(value, dict) and value:
             yield from _leaves(value, (*before, key))
@@ -216,77 +214,24 @@ def _leaves(tree: Mapping[str, Any], before: _Keys) -> Iterable[tuple[_Keys, Any
             yield (*before, key), value
 
 
-def _put(tree: dict[str, Any], keys: _Keys, value: Any) -> None:
-    """Set one value, making the mappings on the way; a mapping of another shape gives way (last: 30d, then rows: 5)."""
-    for key in keys[:-1]:
-        if not isinstance(tree.get(key), dict):
-            tree[key] = {}
-        tree = tree[key]
-    tree[keys[-1]] = value
-
-
-def _remember(origins: dict[_Keys, str], keys: _Keys, origin: str) -> None:
+def _remember(origins: dict[Keys, str], keys: Keys, origin: str) -> None:
     """Note where a key was written; the last one noted comes last."""
     origins.pop(keys, None)
     origins[keys] = origin
 
 
-def _origin(origins: Mapping[_Keys, str], keys: _Keys, file: Path) -> str:
+def _origin(origins: Mapping[Keys, str], keys: Keys, file: Path) -> str:
     """Where a key, or what is in it, was written last."""
     related = (o for k, o in reversed(list(origins.items())) if k[: len(keys)] == keys or k == keys[: len(k)])
     return next(related, str(file)) if keys else str(file)
 
 
-def _from_environment(variables: Mapping[str, str]) -> Iterable[tuple[_Keys, Any, str]]:
-    """Variables that name a key. One with `__` must: a misspelt override would otherwise pass unnoticed."""
-    for name, text in sorted(variables.items()):
-        keys = tuple(name[len(PREFIX):].lower().split("__")) if name.startswith(PREFIX) else ()
-        if not keys or (len(keys) == 1 and keys[0] not in Params.model_fields):
-            continue
-        if keys[0] not in Params.model_fields:
-            raise ParamsError(f"environment variable {name}: there is no params key {'.'.join(keys)!r}")
-        yield keys, _value(text, f"environment variable {name}"), f"environment variable {name}"
-
-
-def tree_of(overrides: Iterable[str]) -> dict[str, Any]:
-    """What `--set key=value` says, where there is no file to override.
-
-    Examples
-    --------
-    >>> tree_of(["drift.psi_alert=0.2", "drift.alpha=0.01"])
-    {'drift': {'psi_alert': 0.2, 'alpha': 0.01}}
-    """
-    tree: dict[str, Any] = {}
-    for keys, value, _ in _from_overrides(overrides):
-        _put(tree, keys, value)
-    return tree
-
-
-def _from_overrides(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[_Keys, Any, str]]:
-    if isinstance(overrides, Mapping):
-        for key, value in overrides.items():
-            yield tuple(key.split(".")), value, f"override {key}"
-        return
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise ParamsError(f"--set {text}: write it as key=value, such as drift.psi_alert=0.2")
-        yield tuple(key.strip().split(".")), _value(value, f"--set {key}"), f"--set {key.strip()}"
-
-
-def _value(text: str, origin: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ParamsError(f"{origin}: {text!r} is not valid YAML") from None
-
-
 def _resolve(
     value: Any,
-    keys: _Keys,
+    keys: Keys,
     variables: Mapping[str, str],
     secrets: dict[str, str],
-    origins: Mapping[_Keys, str],
+    origins: Mapping[Keys, str],
     file: Path,
 ) -> Any:
     """Put the environment's values in the place of `${NAME}`, remembering each as a secret."""
@@ -323,7 +268,7 @@ def _public(tree: Mapping[str, Any], params: Params) -> dict[str, Any]:
     shown: dict[str, Any] = params.model_dump(mode="json", by_alias=True, exclude_none=True)
     for keys, value in _leaves(tree, ()):
         if any("${" in text for text in _strings(value)):
-            _put(shown, keys, value)
+            put(shown, keys, value)
     blanked: dict[str, Any] = _blank(shown)
     blanked["alerts"]["urls"] = [
         url if _REFERENCE.fullmatch(url) else "<alert url>" for url in blanked.get("alerts", {}).get("urls", [])
@@ -349,7 +294,7 @@ def _without_secret(match: re.Match[str]) -> str:
 
 
 def _explain(
-    error: ValidationError, origins: Mapping[_Keys, str], file: Path, secrets: Mapping[str, str]
+    error: ValidationError, origins: Mapping[Keys, str], file: Path, secrets: Mapping[str, str]
 ) -> str:
     """One sentence for the first thing that is wrong: where it was written, which key, what to do."""
     told = [_Problem(detail, secrets) for detail in error.errors(include_url=False)]
@@ -369,7 +314,7 @@ class _Problem:
 
     def __init__(self, detail: Any, secrets: Mapping[str, str]) -> None:
         self.kind: str = detail["type"]
-        self.keys: _Keys = tuple(str(s) for s in detail["loc"] if not _UNION_STEP.match(str(s)))
+        self.keys: Keys = tuple(str(s) for s in detail["loc"] if not _UNION_STEP.match(str(s)))
         self.words: str = detail["ctx"]["expected"] if self.kind == "literal_error" else ""
         self._message, self._value, self._secrets = detail["msg"], detail["input"], secrets
 

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 from trimtab.errors import DataError
 from trimtab.files import array_in, table_in
 from trimtab.measure.models.outputs import Array
-from trimtab.params import tree_of
+from trimtab.overrides import tree_of
 from trimtab.plain import plain
 from trimtab.run.advice import Pair, said
 from trimtab.run.check import Asked, CheckResult, compared
@@ -99,12 +99,17 @@ def _pairs(
         if reference[0] is not None:
             raise DataError("baseline predictions need predictions of the recent records beside them")
         return None
-    found = {"recent": tuple(_values(backend, tables[1], "recent", str(one), columns) for one in recent)}
+    def _pair(place: int, names: tuple[str | None, str | None]) -> Pair:
+        which = ("reference", "recent")[place]
+        predicted, actual = (_values(backend, tables[place], which, str(one), columns) for one in names)
+        return predicted, actual
+
+    found = {"recent": _pair(1, recent)}
     if reference[0] is None and set(columns) == set(recent) and set(columns) <= set(tables[0].columns):
         reference = recent
     if reference[0] is not None:
-        found["reference"] = tuple(_values(backend, tables[0], "reference", str(one), columns) for one in reference)
-    return found    # type: ignore[return-value]  # of two each
+        found["reference"] = _pair(0, reference)
+    return found
 
 
 def _values(backend: Any, table: ir.Table, which: str, name: str, columns: Collection[str]) -> Array:
