@@ -10,7 +10,7 @@ BIN    := .venv/bin
 HOME_OF_RUNS = $(or $(TRIMTAB_HOME),$(CURDIR))
 RUN     = $(BIN)/trimtab run $@ --params $(PARAMS) $(if $(AS_OF),--as-of $(AS_OF)) $(ARGS)
 
-.PHONY: help setup demo test lint check-types nbval lab baseline drift retrain rollback bench faults lock ui clean
+.PHONY: help setup demo test coverage lint check-types nbval lab baseline drift retrain rollback bench faults lock ui clean
 
 help:
 	@echo "make setup | demo | test | lint | lab | bench | faults"
@@ -49,8 +49,11 @@ lab: setup data/flights.parquet
 # Two workers with a thread each: threads of both that wait for each other's cores would take several times as long.
 # Types are checked beside the notebooks, which keep only one core busy.
 test: setup data/flights.parquet lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 	$(MAKE) --no-print-directory --jobs 2 --output-sync check-types nbval
+
+coverage: TESTS = --cov --cov-report=term:skip-covered
+coverage: test
 
 lint: setup
 	$(BIN)/ruff check .
