@@ -57,7 +57,7 @@ def test_imports_flow_from_run_to_measure_and_never_back(path: Path) -> None:
     assert not wrong, f"{path.name} imports {wrong}"
 
 
-# Rooms of measure/, each with those whose values it builds on.
+# Rooms of measure/, each with those whose values it builds on; the calendar is anybody's.
 ROOMS = {
     "columns": set(),
     "words": {"columns"},
@@ -72,7 +72,7 @@ ROOMS = {
 def test_rooms_of_measure_build_on_each_other_in_one_direction(room: str) -> None:
     for path in (LIBRARY / "measure" / room).glob("*.py"):
         used = {name.split(".")[2] for name in _imports(path) if name.startswith("trimtab.measure.")}
-        assert used <= ROOMS[room] | {room}, f"{path.name} imports {used - ROOMS[room] - {room}}"
+        assert used <= ROOMS[room] | {room, "calendar"}, f"{path.name} imports {used - ROOMS[room] - {room}}"
 
 
 @pytest.mark.parametrize("layer", ["measure", "decide"])

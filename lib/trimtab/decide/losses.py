@@ -12,6 +12,7 @@ from trimtab.measure.evidence import of_difference
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.over_time.attribution import Attribution
 from trimtab.measure.over_time.error_change import Change
+from trimtab.measure.over_time.weekdays import Level
 from trimtab.measure.unlabelled.estimates import Estimate
 from trimtab.settings.triggers import Trigger
 from trimtab.wording import plural
@@ -81,13 +82,18 @@ def too_few_outcomes(metric: str, known: int, counting: int) -> str:
 
 
 def performance_drop(
-    metric: str, baseline: Interval, current: Interval, *, greater_is_better: bool, alpha: float = 0.05
+    metric: str, baseline: Interval, current: Interval, *, greater_is_better: bool, alpha: float = 0.05, of: str = "",
 ) -> Measurement:
     """Realised loss as a share of the baseline, significant when the two estimates cannot be of one true value.
 
     The two rest on different records, so they are independent. The interval of their difference is put together from
     the sides of theirs that face each other (MOVER; Zou and Donner, 2008), which need not be symmetric; the p-value is
     the one at which that interval would just touch zero, if the sides grow as those of a normal distribution.
+
+    Parameters
+    ----------
+    of : str
+        What the baseline is of, in words, where it is not the whole holdout.
     """
     sign = 1.0 if greater_is_better else -1.0
     lost = sign * (baseline.value - current.value)
@@ -104,25 +110,36 @@ def performance_drop(
     return Measurement(
         "performance_drop", relative, significant=beyond, p_value=p_value, points=lost,
         evidence=of_difference(lost, error, HIGH_LOSS * abs(baseline.value)),
-        message=f"{metric} went from {baseline.value:.3f} to {current.value:.3f}: "
+        message=f"{metric} went from {baseline.value:.3f}{of} to {current.value:.3f}: "
         f"{verb} {abs(lost):.3f} ({abs(relative):.1%} of the baseline{_certainty(beyond, reach)}).",
     )
 
 
-def estimated_drop(metric: str, estimate: Estimate, *, greater_is_better: bool, alpha: float = 0.05) -> Measurement:
-    """What is estimated to be lost, as a share of the baseline; no alarm where the estimate's assumptions fail."""
+def estimated_drop(
+    metric: str, estimate: Estimate, *, greater_is_better: bool, alpha: float = 0.05, weekdays: Level | None = None,
+) -> Measurement:
+    """What is estimated to be lost, as a share of the baseline; no alarm where the estimate's assumptions fail.
+
+    Parameters
+    ----------
+    weekdays : Level, optional
+        Of the metric on the holdout's days of the window's weekdays, which then is the baseline.
+    """
     name, sign = "estimated_drop", -1.0 if greater_is_better else 1.0
-    lost, baseline = sign * estimate.change, abs(estimate.baseline)
+    shift = weekdays.shift if weekdays else 0.0
+    lost, baseline = sign * (estimate.change - shift), abs(estimate.baseline + shift)
     if math.isnan(lost) or not baseline:
         why = estimate.reason or "there is no baseline"
         return Measurement(name, math.nan, f"{metric} cannot be estimated: {why}.", evidence=math.nan)
     # The end of the range that lies nearer to the baseline; what is lost must exceed it.
     reach = estimate.high - estimate.value if lost * sign < 0 else estimate.value - estimate.low
+    if weekdays:
+        reach = math.hypot(reach, weekdays.reach(weekdays.error, estimate.confidence))
     p_value = _touching(abs(lost), reach, estimate.confidence)
     doubts = "; ".join(f"{one.name}: {one.evidence}" for one in estimate.doubtful)
     error = reach / NormalDist().inv_cdf((1 + estimate.confidence) / 2)
     message = f"{metric} is estimated at {estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f}), against "
-    message += f"{estimate.baseline:.3f} on the holdout."
+    message += f"{estimate.baseline + shift:.3f} on {'the same weekdays of ' if weekdays else ''}the holdout."
     return Measurement(
         name, lost / baseline, significant=p_value <= alpha and not doubts, p_value=p_value,
         evidence=math.nan if doubts else of_difference(lost, error, HIGH_LOSS * baseline),

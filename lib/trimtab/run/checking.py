@@ -21,6 +21,7 @@ from trimtab.measure.columns.variation import variation
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain
+from trimtab.run import rhythm
 from trimtab.run.causes import causes
 from trimtab.run.classes import class_changes
 from trimtab.run.expected import Expected, expected
@@ -96,7 +97,7 @@ def signals(
             cause=estimates.causes.get(past.metric) if estimates else None,
         ))
     if estimates is not None:
-        measured.append(estimated_drop(session, estimates))
+        measured.append(estimated_drop(session, estimates, scored))
     measured += [*freshness(session, window), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     found = [rules.grade(measurement, triggers) for measurement in measured]
@@ -139,14 +140,21 @@ def past_signals(session: Session, found: Sequence[Signal]) -> list[dict[str, An
     return now + [row for row in earlier if row["as_of"] < session.as_of]
 
 
-def estimated_drop(session: Session, estimates: Expected) -> Measurement:
-    """Estimated performance against the baseline; nan where there is no estimate."""
+def estimated_drop(session: Session, estimates: Expected, scored: Scored | None = None) -> Measurement:
+    """Estimated performance against the baseline; nan where there is no estimate.
+
+    Parameters
+    ----------
+    scored : Scored, optional
+        With it, a window without all weekdays is held against the same weekdays of the holdout.
+    """
     metric = estimates.metric
     if metric not in estimates.first:
         return Measurement("estimated_drop", nan, estimates.why_not(metric), evidence=nan)
     better = METRICS[metric].greater_is_better
     return losses.estimated_drop(
-        metric, estimates.first[metric], greater_is_better=better, alpha=session.thresholds.alpha
+        metric, estimates.first[metric], greater_is_better=better, alpha=session.thresholds.alpha,
+        weekdays=rhythm.usual(session, scored, metric) if scored else None,
     )
 
 
@@ -164,6 +172,8 @@ def performance_drop(
     session: Session, scored: Scored, metric: str | None = None, *, alpha: float | None = None
 ) -> Measurement:
     """Realised performance against the baseline; nan where either is not known, or rests on too few outcomes.
+
+    A window without all weekdays is held against the same weekdays of the holdout, where these came twice at least.
 
     Parameters
     ----------
@@ -184,9 +194,12 @@ def performance_drop(
     too_few = losses.too_few_outcomes(metric, known, counting)
     if too_few:
         return Measurement(name, nan, too_few, evidence=nan)
+    level = session.thresholds.alpha if alpha is None else alpha
+    same_weekdays = rhythm.realised(session, scored, metric, confidence=1 - level)
+    before, after = same_weekdays or (before, after)
     return losses.performance_drop(
-        metric, before, after, greater_is_better=METRICS[metric].greater_is_better,
-        alpha=session.thresholds.alpha if alpha is None else alpha,
+        metric, before, after, greater_is_better=METRICS[metric].greater_is_better, alpha=level,
+        of=" on the same weekdays of the holdout" if same_weekdays else "",
     )
 
 

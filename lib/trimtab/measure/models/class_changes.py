@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trimtab.measure.calendar import WEEK, weekdays_of
 from trimtab.measure.models.class_rates import (
     FEWEST,
     Rate,
@@ -24,7 +25,6 @@ from trimtab.measure.models.class_rates import (
 from trimtab.measure.models.intervals import Measure
 from trimtab.measure.models.outputs import Array, Outputs
 
-_ALL_WEEKDAYS = 7
 _FEWEST_OF_WEEKDAY = 2    # days
 _NONE: dict[str, Array] = {}
 
@@ -119,7 +119,7 @@ def _rates(
 
 def _by_weekday(days: Array) -> dict[int, Array]:
     """Masks by weekday."""
-    weekdays = (days.astype(np.int64) + 3) % 7    # the first day of all was a Thursday
+    weekdays = weekdays_of(days)
     return {int(one): weekdays == one for one in np.unique(weekdays)}
 
 
@@ -128,7 +128,7 @@ def _on_the_same_weekdays(
 ) -> dict[Measure, tuple[Rate, Rate]]:
     """Rates then and now, mixed as the weekdays are now; nothing with all of them, or one that came too seldom."""
     masks = _by_weekday(days)
-    if len(masks) == _ALL_WEEKDAYS or not masks.keys() <= before.weekdays.keys():
+    if len(masks) == WEEK or not masks.keys() <= before.weekdays.keys():
         return {}
     then = {weekday: one.rates for weekday, one in before.weekdays.items()}
     now = {

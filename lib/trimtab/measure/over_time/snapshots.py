@@ -224,7 +224,25 @@ def daily_losses(taken: Sequence[Snapshot], loss: str | None = None) -> Daily:
         Which one, as `Snapshot.of` names it; by default the one that all of these days have.
     """
     name = loss or loss_of(taken)
-    known = [one for one in sorted(taken, key=lambda one: one.day) if one.labelled and np.isfinite(one.of(name))]
-    days = np.array([one.day for one in known], dtype="datetime64[D]")
-    means = np.array([one.of(name) for one in known])
-    return Daily(days, means, np.array([one.labelled for one in known], dtype=np.int64))
+    return _daily(taken, [one.of(name) for one in taken])
+
+
+def daily_metric(taken: Sequence[Snapshot], metric: str) -> Daily:
+    """A metric on each day of which it is known, the oldest first.
+
+    Examples
+    --------
+    >>> days = [Snapshot(date(2024, 3, 2), 5, 5, {"f1": 0.4}), Snapshot(date(2024, 3, 1), 9, 9, {"f1": float("nan")})]
+    >>> daily_metric(days, "f1").means.tolist()
+    [0.4]
+    """
+    return _daily(taken, [one.metrics.get(metric, np.nan) for one in taken])
+
+
+def _daily(taken: Sequence[Snapshot], values: Sequence[float]) -> Daily:
+    """One value of each day, where it is a number and outcomes are known."""
+    known = {one.day: (value, one.labelled) for one, value in zip(taken, values, strict=True)
+             if one.labelled and np.isfinite(value)}
+    days = sorted(known)
+    means, counts = np.array([known[day][0] for day in days]), np.array([known[day][1] for day in days], dtype=np.int64)
+    return Daily(np.array(days, dtype="datetime64[D]"), means, counts)
