@@ -111,6 +111,18 @@ def test_classes_are_told_by_what_is_there_and_their_rules_are_on_accuracy() -> 
     assert said(([0.5, *whole], [0, *whole])).now.task == "regression"
 
 
+def test_classes_that_are_written_differently_are_the_same_or_refused() -> None:
+    truth, numbers = np.array([True, False, True] * 10), np.array([1, 0, 0] * 10)
+    found = said((truth, numbers)).now
+    assert (found.labels, float((found.actual == found.predicted).mean())) == (("False", "True"), pytest.approx(2 / 3))
+    assert said((truth.astype(str), numbers)).now.labels == ("False", "True")
+    assert said((numbers, numbers)).now.labels == ("0", "1")
+    with pytest.raises(DataError, match="is a class that came: they are written as 'yes' and '1'"):
+        said((["yes", "no"], [1, 0]))
+    with pytest.raises(DataError, match="task='Regression' is none; there are classification and regression"):
+        said((numbers, numbers), task="Regression")
+
+
 def test_rules_of_ones_own_take_the_place_of_the_defaults(folder: Path) -> None:
     before, now = _tables(moved=0.3, slope=0.93)
     _write(before, now)

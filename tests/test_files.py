@@ -51,6 +51,15 @@ def test_a_decimal_comma_is_one_where_columns_are_divided_otherwise(tmp_path: Pa
     types, rows = _read(_written(tmp_path, "a.csv", "a;b;c\n1;2,5;1,x\n2;;3\n3;-0,5;4\n"))
     assert types == {"a": "int64", "b": "float64", "c": "string"}
     assert [row["b"] for row in rows] == [2.5, None, -0.5]
+    _, rows = _read(_written(tmp_path, "a.csv", "a;b\n1;2,5\n2;1,5e-05\n3;1,250\n"))
+    assert [row["b"] for row in rows] == [2.5, 1.5e-05, 1.25]
+
+
+def test_a_comma_that_may_be_of_thousands_is_no_decimal_one(tmp_path: Path) -> None:
+    types, _ = _read(_written(tmp_path, "a.tsv", "a\tb\n1\t1,549\n2\t297\n"))
+    assert types["b"] == "string"
+    with pytest.raises(DataError, match="column 'b': are its commas decimal ones, or of thousands"):
+        _read(_written(tmp_path, "a.csv", "a;b\n1;1,549\n2;297\n"))
 
 
 def test_an_encoding_that_only_a_late_line_shows_is_found(tmp_path: Path) -> None:
@@ -77,6 +86,9 @@ def test_parquet_and_json_lines_are_read(tmp_path: Path) -> None:
     ("a.csv", b"a,,b\n1,2,3\n", "its first line leaves a column without a name"),
     ("a.csv", b'a,b\n1,"x\n', "unterminated quote"),
     ("a.parquet", b"a,b\n1,2\n", "cannot be read"),
+    ("a.csv.gz", b"a,b\n1,2\n", "cannot be unpacked"),
+    ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 9999)[:-40], "cannot be"),
+    ("a.csv", b"a,b\r1,2\r3,4\r", "its lines end in carriage returns alone"),
     ("a.docx", b"a,b\n1,2\n", "a table's file name ends in .csv, .json"),
 ])
 def test_what_is_no_table_is_refused_with_what_was_tried(tmp_path: Path, name: str, content: bytes, told: str) -> None:
@@ -107,6 +119,9 @@ def test_arrays_come_from_numpy_and_from_text(tmp_path: Path) -> None:
     for text in ("1.5\n2\n-1\n", "prediction\n1.5\n2\n-1\n"):
         assert array_in(_written(tmp_path, "a.csv", text)).tolist() == [1.5, 2.0, -1.0]
     assert array_in(_written(tmp_path, "a.txt", "yes\nno\n")).tolist() == ["yes", "no"]
+    late = tmp_path / "late.csv"
+    late.write_bytes(b"no\n" * 50_000 + "schön\n".encode("latin-1"))
+    assert array_in(late)[-1] == "schön"
 
 
 def _pickled(file: Path) -> None:

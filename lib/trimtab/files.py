@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 ENCODINGS = ("utf-8", "utf-16", "latin-1")
 _LOOKED_AT = 1 << 16    # bytes from the beginning
-_DECIMAL_COMMA = r"^\s*[+-]?[0-9]*(,[0-9]+)?\s*$"
+_DECIMAL_COMMA = r"^\s*[+-]?[0-9]*(,[0-9]+)?([eE][+-]?[0-9]+)?\s*$"
+_IN_THOUSANDS = r"^\s*[+-]?[0-9]{1,3}(,[0-9]{3})+\s*$"
 _PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
@@ -119,11 +120,12 @@ def layout_of(file: Path) -> Layout:
     DataError
         When none of `ENCODINGS` and `DELIMITERS` makes a table of it.
     """
-    with _opened(file) as stream:
-        beginning = stream.read(_LOOKED_AT)
+    beginning = _bytes(file, _LOOKED_AT)
     encoding = _encoding(beginning)
     text = codecs.decode(beginning, "utf-8-sig" if encoding == "utf-8" else encoding, "replace")
     head = next((line for line in io.StringIO(text) if line.strip()), "")
+    if "\r" in head.rstrip("\r\n"):
+        raise DataError(f"{file}: its lines end in carriage returns alone; write them with line feeds")
     delimiter = max(DELIMITERS, key=lambda one: len(_cells(head, one)))
     names = _cells(head, delimiter)
     if "\0" in text or "�" in text[:-2] or not names:
@@ -135,11 +137,15 @@ def _cells(line: str, delimiter: str) -> tuple[str, ...]:
     return tuple(next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), ()))
 
 
-def _opened(file: Path) -> Any:
-    """The bytes of a file, unpacked where its name says that it is packed."""
+def _bytes(file: Path, most: int | None = None) -> bytes:
+    """The beginning of a file, or all of it; unpacked where its name says that it is packed."""
     import pyarrow as pa
 
-    return pa.input_stream(str(file), compression=_PACKED.get(file.suffix.lower()))
+    try:
+        with pa.input_stream(str(file), compression=_PACKED.get(file.suffix.lower())) as stream:
+            return bytes(stream.read(most))
+    except OSError as error:
+        raise DataError(f"{file}: cannot be unpacked: {first_line(error)}") from error
 
 
 def _encoding(beginning: bytes) -> str:
@@ -192,25 +198,41 @@ def _read(backend: Any, file: Path, layout: Layout) -> ir.Table:
             str(file), auto_detect=False, columns=dict.fromkeys(layout.columns, "VARCHAR"), header=True,
             delim=layout.delimiter, encoding=layout.encoding, quote='"', escape='"',
         )
-        table = _with_points(table, layout, backend.to_pyarrow)
+        table = _with_points(file, table, layout, backend.to_pyarrow)
         return _dated(narrowed(table, table, layout.columns, backend.to_pyarrow), backend.to_pyarrow)
+    except DataError:
+        raise
     except Exception as error:
         if layout.encoding == "utf-8" and "unicode" in str(error):
             raise UnicodeError from error
         raise DataError(f"{file}: cannot be read as {layout}: {_told(error)}") from error
 
 
-def _with_points(table: ir.Table, layout: Layout, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
+def _with_points(file: Path, table: ir.Table, layout: Layout, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
     """Columns of numbers with a decimal comma, as files with semicolons have them, with a point."""
-    if layout.delimiter == ",":
+    if layout.delimiter != ";":
         return table
-    fits = {f"fits{i}": table[name].re_search(_DECIMAL_COMMA).sum() for i, name in enumerate(layout.columns)}
-    known = {f"known{i}": table[name].count() for i, name in enumerate(layout.columns)}
-    found = run(table.aggregate(**fits, **known)).to_pylist()[0]
-    return table.mutate(**{
-        name: table[name].replace(",", ".") for i, name in enumerate(layout.columns)
-        if found[f"known{i}"] and found[f"fits{i}"] == found[f"known{i}"]
-    })
+    told = run(table.aggregate(**{
+        f"{what}{i}": found for i, name in enumerate(layout.columns) for what, found in _commas(table[name]).items()
+    })).to_pylist()[0]
+    decimal = {}
+    for i, name in enumerate(layout.columns):
+        known, fits, thousands, commas = (told[f"{what}{i}"] for what in ("known", "fits", "thousands", "commas"))
+        if not commas or fits < known:
+            continue
+        if thousands == commas:
+            told = "all numbers with one have groups of three digits; write them with a point, or without groups"
+            raise DataError(f"{file}: column {name!r}: are its commas decimal ones, or of thousands? {told}")
+        decimal[name] = table[name].replace(",", ".")
+    return table.mutate(**decimal)
+
+
+def _commas(column: ir.Value) -> dict[str, ir.Value]:
+    """How many values there are, fit a number with a decimal comma or with thousands apart, and have a comma at all."""
+    return {
+        "known": column.count(), "fits": column.re_search(_DECIMAL_COMMA).sum(),
+        "thousands": column.re_search(_IN_THOUSANDS).sum(), "commas": column.contains(",").sum(),
+    }
 
 
 def _dated(table: ir.Table, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
@@ -239,8 +261,11 @@ def _lines(file: Path) -> Array:
     layout = layout_of(file)
     if len(layout.columns) > 1:
         raise DataError(f"{file}: holds {len(layout.columns)} columns, not one value per record (read as {layout})")
-    with _opened(file) as stream:
-        lines = codecs.decode(stream.read(), layout.encoding).lstrip("\ufeff").splitlines()
+    content = _bytes(file)
+    try:
+        lines = codecs.decode(content, layout.encoding).lstrip("\ufeff").splitlines()
+    except UnicodeDecodeError:    # what the beginning does not show
+        lines = codecs.decode(content, "latin-1").splitlines()
     values = np.array([line.strip().strip('"') for line in lines if line.strip()])
     for kept in (values, values[1:]):
         with contextlib.suppress(ValueError):

@@ -28,6 +28,7 @@ from trimtab.settings.drift import DriftSettings
 from trimtab.settings.triggers import Trigger
 
 _MOST_CLASSES = 20    # distinct whole numbers that are still taken for classes
+_TASKS = ("classification", "regression")
 _PRIMARY = {"regression": "mae"}
 _HALVES = "the earlier half of the recent records to the later"
 _WHERE = {"now": "recent", "before": "reference"}
@@ -78,13 +79,16 @@ def said(recent: Pair, reference: Pair | None = None, *, task: str | None = None
     Raises
     ------
     DataError
-        When lengths differ, a value is missing or infinite, or numbers are asked for and texts are there.
+        When lengths differ, a value is missing or infinite, numbers are asked for and texts are there, the task is
+        none, or predictions and outcomes are of classes that have nothing in common.
 
     Examples
     --------
     >>> said(([1.5, 2.0], [1.0, 2.5])).now.task, said((["a", "b"], ["a", "a"])).now.task
     ('regression', 'binary')
     """
+    if task not in (None, *_TASKS):
+        raise DataError(f"task={task!r} is none; there are {' and '.join(_TASKS)}")
     pairs = {"now": recent} | ({} if reference is None else {"before": reference})
     arrays = {side: tuple(np.asarray(one) for one in pair) for side, pair in pairs.items()}
     sizes = dict(zip(("before", "now"), rows, strict=False))
@@ -171,8 +175,13 @@ def _numbers(side: str, values: Array) -> Array:
 
 def _classes(arrays: dict[str, tuple[Array, ...]], every: Sequence[Array]) -> dict[str, Outputs]:
     """Codes by one list of classes, with the positive one of two."""
-    texts = {side: [np.array([label_text(value) for value in one.tolist()]) for one in pair]
+    truth = any(one.dtype.kind == "b" or set(one.tolist()) <= {"True", "False"} for one in every)
+    texts = {side: [np.array([_label(value, truth=truth) for value in one.tolist()]) for one in pair]
              for side, pair in arrays.items()}
+    predictions, actuals = (np.concatenate(one) for one in zip(*texts.values(), strict=True))
+    if not np.isin(predictions, actuals).any():
+        told = f"{str(predictions[0])!r} and {str(actuals[0])!r}"
+        raise DataError(f"no prediction is a class that came: they are written as {told}")
     labels, counts = np.unique(np.concatenate([one for pair in texts.values() for one in pair]), return_counts=True)
     names = tuple(str(one) for one in labels)
     if len(names) > max(_MOST_CLASSES, sum(map(len, every)) // 10):
@@ -183,6 +192,12 @@ def _classes(arrays: dict[str, tuple[Array, ...]], every: Sequence[Array]) -> di
         side: Outputs(names, np.searchsorted(labels, actual), np.searchsorted(labels, predicted), positive=positive)
         for side, (predicted, actual) in texts.items()
     }
+
+
+def _label(value: Any, *, truth: bool) -> str:
+    """A class as text; ones and zeros as truth where the others are truth values."""
+    text = label_text(value)
+    return {"1": "True", "0": "False"}.get(text, text) if truth else text
 
 
 def _moved(before: Outputs, now: Outputs) -> Drift:
