@@ -11,9 +11,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from trimtab import tables
+from trimtab.decide.losses import concept_drift
+from trimtab.decide.signals import default_triggers, grade
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.over_time.attribution import attribute
 from trimtab.measure.over_time.error_change import consecutive
+from trimtab.measure.unlabelled.estimates import Assumption, Estimate
+from trimtab.run.expected import Expected
+from trimtab.settings.drift import DriftSettings
 
 
 def around(value: float, half: float, confidence: float = 0.95) -> Interval:
@@ -34,6 +40,8 @@ def around(value: float, half: float, confidence: float = 0.95) -> Interval:
         (around(0.04, 0.03), around(0.03, 0.04), "unknown"),    # changed, and neither part can be told from chance
         (around(-0.10, 0.03), around(-0.09, 0.02), "inputs"),
         (around(-0.10, 0.03), around(0.00, 0.02), "concept"),
+        (around(0.20, 0.03), around(-0.10, 0.02), "both"),
+        (around(0.02, 0.20), around(-0.05, 0.02), "unknown"),    # it went the other way, if it went at all
     ],
 )
 def test_each_verdict_has_its_evidence(realised: Interval, expected: Interval, verdict: str) -> None:
@@ -83,6 +91,67 @@ def test_a_smallest_change_below_zero_is_refused(smallest: float) -> None:
 def test_intervals_of_different_confidence_are_refused() -> None:
     with pytest.raises(ValueError, match=r"0\.95 and 0\.9"):
         attribute(around(0.1, 0.1), around(0.1, 0.1, 0.9))
+
+
+# -- in words ----------------------------------------------------------------------------------------------------------
+
+RISEN = consecutive(np.tile([0.2, 0.4], 2000), np.tile([0.5, 0.7], 2000))
+TRIGGERS = default_triggers(DriftSettings())
+
+
+@pytest.mark.parametrize(
+    ("metric", "realised", "explained", "severity", "told"),
+    [
+        ("log_loss", 0.390, -0.223, "high", "its log_loss changed by +0.390, though -0.223 was to be "
+         "expected of these inputs: they alone would have made it better, and their relation to the outcomes has "
+         "changed for the worse by 0.613, more than that change shows."),
+        ("accuracy", -0.100, 0.050, "high", "its accuracy changed by -0.100, though +0.050 was to be "
+         "expected of these inputs: they alone would have made it better, and their relation to the outcomes has "
+         "changed for the worse by 0.150, more than that change shows."),
+        ("log_loss", -0.100, -0.300, "high", "its log_loss changed by -0.100, though -0.300 was to be "
+         "expected of these inputs: they alone would have made it better, and their relation to the outcomes has "
+         "changed for the worse by 0.200, more than that change shows."),
+        ("log_loss", 0.300, 0.500, "low", "its log_loss changed by +0.300, though +0.500 was to be "
+         "expected of these inputs: they alone would have made it worse, and their relation to the outcomes has "
+         "changed for the better by 0.200."),
+        ("log_loss", 0.300, 0.300, "low", "its log_loss changed by +0.300, and +0.300 was to be "
+         "expected of these inputs: they explain that change, so no changed relation is shown."),
+        ("log_loss", 0.300, 0.200, "high", "its log_loss changed by +0.300, of which +0.200 was to be "
+         "expected of these inputs: they explain that change in part."),
+        ("log_loss", 0.300, 0.000, "high", "its log_loss changed by +0.300, and no change was to be "
+         "expected of these inputs: they do not explain that change."),
+    ],
+)
+def test_a_rise_is_told_with_what_the_level_since_the_holdout_follows_from(
+    metric: str, realised: float, explained: float, severity: str, told: str
+) -> None:
+    cause = attribute(around(realised, 0.0), around(explained, 0.02))
+    signal = grade(concept_drift(RISEN, "log loss", metric=metric, cause=cause), TRIGGERS)
+    assert signal.message == f"The log loss rose by 100.0% from the window before to this one (0.300 to 0.600). " \
+        f"Since the champion's holdout {told}"
+    assert signal.severity == severity
+    assert signal.evidence is not None
+    assert (signal.evidence > 0) == (severity == "high")
+
+
+@pytest.mark.parametrize(
+    ("realised", "explained", "told"),
+    [
+        (0.3, 0.2, "a change that the inputs explain in part"),
+        (0.3, 0.5, "a smaller change than the inputs alone would have made"),
+        (-0.1, -0.3, "a smaller change than the inputs alone would have made"),
+        (0.3, -0.2, "no such change as the inputs alone would have made"),
+        (0.0, -0.2, "no such change as the inputs alone would have made"),
+    ],
+)
+def test_the_table_of_the_estimate_says_when_inputs_and_relation_go_opposite_ways(
+    realised: float, explained: float, told: str
+) -> None:
+    cause = attribute(around(realised, 0.0), around(explained, 0.02))
+    one = Estimate(0.7, 0.6, 0.8, 0.95, "loss", 0.8, (Assumption("overlap", True, "."),))
+    shown = tables.assumptions(Expected({"mae": one}, {}, {}, "mae", {"mae": cause})).to_html()
+    assert f"What came of it: {told}" in shown
+    assert ("explain in part" in shown) == ("in part" in told)
 
 
 # -- a world in which the cause is known -------------------------------------------------------------------------------

@@ -111,6 +111,19 @@ def test_moments_beyond_the_range_of_floats_are_unknown() -> None:
     assert all(map(math.isnan, (bins.low, bins.high, bins.scale)))
 
 
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-530, 2.0**-410, 2.0**500])
+def test_moments_of_values_whose_squares_are_tiny_are_those_of_others(unit: float) -> None:
+    bins, tiny = freeze_numeric(NORMAL), freeze_numeric(NORMAL * unit)
+    assert [getattr(tiny, name) / unit for name in ("low", "high", "scale")] == [bins.low, bins.high, bins.scale]
+    beside = [profile_array(values, own).outliers for values, own in ((NORMAL, bins), (NORMAL * unit, tiny))]
+    assert beside[0] == beside[1] < 0.01 * len(NORMAL)
+
+
+def test_moments_of_the_smallest_floats_leave_most_values_within_the_limits() -> None:
+    values = np.round(NORMAL * 100) * 5e-324
+    assert 0 < profile_array(values, freeze_numeric(values)).outliers < 0.01 * len(NORMAL)
+
+
 def test_moments_change_no_input_and_know_nothing_of_order() -> None:
     kept = np.sort(NORMAL.copy())
     moments(kept)

@@ -49,6 +49,41 @@ def test_columns_that_moved_are_found_and_the_others_are_not() -> None:
     assert [kinds[name] for name in ("flag", "level", "category", "count")] == ["categorical"] * 3 + ["numeric"]
 
 
+@pytest.mark.parametrize("unit", [1.7e308, 1e300, 1e160, 1e-160])
+def test_days_of_values_near_the_limits_of_floats_are_compared(unit: float) -> None:
+    """Without a warning, which would be an error here."""
+    rng = np.random.default_rng(0)
+    before, after = (
+        pd.DataFrame({"at": pd.date_range(start, periods=2000, freq="30min"), **{
+            name: unit * rng.choice([-1.0, 1.0], 2000, p=[1 - share, share])
+            for name, share in (("moved", moved), ("still", 0.5))
+        }}) for start, moved in (("2024-01-01", 0.5), ("2024-03-01", 0.8))
+    )
+    assert tt.check(before, after, time="at").drifted == ("moved",)
+
+
+@pytest.mark.parametrize("of", [pd.DataFrame, pa.Table.from_pandas])
+def test_floats_of_half_precision_are_compared_as_others(of: Callable[[pd.DataFrame], Any]) -> None:
+    half, single = (
+        [pd.DataFrame({"x": np.random.default_rng(seed).normal(shift, size=ROWS).astype("float16").astype(kind)})
+         for seed, shift in ((0, 0.0), (1, 0.5))]
+        for kind in ("float16", "float32")
+    )
+    found = tt.check(*map(of, half))
+    assert found.drifted == ("x",)
+    pd.testing.assert_frame_equal(found.to_frame(), tt.check(*map(of, single)).to_frame())
+
+
+@pytest.mark.parametrize("values", [
+    pa.array([decimal.Decimal(i) for i in range(ROWS)], pa.decimal256(60, 2)),    # refused by DuckDB
+    pa.array([b"ab"] * ROWS, pa.binary(2)),    # refused by Ibis
+], ids=["decimal256", "fixed_size_binary"])
+def test_a_column_whose_type_is_refused_is_named(values: pa.Array) -> None:
+    good = pa.table({"good": np.arange(ROWS), "level": ["a"] * ROWS})
+    said = _refusal(good, good.append_column("odd", values))
+    assert said.startswith(f"column 'odd' ({values.type}) of the current table is of a type that cannot be compared: ")
+
+
 def test_arrow_and_pandas_give_the_same_result() -> None:
     before, after = _table(0), _table(1, shift=1.0)
     arrow = tt.check(pa.Table.from_pandas(before), pa.Table.from_pandas(after))

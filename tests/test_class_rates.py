@@ -22,6 +22,7 @@ from trimtab.settings.drift import DriftSettings
 LABELS = ("often", "seldom", "rare")
 SHARES, FOUND = np.array([0.7, 0.25, 0.05]), np.array([0.9, 0.75, 0.6])
 LEVEL = DriftSettings().alpha / len(FAMILIES)
+MONDAY = np.datetime64("2024-01-01")
 RECALL_OF_RARE = Measure("recall", "rare")
 
 
@@ -117,6 +118,37 @@ def test_a_class_that_is_new_or_gone_is_not_compared() -> None:
         assert all(change.p_value == 1.0 for change in found)
 
 
+def _confused(shares: tuple[float, ...], days: Any, seed: int) -> tuple[Outputs, Any]:
+    """100 records a day; of each class 70 % are found, and the others are taken for another."""
+    rng = np.random.default_rng(seed)
+    actual = rng.choice(3, 100 * len(days), p=shares)
+    wrong = (actual + rng.integers(1, 3, len(actual))) % 3
+    return Outputs(LABELS, actual, np.where(rng.random(len(actual)) < 0.7, actual, wrong)), np.repeat(days, 100)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5, 0.0), (0.8, 0.2, 0.0), (1.0, 0.0, 0.0)])
+@pytest.mark.parametrize("days", [14, 1])
+def test_a_class_that_vanishes_is_no_drop_of_precision(shares: tuple[float, ...], days: int) -> None:
+    baseline = class_baseline(*_confused((1 / 3, 1 / 3, 1 / 3), MONDAY + np.arange(28), 0))
+    changes = class_changes(baseline, *_confused(shares, MONDAY + 28 + np.arange(days), 1))
+    assert {change.measure.metric for change in changes} == {"recall"}
+    assert {change.measure.label for change in changes} == {
+        name for name, share in zip(LABELS, shares, strict=True) if share * days > 0.3
+    }
+    assert not class_drop(changes, alpha=0.005).significant
+
+
+def test_a_class_that_a_weekday_lacks_leaves_precision_to_all_days() -> None:
+    baseline = class_baseline(*_confused((1 / 3, 1 / 3, 1 / 3), MONDAY + np.arange(28), 0))
+    monday = _confused((0.5, 0.5, 0.0), MONDAY + np.arange(28, 29), 28)
+    tuesday = _confused((0.2, 0.2, 0.6), MONDAY + np.arange(29, 30), 29)
+    both = [np.concatenate([getattr(o, name) for o, _ in (monday, tuesday)]) for name in ("actual", "predicted")]
+    changes = class_changes(baseline, Outputs(LABELS, *both), np.concatenate([monday[1], tuesday[1]]))
+    told = {change.measure: change.before.of_weekdays for change in changes}
+    assert told == {Measure(metric, name): metric == "recall" for metric in ("recall", "precision") for name in LABELS}
+    assert not class_drop(changes, alpha=0.005).significant
+
+
 def test_with_one_day_or_a_perfect_rate_there_is_no_design_effect() -> None:
     outputs = Outputs(("a", "b"), np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
     found = class_rates(outputs, np.zeros(4))
@@ -190,9 +222,6 @@ def test_minority_that_goes_wrong_is_found_though_accuracy_stays() -> None:
 
 
 # -- weekdays ----------------------------------------------------------------------------------------------------------
-
-MONDAY = np.datetime64("2024-01-01")
-
 
 def _weeks(rng: Any, first: int, days: int, *, mondays: float, worse: float = 0.0) -> tuple[Outputs, Any]:
     """Days from the so manieth on, each with 400 records; the rare class is found less often on Mondays."""

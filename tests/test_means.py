@@ -222,6 +222,18 @@ def test_many_rates_are_corrected_together() -> None:
     assert not rate_drop([odd, *still]).significant
 
 
+@pytest.mark.parametrize("unit", [2.0**1000, 2.0**-900])
+def test_a_mean_near_the_limits_of_floats_is_that_of_other_values(unit: float) -> None:
+    before, now = RNG(0).normal(5, 1, 3000), RNG(1).normal(5.2, 1, 1000)
+    expected, found = (
+        mean("x", profile_array(before * by, bins), profile_array(now * by, bins))
+        for by in (1.0, unit) for bins in [freeze_numeric(before * by)]
+    )
+    assert found.p_value == expected.p_value < 1e-3
+    assert (found.before, found.now) == (expected.before * unit, expected.now * unit)
+    assert (found.deviations, found.errors) == (expected.deviations, expected.errors)
+
+
 def test_nothing_to_look_at_is_nan() -> None:
     assert math.isnan(rate_drop([]).value)
     assert math.isnan(confidence_shift([]).value)

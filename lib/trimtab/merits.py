@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
     from trimtab.measure.models.performance import Performance
+    from trimtab.measure.over_time.attribution import Attribution
     from trimtab.measure.unlabelled.estimates import Agreement, Estimate
     from trimtab.run.expected import Expected
     from trimtab.run.history import History
@@ -64,9 +65,17 @@ def assumptions(estimates: Expected) -> Styler:
     holds = {True: "yes", False: "no", None: "cannot be known"}
     rows = [{"assumption": a.name, "holds": holds[a.holds], "evidence": a.evidence} for a in one.assumptions]
     ways = "; ".join(f"{way}: {number(e.value)}" for way, e in estimates.others.items())
-    cause = f". What came of it: {_CAUSES[estimates.cause.verdict]}" if estimates.cause else ""
+    cause = f". What came of it: {_came_of(estimates.cause)}" if estimates.cause else ""
     return table(rows, caption=f"What the estimate of {estimates.metric} rests on (by way: {ways}){cause}",
                  marks={"holds": {"no": "warn"}})
+
+
+def _came_of(cause: Attribution) -> str:
+    if not cause.against:
+        return _CAUSES[cause.verdict]
+    if cause.realised * cause.explained > 0:
+        return "a smaller change than the inputs alone would have made: their relation to the outcomes has changed, too"
+    return "no such change as the inputs alone would have made: their relation to the outcomes has changed by more"
 
 
 def realised(scored: Scored) -> Styler:

@@ -10,6 +10,7 @@ from trimtab.decide.severity import rank
 from trimtab.decide.signals import HIGH_LOSS, HIGH_RISE, Measurement, Signal, grade
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.models.intervals import Interval
+from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.over_time.attribution import Attribution
 from trimtab.measure.over_time.error_change import Change
 from trimtab.measure.over_time.weekdays import Level
@@ -154,7 +155,8 @@ def concept_drift(
     """The champion's error in the current window against the window before it.
 
     Where inputs alone explain how large it is by now, the same inputs still end as they did on the holdout: then it is
-    low at most, and no evidence of a changed relation, however far it rose.
+    low at most, and no evidence of a changed relation, however far it rose. So it is where they alone would have made
+    it larger still. Where they alone would have made it smaller than on the holdout they explain nothing.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ def concept_drift(
         f"({change.before:.3f} to {change.now:.3f}{chance})."
     if cause is None or not certain:
         return Measurement(name, rise, message, significant=certain, p_value=change.p_value, evidence=evidence)
-    of_inputs = cause.verdict == "inputs"
+    of_inputs = cause.verdict == "inputs" or (cause.against and _worse(metric, cause.explained))
     return Measurement(
         name, rise, f"{message} {_attributed(cause, metric)}".rstrip(), p_value=change.p_value,
         evidence=min(evidence, 0.0) if of_inputs else evidence, at_most="low" if of_inputs else "critical",
@@ -188,14 +190,24 @@ def concept_drift(
 
 def _attributed(cause: Attribution, metric: str) -> str:
     """What the level that the error has by now follows from, in a sentence; empty where that is not known."""
-    moved = f"its {metric} changed by {cause.realised:+.3f} from the holdout"
+    moved = f"Since the champion's holdout its {metric} changed by {cause.realised:+.3f}"
+    expected = f"{cause.explained:+.3f} was to be expected of these inputs"
+    if cause.against:
+        inputs, relation = ("worse", "better") if _worse(metric, cause.explained) else ("better", "worse")
+        more = ", more than that change shows" if abs(cause.left) > abs(cause.realised) else ""
+        return f"{moved}, though {expected}: they alone would have made it {inputs}, and their relation to the " \
+            f"outcomes has changed for the {relation} by {abs(cause.left):.3f}{more}."
     return {
-        "inputs": f"Changed inputs explain it, so no changed relation is shown: {moved}, and {cause.explained:+.3f} "
-        "was to be expected of these inputs.",
-        "concept": f"Inputs do not explain it: {moved}, and no change was to be expected of these inputs.",
-        "both": f"Inputs explain it in part: {moved}, and {cause.explained:+.3f} was to be expected of these inputs.",
-        "unknown": f"Beside its holdout chance explains where it is now: {moved}.",
+        "inputs": f"{moved}, and {expected}: they explain that change, so no changed relation is shown.",
+        "concept": f"{moved}, and no change was to be expected of these inputs: they do not explain that change.",
+        "both": f"{moved}, of which {expected}: they explain that change in part.",
+        "unknown": f"{moved}, which cannot be told from chance.",
     }.get(cause.verdict, "")
+
+
+def _worse(metric: str, change: float) -> bool:
+    """Whether a change of a metric is one for the worse."""
+    return change < 0 if METRICS[metric].greater_is_better else change > 0
 
 
 def _touching(difference: float, reach: float, confidence: float) -> float:

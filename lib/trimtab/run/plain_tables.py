@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,17 +26,19 @@ def window_of(backend: Any, name: str, data: Any) -> Window:
     Raises
     ------
     DataError
-        When it is no table, empty, cannot be read, or holds infinite numbers.
+        When it is no table, empty, cannot be read, or holds infinite numbers; the column is named where it is one's
+        type.
     """
+    arrow = None if isinstance(data, ir.Table) else _as_arrow(name, data)
     try:
-        table = data if isinstance(data, ir.Table) else ibis.memtable(_as_arrow(name, data))
+        table = data if arrow is None else ibis.memtable(arrow)
         rows = int(backend.to_pyarrow(table.count()).as_py())
         infinite = _infinite(backend, table)
-    except DataError:
-        raise
     except Exception as error:
         told = " ".join(str(error).split())[:300] or type(error).__name__
-        raise DataError(f"the {name} table holds a column of a type that cannot be compared: {told}") from error
+        refused = "" if arrow is None else _refused(backend, arrow)
+        which = f"column {refused} of the {name} table is" if refused else f"the {name} table holds a column"
+        raise DataError(f"{which} of a type that cannot be compared: {told}") from error
     if not rows:
         raise DataError(f"the {name} table is empty")
     if infinite:
@@ -44,8 +47,21 @@ def window_of(backend: Any, name: str, data: Any) -> Window:
     return Window(name, *whole, rows=rows, labelled=0, table=table)
 
 
+def _refused(backend: Any, table: pa.Table) -> str:
+    """The first column that the backend cannot read even by itself, and its type; empty where it can read each."""
+    for field in table.schema:
+        with contextlib.suppress(Exception):
+            backend.to_pyarrow(ibis.memtable(table.select([field.name])).count())
+            continue
+        return f"{field.name!r} ({field.type})"
+    return ""
+
+
 def _as_arrow(name: str, data: Any) -> pa.Table:
-    """Whatever offers its columns to Arrow, as an Arrow table; an index of pandas is no column."""
+    """Whatever offers its columns to Arrow, as an Arrow table; an index of pandas is no column.
+
+    Floats of half precision, which DuckDB does not read from Arrow, are widened.
+    """
     if not hasattr(data, "__arrow_c_stream__") or not hasattr(data, "columns"):
         raise DataError(f"the {name} is a {type(data).__name__}, not a table: pass a pandas, Polars or Arrow table")
     try:
@@ -62,6 +78,9 @@ def _as_arrow(name: str, data: Any) -> pa.Table:
     twice = next((column for column in table.column_names if names.count(column.lower()) > 1), None)
     if twice is not None:
         raise DataError(f"the {name} table has more than one column {twice!r} (capital letters make no difference)")
+    for place, column in enumerate(table.column_names):
+        if pa.types.is_float16(table[column].type):
+            table = table.set_column(place, column, table[column].cast(pa.float32()))
     return table
 
 

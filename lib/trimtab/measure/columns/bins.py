@@ -31,6 +31,7 @@ BUCKETS = 127    # a prime, for what is left over by it depends on every bit of 
 OUTLIER_Z = 3.0
 _IQR_OF_NORMAL = 1.349
 _WILD = 5.0    # interquartile ranges beyond the quartiles: 7.4 standard deviations of a normal law
+_NARROW, _TINY = 2.0**-400, 2.0**-600    # of a narrower sample squares are below what floats hold, save in tiny units
 _FEWEST_OTHERS = 0.01    # share of the records that tells how far values lie that are not the commonest
 
 
@@ -181,7 +182,8 @@ def _mean_and_deviation(ordered: npt.NDArray[np.float64]) -> tuple[float, float]
     if ordered[0] == ordered[-1]:    # the mean of equal values is not always their value, nor their deviation 0
         return float(ordered[0]), 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = float(ordered.mean()), float(ordered.std())
+        unit = _TINY if ordered[-1] - ordered[0] < _NARROW else 1.0
+        mean, deviation = float(ordered.mean()), float((ordered / unit).std()) * unit
     return (mean, deviation) if math.isfinite(deviation) else (math.nan, math.nan)
 
 

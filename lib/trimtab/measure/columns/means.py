@@ -103,15 +103,16 @@ def mean(name: str, reference: ColumnProfile, current: ColumnProfile, variation:
     """
     from scipy import special
 
-    (before, spread, n), (now, other, m) = _moments(reference), _moments(current)
+    values, unit = scaled_values_of(reference.bins)
+    (before, spread, n), (now, other, m) = _moments(reference, values), _moments(current, values)
     if min(n, m) < SMALLEST_SAMPLE:
-        return Moved(name, before, now, math.nan, math.nan, math.nan)
+        return Moved(name, before * unit, now * unit, math.nan, math.nan, math.nan)
     by = variation.thinned("mean")
     error = math.sqrt(spread**2 * by[0] / n + other**2 * by[1] / m)
     errors = _ratio(now - before, error)
     p_value = 1.0 if not error and now == before else 0.0 if not error else float(2 * special.ndtr(-abs(errors)))
-    floor = variation.floor.get("mean", 0.0)
-    return Moved(name, before, now, _ratio(now - before, spread), errors, variation.of_share("mean", p_value), floor)
+    floor, p_value = variation.floor.get("mean", 0.0), variation.of_share("mean", p_value)
+    return Moved(name, before * unit, now * unit, _ratio(now - before, spread), errors, p_value, floor)
 
 
 def values_of(bins: Bins) -> Floats:
@@ -131,8 +132,26 @@ def values_of(bins: Bins) -> Floats:
     if isinstance(bins, CategoricalBins):
         return np.array([level in YES for level in bins.levels], dtype=np.float64)
     ends = np.clip(np.concatenate([[bins.minimum], bins.edges, [bins.maximum]]), bins.minimum, bins.maximum)
-    found: Floats = (ends[:-1] + ends[1:]) / 2
+    found: Floats = ends[:-1] / 2 + ends[1:] / 2    # the sum of two large ones may be beyond the range of floats
     return found
+
+
+def scaled_values_of(bins: Bins) -> tuple[Floats, float]:
+    """What `values_of` gives in a unit in which sums and squares are within the range of floats, and that unit.
+
+    It is a power of two of the size of the largest, so that nothing is rounded; 1 without values.
+
+    Examples
+    --------
+    >>> from trimtab.measure.columns.bins import freeze_numeric
+    >>> values, unit = scaled_values_of(freeze_numeric([-1e300, -1e300, 1e300, 1e300]))
+    >>> bool(np.abs(values).max() < 2), float(values[0] * unit)
+    (True, -1e+300)
+    """
+    values = values_of(bins)
+    largest = float(np.abs(values).max(initial=0.0))
+    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0
+    return values / unit, unit
 
 
 def _happened(profile: ColumnProfile) -> tuple[int, int]:
@@ -141,14 +160,13 @@ def _happened(profile: ColumnProfile) -> tuple[int, int]:
     return int(counts @ values_of(profile.bins)), int(counts.sum())
 
 
-def _moments(profile: ColumnProfile) -> tuple[float, float, int]:
-    """Mean and standard deviation of the middles of the bins, and the number of values."""
+def _moments(profile: ColumnProfile, values: Floats) -> tuple[float, float, int]:
+    """Mean and standard deviation of what stands for the bins, and the number of values."""
     assert isinstance(profile.bins, NumericBins), "means are those of numbers"
     counts = np.asarray(profile.counts, dtype=np.float64)
     n = counts.sum()
     if not n or math.isnan(profile.bins.minimum):
         return math.nan, math.nan, 0
-    values = values_of(profile.bins)
     centre = float(counts @ values / n)
     return centre, math.sqrt(float(counts @ (values - centre) ** 2 / n)), int(n)
 

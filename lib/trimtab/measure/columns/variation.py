@@ -22,7 +22,7 @@ from trimtab.measure.columns.bins import BUCKETS, CategoricalBins, NumericBins, 
 from trimtab.measure.columns.cells import ALONE, IN_A_CELL, IN_A_FINER_CELL
 from trimtab.measure.columns.days import Dates, Days, Matrix
 from trimtab.measure.columns.floors import Stretches, divergence_beyond_chance, psi_beyond_chance
-from trimtab.measure.columns.means import values_of
+from trimtab.measure.columns.means import scaled_values_of
 
 FEWEST_DAYS = 7
 _WEEK = 7
@@ -104,7 +104,7 @@ def _of_column(reference: Days, name: str, length: int, each: float) -> Variatio
     }
     design |= dict.fromkeys(("unseen", "outside"), design["psi"])
     floor, among_finer = _floor(reference, name, shape, length), 0.0
-    design["mean"] = _design(shape, _effect_of_mean(counts, values_of(reference.bins[name]), strata), size)
+    design["mean"] = _design(shape, _effect_of_mean(counts, scaled_values_of(reference.bins[name])[0], strata), size)
     if not isinstance(reference.bins[name], NumericBins):
         design["newcomer"] = _design(shape, _batch(counts, present), size)
         finer = np.column_stack([_levels(reference, name, length, alone=ALONE, together=IN_A_FINER_CELL), missing])
@@ -353,7 +353,7 @@ def _floor(reference: Days, name: str, shape: Floats, length: int) -> dict[str, 
     missing = [side[:, -1] / np.maximum(side.sum(axis=1), 1) for side in (inside, outside)]
     found = {"psi": psi_beyond_chance(inside, outside), "missing": np.abs(missing[0] - missing[1])}
     bins = reference.bins[name]
-    values = values_of(bins)
+    values, _ = scaled_values_of(bins)
     spread = _spread(counts.sum(axis=0).astype(float), values)
     if spread > 0:
         both = sums(np.column_stack([counts @ values, counts.sum(axis=1)]))

@@ -91,7 +91,9 @@ def class_changes(
     -------
     tuple of RateChange
         The largest loss first; see `rate_changes`. All days stand for the window's weekdays where one of these came
-        less than twice before, or had fewer than `FEWEST` of the rate's records on either side.
+        less than twice before, or had fewer than `FEWEST` of the rate's records on either side. So they do for
+        precision where a class of one of these weekdays has no record on it now; where one has none in all the window,
+        precision is left out (see `class_rates`).
 
     Examples
     --------
@@ -135,8 +137,11 @@ def _on_the_same_weekdays(
         weekday: _rates(outputs, days, segments, members, before.weekdays[weekday].shares)
         for weekday, members in masks.items()
     }
+    with_precision = all(any(one.metric == "precision" for one in rates) for rates in now.values())
     found: dict[Measure, tuple[Rate, Rate]] = {}
     for measure in {measure: None for rates in now.values() for measure in rates}:
+        if measure.metric == "precision" and not with_precision:
+            continue
         old = {weekday: rates[measure] for weekday, rates in then.items() if measure in rates}
         new = {weekday: rates[measure] for weekday, rates in now.items() if measure in rates}
         if new.keys() <= old.keys():

@@ -108,12 +108,13 @@ def class_rates(
         Boolean masks of shape (n,) by the segment's name.
     shares : mapping, optional
         Class shares at which precision is told, such as those of the window before; by default these records' own. A
-        class that it does not name is left out of precision.
+        class that it does not name is left out of precision. Where one of them has a share and no record here, no
+        class has a precision: how many of its records would be taken for this class is not known.
 
     Returns
     -------
     dict
-        Classes and segments without records are left out.
+        Rates without records are left out.
 
     Examples
     --------
@@ -129,7 +130,8 @@ def class_rates(
     for code, label in enumerate(outputs.labels):
         members = outputs.actual == code
         found[Measure("recall", label)] = _rate(hits, members.astype(np.float64), day)
-        found[Measure("precision", label)] = _rate(hits, weights * (outputs.predicted == code), day)
+        if weights is not None:
+            found[Measure("precision", label)] = _rate(hits, weights * (outputs.predicted == code), day)
         found |= {
             Measure("recall", label, name): _rate(hits, (members & mask).astype(np.float64), day)
             for name, mask in (segments or {}).items()
@@ -137,11 +139,13 @@ def class_rates(
     return {measure: rate for measure, rate in found.items() if rate.records}
 
 
-def _weights(outputs: Outputs, shares: Mapping[str, float] | None) -> Array:
-    """By record, how much rarer its class is now than in these shares."""
+def _weights(outputs: Outputs, shares: Mapping[str, float] | None) -> Array | None:
+    """By record, how much rarer its class is now than in these shares; None where one of these has no record."""
     if shares is None:
         return np.ones(len(outputs))
     own = class_shares(outputs)
+    if any(share and not own.get(name) for name, share in shares.items()):
+        return None
     ratios = [shares.get(name, 0.0) / own[name] if own.get(name) else 0.0 for name in outputs.labels]
     return np.array(ratios)[outputs.actual]
 

@@ -34,9 +34,9 @@ class Attribution:
         Of that interval.
     verdict : str
         ``inputs``: a change was expected from the inputs, and nothing else is shown. ``concept``: the inputs explain no
-        change, and yet there is one. ``both``: each part is shown, perhaps one against the other. ``neither``: no
-        change is shown. ``unknown``: the metric has changed, but neither part can be told from chance; or an interval
-        is nan.
+        change, and yet there is one. ``both``: each part is shown, perhaps one `against` the other. ``neither``: no
+        change is shown. ``unknown``: the metric has changed, but neither part can be told from chance; or it went the
+        other way than was expected from the inputs, by no more than chance; or an interval is nan.
     """
 
     realised: float
@@ -46,6 +46,18 @@ class Attribution:
     high: float
     confidence: float
     verdict: Verdict
+
+    @property
+    def against(self) -> bool:
+        """Whether both parts are shown and go opposite ways: the inputs alone explain none of the change, or too much.
+
+        Examples
+        --------
+        >>> expected = Interval(-0.2, -0.25, -0.15, 0.95, 0.02)
+        >>> [attribute(Interval(x, x, x, 0.95, 0.0), expected).against for x in (0.4, -0.1, -0.2, -0.4)]
+        [True, True, False, False]
+        """
+        return self.verdict == "both" and self.explained * self.left < 0
 
 
 def attribute(realised: Interval, expected: Interval, *, smallest: float = 0.0) -> Attribution:
@@ -102,6 +114,7 @@ def attribute(realised: Interval, expected: Interval, *, smallest: float = 0.0) 
         changed=_shown(realised.value, realised.low, realised.high, smallest),
         inputs=_shown(expected.value, expected.low, expected.high, smallest),
         concept=_shown(left, low, high, smallest),
+        alike=realised.value * expected.value > 0,
     )
     return Attribution(realised.value, expected.value, left, low, high, realised.confidence, verdict)
 
@@ -113,11 +126,14 @@ def _shown(value: float, low: float, high: float, smallest: float) -> bool | Non
     return (low > 0 or high < 0) and abs(value) >= smallest
 
 
-def _verdict(*, changed: bool | None, inputs: bool | None, concept: bool | None) -> Verdict:
+def _verdict(*, changed: bool | None, inputs: bool | None, concept: bool | None, alike: bool) -> Verdict:
+    """From what is shown, and whether the change is of the sign that was expected from the inputs."""
     if changed is None or inputs is None or concept is None:
         return "unknown"
     if inputs and concept:
         return "both"
-    if inputs or concept:
-        return "inputs" if inputs else "concept"
+    if inputs:
+        return "inputs" if alike else "unknown"
+    if concept:
+        return "concept"
     return "unknown" if changed else "neither"
