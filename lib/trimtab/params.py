@@ -1,8 +1,8 @@
 """What was asked for: a params file, the files it extends, the environment and `--set`, read once and checked.
 
-Later sources win: an extended file, the file itself, `TRIMTAB_…` variables, `--set`. Mappings merge, lists replace.
-Everything is addressed by one kind of path (`drift.psi_alert`, `TRIMTAB_DRIFT__PSI_ALERT`) and every value is read as
-YAML, wherever it comes from.
+Later sources win: an extended file, the file itself, `TRIMTAB_…` variables, `--set`. Mappings merge, lists and windows
+replace. Everything is addressed by one kind of path (`drift.psi_alert`, `TRIMTAB_DRIFT__PSI_ALERT`) and every value is
+read as YAML, wherever it comes from.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from trimtab.errors import ParamsError
-from trimtab.overrides import Keys, from_environment, from_overrides, put
+from trimtab.overrides import Keys, from_environment, from_overrides, leaves, put
 from trimtab.settings import Params
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -150,8 +150,8 @@ def load(
     file = Path(path).expanduser().resolve()
     tree, origins = _read(file, ())
     for keys, value, origin in [*from_environment(variables), *from_overrides(overrides)]:
-        put(tree, keys, value)
-        _remember(origins, keys, origin)
+        if put(tree, keys, value):
+            _remember(origins, keys, origin)
     secrets: dict[str, str] = {}
     resolved = _resolve(tree, (), variables, secrets, origins, file)
     try:
@@ -189,13 +189,13 @@ def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[Key
     if not all(isinstance(parent, str) for parent in parents):
         raise ParamsError(f"{file}: extends: must name a file, or a list of files")
     layers = [_read((file.parent / parent).resolve(), (*trail, file)) for parent in parents]
-    layers.append((content, {keys: str(file) for keys, _ in _leaves(content, ())}))
+    layers.append((content, {keys: str(file) for keys, _ in leaves(content)}))
     tree: dict[str, Any] = {}
     origins: dict[Keys, str] = {}
     for layer, written in layers:
-        for keys, value in _leaves(layer, ()):
-            put(tree, keys, value)
-            _remember(origins, keys, written[keys])
+        for keys, value in leaves(layer):
+            if put(tree, keys, value):
+                _remember(origins, keys, written[keys])
     return tree, origins
 
 
@@ -204,14 +204,6 @@ def _string_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _string_keys(item) for key, item in value.items()}
     return [_string_keys(item) for item in value] if isinstance(value, list) else value
-
-
-def _leaves(tree: Mapping[str, Any], before: Keys) -> Iterable[tuple[Keys, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, (*before, key))
-        else:
-            yield (*before, key), value
 
 
 def _remember(origins: dict[Keys, str], keys: Keys, origin: str) -> None:
@@ -244,7 +236,7 @@ def _resolve(
 
     def _look_up(match: re.Match[str]) -> str:
         if match[1] not in variables:
-            where = origins.get(keys, str(file))
+            where = _origin(origins, keys, file)
             raise ParamsError(f"{where}: {'.'.join(keys)}: the environment variable {match[1]} is not set")
         secrets[variables[match[1]]] = match[0]
         return variables[match[1]]
@@ -266,7 +258,7 @@ def _strings(value: Any) -> Iterable[str]:
 def _public(tree: Mapping[str, Any], params: Params) -> dict[str, Any]:
     """The checked tree with defaults filled in, but with text as it was written, not as it was resolved."""
     shown: dict[str, Any] = params.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for keys, value in _leaves(tree, ()):
+    for keys, value in leaves(tree):
         if any("${" in text for text in _strings(value)):
             put(shown, keys, value)
     blanked: dict[str, Any] = _blank(shown)
