@@ -225,6 +225,28 @@ def test_models_and_tenants_do_not_keep_each_other_from_being_told(outbox: Outbo
         assert [posted.state for posted in one.all()] == ["waiting"]
 
 
+def test_clock_that_was_ahead_and_went_back_quietens_nothing(outbox: Outbox, clock: Clock) -> None:
+    outbox.put("r1", [_message()])
+    outbox.put("r2", [_message()])
+    clock(-24 * 365 * HOUR)
+    outbox.put("r3", [_message()])
+    outbox.put("r4", [_message()])
+    assert [state for _, state in _states(outbox)] == ["waiting", "summed", "waiting", "held"]
+    clock(25 * HOUR)
+    outbox.put("r5", [])
+    assert [state for _, state in _states(outbox)] == ["waiting", "summed", "waiting", "summed", "waiting"]
+
+
+def test_message_that_a_clock_put_off_which_was_ahead_is_due(outbox: Outbox, clock: Clock) -> None:
+    outbox.put("r1", [_message()])
+    outbox.settle(outbox.claim()[0], addresses=1)
+    outbox.put("r2", [_message("failed")])
+    outbox.claim()    # its sender dies
+    clock(-24 * 365 * HOUR)
+    assert [one.key for one in outbox.claim()] == ["r1:drift", "r2:failed"]
+    assert outbox.claim() == [], "from then on the claim holds"
+
+
 def test_only_one_sender_has_a_message_and_that_of_a_dead_one_is_claimed_again(outbox: Outbox, clock: Clock) -> None:
     outbox.put("r1", [_message()])
     (mine,) = outbox.claim()

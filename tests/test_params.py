@@ -76,6 +76,85 @@ def test_of_several_extended_files_the_later_wins_and_the_file_itself_over_all(w
     assert _refusal(write("extends: [base.yaml, rules.yaml]\n")).startswith(f"{rules}: drift.psi_warn")
 
 
+GUARDED = {
+    "master": False, "approval": "critical", "min_records": 2000, "budget": 4, "cooldown": "7d",
+    "quiet_hours": [{"from": "07:00", "to": "20:00"}]}
+
+
+@pytest.mark.parametrize(("text", "overrides", "environment"), [
+    ("", ["guardrails={cooldown: 1d}"], {}),
+    ("", {"guardrails": {"cooldown": "1d"}}, {}),
+    ("", [], {"TRIMTAB_GUARDRAILS": "{cooldown: 1d}"}),
+    ("guardrails: {cooldown: 1d}", [], {}),
+    ("", ["guardrails={budget: 4}", "guardrails={cooldown: 1d}"], {"TRIMTAB_GUARDRAILS": "{cooldown: 3d}"}),
+], ids=str)
+def test_mapping_that_is_set_whole_leaves_what_it_does_not_name(
+    write: Write, text: str, overrides: Any, environment: dict[str, str]
+) -> None:
+    base = _load(write(merged(BINARY, guardrails=GUARDED), "base.yaml")).params
+    path = write(f"extends: base.yaml\n{text}\n")
+    found = params.load(path, overrides=overrides, environment=environment).params
+    assert found.guardrails == base.guardrails.model_copy(update={"cooldown": timedelta(days=1)})
+
+
+@pytest.mark.parametrize(("text", "overrides", "environment"), [
+    ("guardrails: {}\nwindows: {current: {}}", [], {}),
+    ("", ["guardrails={}", "windows={}", "windows.current={}"], {}),
+    ("", {"guardrails": {}, "promotion": {"smoke": {}}}, {}),
+    ("", [], {"TRIMTAB_GUARDRAILS": "{}"}),
+], ids=str)
+def test_empty_mapping_changes_nothing(
+    write: Write, text: str, overrides: Any, environment: dict[str, str]
+) -> None:
+    base = _load(write(merged(BINARY, guardrails=GUARDED), "base.yaml")).params
+    path = write(f"extends: base.yaml\n{text}\n")
+    assert params.load(path, overrides=overrides, environment=environment).params == base
+    lists = write("extends: base.yaml\ndata: {numeric: {}}\n")
+    assert "data.numeric: should be a list" in _refusal(lists), "it is no way to write an empty list"
+
+
+@pytest.mark.parametrize("window", ["{rows: 5}", '{from: "2024-01-01", to: "2024-02-01"}', "{last: 9d}"])
+def test_window_replaces_one_of_another_shape_wherever_it_is_written(write: Write, window: str) -> None:
+    tree = merged(BINARY, windows={"current": {"last": "30d", "until": "5d"}, "training": {"last": "90d"}})
+    base = write(tree, "base.yaml")
+    expected = WindowSpec.model_validate(yaml.safe_load(window))
+    for found in (
+        _load(write(f"extends: base.yaml\nwindows: {{current: {window}}}\n")),
+        _load(base, f"windows.current={window}"), _load(base, f"windows={{current: {window}}}"),
+        _load(base, TRIMTAB_WINDOWS__CURRENT=window), _load(base, TRIMTAB_WINDOWS=f"{{current: {window}}}"),
+    ):
+        assert found.params.windows.current == expected
+        assert found.params.windows.training == WindowSpec(last=timedelta(days=90))
+
+
+def test_windows_that_share_an_anchor_are_set_each_by_itself(write: Write) -> None:
+    own = {key: value for key, value in BINARY.items() if key != "windows"}
+    path = write(yaml.safe_dump(own) + "\nwindows: {current: &month {last: 30d}, training: *month}\n")
+    found = _load(path, "windows.current.last=7d").params.windows
+    assert (found.current.last, found.training.last) == (timedelta(days=7), timedelta(days=30))
+
+
+def test_arguments_of_an_estimator_merge_and_an_empty_mapping_empties_them(write: Write) -> None:
+    write(merged(BINARY, estimator={"params": {"C": 0.5, "max_iter": 200}}), "base.yaml")
+    child = write("extends: base.yaml\n")
+    assert _load(child, "estimator.params={C: 2}").params.estimator.params == {"C": 2, "max_iter": 200}
+    assert _load(child, "estimator.params={}").params.estimator.params == {}
+    assert _load(child, "estimator={}").params.estimator.params == {"C": 0.5, "max_iter": 200}
+    assert _load(write("extends: base.yaml\nestimator: {params: {}}\n")).params.estimator.params == {}
+
+
+def test_mistake_beside_a_mapping_that_was_set_is_told_of_the_file_that_made_it(write: Write) -> None:
+    base = write(merged(BINARY, guardrails={"min_records": "few"}), "base.yaml")
+    child = write("extends: base.yaml\n")
+    for override in ("guardrails={cooldown: 1d}", "guardrails={}"):
+        assert _refusal(child, override).startswith(f"{base}: guardrails.min_records: should be a whole number")
+    fine = write(BINARY, "fine.yaml")
+    assert _refusal(fine, "guardrails={cooldown: x}").startswith("--set guardrails: guardrails.cooldown: 'x' is no")
+    write(merged(BINARY, windows={"current": {"last": "${STRETCH}"}}), "base.yaml")
+    told = f"{base}: windows.current.last: the environment variable STRETCH is not set"
+    assert _refusal(child) == told
+
+
 def test_environments_of_a_model_share_neither_its_name_nor_its_state() -> None:
     names = [_load(file).params.model for file in sorted((ROOT / "params").glob("*.yaml"))]
     assert len(set(names)) == len(names)
@@ -195,6 +274,65 @@ def test_without_criteria_the_gate_asks_for_a_gain_of_the_tasks_main_metric(
     assert found.params.rollback.metric == watched
     assert found.public["promotion"]["criteria"][0]["metric"] == gate
     assert _load(write(tree | {"promotion": {"criteria": []}})).params.promotion.criteria == ()
+
+
+NO_DATE = "as_of: '2024-02-30' is no ISO date"
+DEEP = "something in it holds itself, or is nested more than 50 deep"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("as_of: 2024-02-30", NO_DATE),
+    ("as_of: 2024-13-30", "as_of: '2024-13-30' is no ISO date"),
+    ("as_of: 2024-01-01 25:00:00", "as_of: '2024-01-01 25:00:00' is no ISO date"),
+    ("as_of: !!timestamp soon", "line 2, column 8: not valid YAML: it is no timestamp"),
+    ("guardrails: {min_records: 0x_}", "guardrails.min_records: should be a whole number (it is '0x_')"),
+    ("guardrails: {min_records: !!int abc}", "line 2, column 27: not valid YAML: it is no int"),
+    ("guardrails: {master: !!bool abc}", "line 2, column 22: not valid YAML: it is no bool"),
+    ("guardrails: {min_records: " + "9" * 5000 + "}", "guardrails.min_records: should be a whole number (it is '999"),
+    ("guardrails: {min_records: 0x" + "f" * 5000 + "}", "guardrails.min_records: should be a whole number (it is '0xf"),
+    ("drift: {alpha: ._}", "drift.alpha: should be a number (it is '._')"),
+    ("? [a, b]\n: 1", "line 2, column 3: not valid YAML: a list or a mapping is no key"),
+    ("tenant: &a [*a]", f"not valid YAML: {DEEP}"),
+    ("tenant: &a [*a, *a]", f"not valid YAML: {DEEP}"),
+    ("tenant: &a {x: *a}", f"not valid YAML: {DEEP}"),
+    ("tenant: " + "[" * 60 + "]" * 60, f"not valid YAML: {DEEP}"),
+    ("tenant: " + "[" * 3000 + "]" * 3000, f"not valid YAML: {DEEP}"),
+    ("estimator: {params: {a: !!binary /w==}}", "not valid YAML: there is no place for !!binary"),
+], ids=lambda text: text[:40])
+def test_yaml_that_cannot_be_built_is_a_sentence_with_its_place(write: Write, text: str, words: str) -> None:
+    write({key: value for key, value in BINARY.items() if key != "as_of"}, "base.yaml")
+    told = _refusal(write(f"extends: base.yaml\n{text}\n"))
+    assert "demo.yaml" in told
+    assert words in told
+    assert len(told) < 500
+
+
+@pytest.mark.parametrize(("key", "value", "words"), [
+    ("as_of", "2024-02-30", NO_DATE.removeprefix("as_of: ")),
+    ("guardrails.min_records", "0x_", "should be a whole number (it is '0x_')"),
+    ("guardrails.min_records", "!!int abc", "'!!int abc' is not valid YAML: it is no int"),
+    ("guardrails.min_records", "9" * 5000, "should be a whole number"),
+    ("guardrails", "{[a]: b}", "'{[a]: b}' is not valid YAML: a list or a mapping is no key"),
+    ("guardrails", "{budget: 1, budget: 2}", "is not valid YAML: the key 'budget' is written twice"),
+    ("guardrails", "&a {x: *a}", DEEP),
+    ("tenant", "[" * 3000 + "]" * 3000, DEEP),
+], ids=lambda text: text[:40])
+def test_value_that_cannot_be_built_names_its_override_or_variable(
+    write: Write, key: str, value: str, words: str
+) -> None:
+    path, name = write(BINARY), "TRIMTAB_" + key.upper().replace(".", "__")
+    for told, origin in (
+        (_refusal(path, f"{key}={value}"), f"--set {key}: "), (_refusal(path, **{name: value}), f"variable {name}: "),
+    ):
+        assert origin in told
+        assert words in told
+        assert len(told) < 500
+
+
+@pytest.mark.parametrize("name", ['"a\\0b"', '"a\\ud800b"', "loop.yaml"])
+def test_extending_what_no_file_can_be_called_is_refused(write: Write, tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    assert "demo.yaml: extends: " in _refusal(write(f"extends: {name}\n"))
 
 
 def test_missing_key_is_named(write: Write) -> None:

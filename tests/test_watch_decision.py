@@ -91,7 +91,6 @@ def test_what_is_watched_is_a_promotion_that_took_anothers_place(
 
 @pytest.mark.parametrize(("after", "watched"), [
     (timedelta(0), False), (timedelta(seconds=1), True), (DAY, True), (DAY + timedelta(seconds=1), False),
-    (-timedelta(hours=1), False),
 ])
 def test_it_is_watched_from_just_after_the_promotion_to_the_end_of_the_time(after: timedelta, *, watched: bool) -> None:
     looks = [(ONE.as_of + timedelta(seconds=1), CLOCK + timedelta(minutes=1))]
@@ -110,6 +109,27 @@ def test_a_champion_that_nobody_has_looked_at_is_watched_however_late_it_is(
     after: timedelta, looks: list[tuple[datetime, datetime]], *, watched: bool
 ) -> None:
     assert (under_watch([change()], 2, ONE.as_of + after, DAY, looks) is not None) == watched
+
+
+@pytest.mark.parametrize(("created", "start"), [
+    (-timedelta(hours=5), -timedelta(hours=5)),    # --as-of of another year
+    (timedelta(days=9), timedelta(0)),             # the clock was ahead, and went back
+])
+def test_a_promotion_that_is_dated_later_counts_as_made_when_it_was_written_down_or_now(
+    created: timedelta, start: timedelta
+) -> None:
+    now = ONE.as_of - timedelta(days=300)
+    row = change(created_at=now + created)
+    assert under_watch([row], 2, now, DAY) == Promotion(2, 1, now + start, dated=ONE.as_of)
+    later, looks = now + created + 2 * DAY, [(now + created + DAY, now + created + DAY)]
+    assert (under_watch([row], 2, later, DAY, looks)) is None, "it was looked at, and the time is over"
+    assert under_watch([row], 2, later, DAY, []) is not None, "nobody has looked yet"
+
+
+def test_a_promotion_that_counts_as_made_at_another_time_is_told_with_its_date() -> None:
+    told = judge(Promotion(2, 1, datetime(2024, 4, 1), datetime(2031, 1, 1)), Rollback(), None, 0).reason
+    assert told == ("Too early to tell: no record has come since version 2 was promoted (dated 2031-01-01 00:00, later "
+                    "than now; 2024-04-01 00:00 counts).")
 
 
 # -- the gain of estimates ------------------------------------------------------------------------------------------

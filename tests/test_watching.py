@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import trimtab as tt
 from trimtab.act import champion as champions
-from trimtab.act import modelfile
+from trimtab.act import modelfile, succession
 from trimtab.decide.watch import looked_at
 from trimtab.run import lifecycle, watching
 from trimtab.run.preflight import Request
@@ -28,6 +28,8 @@ from trimtab.run.session import Session
 
 PROMOTED = datetime(2024, 4, 1)
 LATER = "2024-04-11"
+NOTHING = ("There is nothing to watch: no promotion is being watched (one is for 360 hours from when it took another's "
+           "place, a rollback never).")
 TREE: dict[str, Any] = merged(
     BINARY, data={"numeric": ["x", "z"], "categorical": []}, rollback={"watch": "15d"}, as_of="2024-04-01")
 
@@ -93,7 +95,7 @@ def _run(params: Path, pipeline: str, **settings: Any) -> Outcome:
 def test_a_first_champion_is_not_watched(params: Path) -> None:
     seen = watching.watch(tt.open(params, as_of=LATER))
     assert (seen.promotion, seen.finding.outcome) == (None, "nothing")
-    assert seen.reading == "There is nothing to watch: nobody took another's place in the last 360 hours."
+    assert seen.reading == NOTHING
 
 
 def test_a_worse_champion_is_found_on_the_records_since(params: Path) -> None:
@@ -136,6 +138,23 @@ def test_what_a_person_rolled_back_or_moved_is_not_watched(params: Path) -> None
     promoted(session, learned(table(params), ["x", "z"], wrong=0.9))
     lifecycle.roll_back(session, lifecycle.search(session).proof)
     assert watching.due(session) is None
+    assert watching.watch(session).reading == NOTHING
+
+
+@pytest.mark.parametrize(("written", "outcome", "told"), [
+    (PROMOTED, "roll_back", "By accuracy (realised, "),
+    (datetime(2030, 1, 1), "too_early", "Too early to tell: no record has come since version 2 was promoted (dated "
+                                        "2031-01-01 00:00, later than now; 2024-04-11 00:00 counts)."),
+])
+def test_a_promotion_that_is_dated_later_than_now_is_watched(
+    params: Path, monkeypatch: pytest.MonkeyPatch, written: datetime, outcome: str, told: str
+) -> None:
+    session = tt.open(params, as_of=LATER)
+    monkeypatch.setattr(succession, "now", lambda: written)
+    promoted(session, learned(table(params), ["x", "z"], wrong=0.9), as_of=datetime(2031, 1, 1))
+    seen = watching.watch(session)
+    assert seen.finding.outcome == outcome
+    assert seen.reading.startswith(told)
 
 
 def test_too_few_outcomes_and_no_estimate_is_too_early(params: Path) -> None:

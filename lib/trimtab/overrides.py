@@ -5,22 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from trimtab.errors import ParamsError
 from trimtab.settings import Params
+from trimtab.yaml_text import NoYAMLError, read_yaml
 
 PREFIX = "TRIMTAB_"
 Keys = tuple[str, ...]
 
 
-def put(tree: dict[str, Any], keys: Keys, value: Any) -> None:
-    """Set one value, making the mappings on the way; a mapping of another shape gives way (last: 30d, then rows: 5)."""
+_OWN_KEYS = {("estimator", "params"), ("estimator", "candidates")}    # a user's, which only {} can take away again
+
+
+def put(tree: dict[str, Any], keys: Keys, value: Any) -> bool:
+    """Set one value, making the mappings on the way; False for an empty mapping over another, which changes nothing."""
     for key in keys[:-1]:
         if not isinstance(tree.get(key), dict):
             tree[key] = {}
         tree = tree[key]
-    tree[keys[-1]] = value
+    if not isinstance(value, Mapping):
+        tree[keys[-1]] = value
+    elif value or keys in _OWN_KEYS or not isinstance(tree.get(keys[-1]), dict):
+        tree[keys[-1]] = dict(value)
+    else:
+        return False
+    return True
+
+
+def leaves(value: Any, keys: Keys = ()) -> Iterable[tuple[Keys, Any]]:
+    """What a value says, key by key, so that mappings merge; a window is one value, as it has one of several shapes.
+
+    Examples
+    --------
+    >>> list(leaves({"drift": {"alpha": 0.01, "terms": 50}, "windows": {"current": {"last": "9d"}}}))
+    [(('drift', 'alpha'), 0.01), (('drift', 'terms'), 50), (('windows', 'current'), {'last': '9d'})]
+    """
+    is_window = len(keys) == 2 and keys[0] == "windows"
+    if isinstance(value, Mapping) and (value or not keys) and not is_window:
+        for key, item in value.items():
+            yield from leaves(item, (*keys, str(key)))
+    else:
+        yield keys, value
 
 
 def from_environment(variables: Mapping[str, str]) -> Iterable[tuple[Keys, Any, str]]:
@@ -31,7 +55,9 @@ def from_environment(variables: Mapping[str, str]) -> Iterable[tuple[Keys, Any, 
             continue
         if keys[0] not in Params.model_fields:
             raise ParamsError(f"environment variable {name}: there is no params key {'.'.join(keys)!r}")
-        yield keys, _value(text, f"environment variable {name}"), f"environment variable {name}"
+        origin = f"environment variable {name}"
+        for inside, value in leaves(_value(text, origin), keys):
+            yield inside, value, origin
 
 
 def tree_of(overrides: Iterable[str]) -> dict[str, Any]:
@@ -50,19 +76,24 @@ def tree_of(overrides: Iterable[str]) -> dict[str, Any]:
 
 def from_overrides(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[Keys, Any, str]]:
     """What was set for this run: path, value and where from."""
+    for key, value, origin in _named(overrides):
+        for keys, inside in leaves(value, tuple(key.split("."))):
+            yield keys, inside, origin
+
+
+def _named(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, Any, str]]:
     if isinstance(overrides, Mapping):
-        for key, value in overrides.items():
-            yield tuple(key.split(".")), value, f"override {key}"
+        yield from ((key, value, f"override {key}") for key, value in overrides.items())
         return
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise ParamsError(f"--set {text}: write it as key=value, such as drift.psi_alert=0.2")
-        yield tuple(key.strip().split(".")), _value(value, f"--set {key}"), f"--set {key.strip()}"
+        yield key.strip(), _value(value, f"--set {key}"), f"--set {key.strip()}"
 
 
 def _value(text: str, origin: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ParamsError(f"{origin}: {text!r} is not valid YAML") from None
+        return read_yaml(text)
+    except NoYAMLError as error:
+        raise ParamsError(f"{origin}: {text[:60]!r} is not valid YAML: {error}") from None

@@ -22,10 +22,12 @@ def watched(seen: Watch) -> Styler:
     if promotion is None or window is None:
         return facts({"watched": "nothing"}, "The watch")
     told = {
-        "new champion": f"version {promotion.version}, promoted as of {moment(promotion.as_of)}",
+        "new champion": f"version {promotion.version}, promoted as of {moment(promotion.dated or promotion.as_of)}",
         "compared with": f"version {promotion.previous}",
         "records since": f"{count(window.rows)}, {count(window.labelled)} of them with an outcome",
     }
+    if promotion.dated:
+        told["that is later than now, and counts as"] = moment(promotion.as_of)
     if evidence is not None:
         gain = evidence.gain
         told |= {f"{seen.metric} of version {version} ({evidence.way})": number(value)

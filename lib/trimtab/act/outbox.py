@@ -42,7 +42,8 @@ class Posted:
     taken : tuple of int
         Places, in the list of addresses, of those that took it. Not the addresses: they are secrets.
     next_try_at : datetime
-        Before which nobody tries again; of one that is being sent, until when its sender has it.
+        Before which nobody tries again; of one that is being sent, until when its sender has it. One that lies further
+        ahead than the longest pause was set by a clock that has gone back since, and is due.
     """
 
     id: int
@@ -108,8 +109,9 @@ class Outbox(Rows):
         return not held
 
     def _quiet(self) -> set[str]:
-        """Kinds of which a message has gone, or is going, out within 24 hours."""
-        recent = (_table.c.state.in_(_GOING_OUT), _table.c.created_at > now() - QUIET)
+        """Kinds of which a message has gone, or is going, out within 24 hours; none by what is dated later than now."""
+        clock = now()
+        recent = (_table.c.state.in_(_GOING_OUT), _table.c.created_at > clock - QUIET, _table.c.created_at <= clock)
         return {row["kind"] for row in self._rows(self._select(_table).where(*recent))}
 
     def _over(self) -> dict[str, int]:
@@ -121,10 +123,11 @@ class Outbox(Rows):
     def claim(self) -> list[Posted]:
         """Take the messages whose time has come, oldest first; until `CLAIM` is over, or they are settled, nobody else.
 
-        Also those whose sender died: their claim has run out.
+        Also those whose sender died, as their claim has run out, and those that a clock put off which was ahead.
         """
         clock = now()
-        due = (_table.c.state.in_(("waiting", "sending")), _table.c.next_try_at <= clock)
+        late = sa.or_(_table.c.next_try_at <= clock, _table.c.next_try_at > clock + LONGEST_PAUSE)
+        due = (_table.c.state.in_(("waiting", "sending")), late)
         mine = []
         for row in self._rows(self._select(_table).where(*due).order_by(_table.c.id)):
             same = (_table.c.id == row["id"], _table.c.state == row["state"],

@@ -27,11 +27,14 @@ class Promotion:
         The new champion and the one before.
     as_of : datetime
         The time at which it was promoted: records from then on are new to both.
+    dated : datetime or None
+        What it is dated, where that is later than now, so that another time counts.
     """
 
     version: int
     previous: int
     as_of: datetime
+    dated: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def under_watch(
     Parameters
     ----------
     changes : sequence of mapping
-        Of the champion, oldest first, as the ledger keeps them.
+        Of the champion, oldest first, as the ledger keeps them. A promotion that is dated later than now (the clock
+        went back, or this is a replay) counts as made when it was written down, or now, if that is later, too.
     champion : int or None
         Who serves now.
     as_of : datetime
@@ -113,11 +117,12 @@ def under_watch(
     last = done[-1]
     if last["from_version"] is None or last["from_version"] == champion or last["as_of"] is None:
         return None
-    since = as_of - last["as_of"]
-    seen = any(stood > last["as_of"] and began >= last["created_at"] for stood, began in looks)
-    if since <= timedelta(0) or (since > watch and seen):
+    dated = last["as_of"] if last["as_of"] > as_of else None
+    start = min(last["created_at"], as_of) if dated else last["as_of"]
+    seen = any(stood > start and began >= last["created_at"] for stood, began in looks)
+    if (start == as_of and not dated) or (as_of - start > watch and seen):
         return None
-    return Promotion(last["to_version"], last["from_version"], last["as_of"])
+    return Promotion(last["to_version"], last["from_version"], start, dated)
 
 
 def looked_at(labelled: int) -> int:
@@ -222,7 +227,10 @@ def _told(promotion: Promotion, settings: Rollback, evidence: Evidence) -> str:
 
 def _why_early(promotion: Promotion, settings: Rollback, records: int) -> str:
     if not records:
-        return f"no record has come since version {promotion.version} was promoted ({promotion.as_of:%Y-%m-%d %H:%M})"
+        when = f"{promotion.as_of:%Y-%m-%d %H:%M}"
+        if promotion.dated:
+            when = f"dated {promotion.dated:%Y-%m-%d %H:%M}, later than now; {when} counts"
+        return f"no record has come since version {promotion.version} was promoted ({when})"
     return (
         f"of {plural(records, 'record')} since version {promotion.version} was promoted "
         f"fewer than {settings.min_support:,} "

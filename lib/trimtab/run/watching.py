@@ -77,7 +77,8 @@ def watch(session: Session) -> Watch:
     """
     settings, promotion = session.params.rollback, due(session)
     if promotion is None:
-        told = f"There is nothing to watch: nobody took another's place in the last {_hours(session)}."
+        told = ("There is nothing to watch: no promotion is being watched (one is for "
+                f"{_hours(session)} from when it took another's place, a rollback never).")
         return Watch(None, Finding("nothing", told), None, settings.metric, settings.max_drop)
     window = session.records.between("new", promotion.as_of, session.as_of)
     finding, values = _compare(session, promotion, window)
