@@ -30,11 +30,12 @@ SUM_SLACK = 1e-3    # probabilities of single precision, or rounded to four plac
 _SLACK = 1e-6
 _AT_ONCE = 2**18    # numbers per block of draws: 2 MB, so that a block stays in cache
 
-# What may be corrected, the standard deviation that its coefficients are expected to have before any outcome is seen (a
-# level is added to log odds, the others multiply them), and its share before. Perfect honesty has a small share: few
-# models are, and where it is given half, moderate over-confidence goes uncorrected in holdouts of some hundred records.
-_BINARY = (("none", 0.0, 0.05), ("slope", 0.5, 0.6), ("curve", 0.7, 0.35))
-_MULTICLASS = (("none", 0.0, 0.05), ("temperature", 0.5, 0.25), ("levels", 0.5, 0.45), ("scales", 0.3, 0.25))
+# What may be corrected, and its share before any outcome is seen. Perfect honesty has a small share: few models are,
+# and where it is given half, moderate over-confidence goes uncorrected in holdouts of some hundred records.
+_BINARY = (("none", 0.05), ("slope", 0.6), ("curve", 0.35))
+_MULTICLASS = (("none", 0.05), ("temperature", 0.25), ("levels", 0.35), ("tops", 0.35))
+# The standard deviation that coefficients are expected to have: a level is added to log odds, the others multiply them.
+_EXPECTED = {"slope": 0.5, "curve": 0.7}
 _STIFFNESS_OF_CURVES = 1.0    # of the level and slope of a curve, which only its bends are to hold back
 
 
@@ -46,8 +47,10 @@ class Correction:
     ----------
     kind : str
         Binary: ``none``, ``slope`` (log odds are stretched, and a constant is added), ``curve`` (and they are bent at
-        five knots). Multiclass: ``none``, ``temperature`` (stretched), ``levels`` (and a constant for each class),
-        ``scales`` (each class has its own constant and stretch).
+        five knots). Multiclass: ``none``, ``temperature`` (stretched, and a constant for scores of nearly 0
+        and for whichever class is the likeliest), ``levels`` (and a constant for each class and a slope of the
+        likeliest one's odds), ``tops`` (each class has its own stretch, and a constant where it is the likeliest, whose
+        odds are bent at five knots).
     weight : float
         Its share in the average, in [0, 1].
     coefficients : tuple of float
@@ -75,7 +78,7 @@ class Calibration:
     centre : float
         Mean log odds there, around which a slope stretches them.
     knots : tuple of float
-        Log odds at which a curve may bend; empty for more than two classes.
+        Log odds at which a curve may bend; of more than two classes those of the likeliest.
     corrections : tuple of Correction
         Their weights sum to 1.
     """
@@ -177,7 +180,7 @@ class Calibration:
         if one.kind == "none":
             return np.broadcast_to(given.T, (len(coefficients), *given.T.shape))
         logs = log_odds.floored_logs(given, self.records)
-        plan = log_odds.design(one.kind, logs, self.centre, self.knots)
+        plan = log_odds.design(one.kind, logs, log_odds.Marks(self.records, self.centre, self.knots))
         n, free, d = plan.shape
         added = coefficients @ plan.transpose(2, 1, 0).reshape(d, free * n)
         return log_odds.moved(logs, added.reshape(len(coefficients), free, n))
@@ -275,8 +278,9 @@ def fit(scores: Array, actual: Array, *, weights: Array | None = None) -> Calibr
     -----
     Level and slope go back to D. Cox, Two further applications of a model for binary regression (1958), and J. Platt
     (1999); temperature and levels to C. Guo et al., On calibration of modern neural networks (2017), and A. Alexandari
-    et al., Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift adaptation (2020). The
-    average over corrections follows J. Hoeting et al., Bayesian model averaging (1999).
+    et al., Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift adaptation (2020); those
+    of the likeliest class to C. Gupta and A. Ramdas, Top-label calibration and multiclass-to-binary reductions (2022).
+    The average over corrections follows J. Hoeting et al., Bayesian model averaging (1999).
 
     Examples
     --------
@@ -290,24 +294,25 @@ def fit(scores: Array, actual: Array, *, weights: Array | None = None) -> Calibr
     n, classes = given.shape
     came, counts = checked_outcomes(actual, n, classes), checked_weights(weights, n)
     logs = log_odds.floored_logs(given, n)
-    centre, knots = log_odds.landmarks(logs)
+    marks = log_odds.landmarks(logs)
     kinds = _BINARY if classes == 2 else _MULTICLASS
-    found = [_fit_one(kind, expected, logs, (centre, knots), came, counts) for kind, expected, _ in kinds]
-    evidence = np.array([one.evidence + math.log(share) for one, (*_, share) in zip(found, kinds, strict=True)])
+    found = [_fit_one(kind, logs, marks, came, counts) for kind, _ in kinds]
+    evidence = np.array([one.evidence + math.log(share) for one, (_, share) in zip(found, kinds, strict=True)])
     shares = np.exp(evidence - evidence.max())
     shares /= shares.sum()
     corrections = tuple(
         Correction(kind, share, tuple(one.coefficients.tolist()), tuple(map(tuple, one.spread.tolist())))
-        for (kind, *_), share, one in zip(kinds, shares.tolist(), found, strict=True)
+        for (kind, _), share, one in zip(kinds, shares.tolist(), found, strict=True)
     )
-    return Calibration(classes, n, centre, knots, corrections)
+    return Calibration(classes, n, marks.centre, marks.knots, corrections)
 
 
-def _fit_one(
-    kind: str, expected: float, logs: Floats, marks: tuple[float, tuple[float, ...]], came: Array, counts: Floats
-) -> log_odds.Fitted:
-    plan = log_odds.design(kind, logs, *marks)
-    precision = np.array([1 / expected**2 for _ in range(plan.shape[2])])
+def _fit_one(kind: str, logs: Floats, marks: log_odds.Marks, came: Array, counts: Floats) -> log_odds.Fitted:
+    plan = log_odds.design(kind, logs, marks)
+    if kind in _EXPECTED or kind == "none":
+        precision = np.full(plan.shape[2], 1 / _EXPECTED.get(kind, 1.0) ** 2)
+    else:
+        precision = 1 / log_odds.deviations(kind, logs.shape[1], marks) ** 2
     if kind == "curve":
         precision[:2] = _STIFFNESS_OF_CURVES
     return log_odds.most_likely(plan, logs, came, counts, precision)

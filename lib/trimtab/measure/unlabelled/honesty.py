@@ -101,10 +101,11 @@ def _repeated(given: NDArray[np.float64], replicates: int) -> Iterator[NDArray[n
 def p_value(scores: Array, actual: Array, *, weights: Array | None = None) -> float:
     """Test the hypothesis that probabilities are honest; parameters and errors as for `judge`.
 
-    A score test against level, slope and one bend of the log odds (more classes: a level for each, and temperature);
-    nothing is fitted for it. nan with fewer than 30 records, or where fewer than 5 are expected of a class; it is
-    asymptotic, and with about 50 records small somewhat too often. Sources: D. Cox (1958), and D. Spiegelhalter,
-    Probabilistic prediction in patient management and clinical trials (1986).
+    A score test against level, slope and one bend of the log odds (more classes: a level for each, temperature, and a
+    level for whichever is the likeliest: whether it comes as often as is said); nothing is fitted for it. nan with
+    fewer than 30 records, or where fewer than 5 are expected of a class; it is asymptotic, and with about 50 records
+    small somewhat too often. Sources: D. Cox (1958), and D. Spiegelhalter, Probabilistic prediction in patient
+    management and clinical trials (1986).
 
     >>> p_value(np.full((400, 2), 0.5), np.tile([0, 1], 200))
     1.0
@@ -115,6 +116,6 @@ def p_value(scores: Array, actual: Array, *, weights: Array | None = None) -> fl
     if n < FEWEST or (counts @ given).min() < FEWEST_EXPECTED:
         return math.nan
     logs = log_odds.floored_logs(given, n)
-    centre, knots = log_odds.landmarks(logs)
-    plan = log_odds.design("curve" if classes == 2 else "levels", logs, centre, knots[2:3])
+    marks = log_odds.landmarks(logs)
+    plan = log_odds.design("curve" if classes == 2 else "agreement", logs, marks._replace(knots=marks.knots[2:3]))
     return log_odds.score_test(plan, given, came, counts)

@@ -2,11 +2,17 @@
 
 A correction is linear: what a coefficient adds to the log odds of a class stands in a design of shape (n, free, d).
 With two classes only the second is free, else all are. Coefficients have a normal prior around zero: no correction.
+
+Of several classes most numbers turn on the likeliest one, so it has coefficients of its own: once they are fitted, it
+comes as often as its probability says. Scores so small that their logarithm says nothing have one too, for else the few
+of them that come, as with neighbours that are counted or with leaves of trees, would make all others less sure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +26,31 @@ _MOST_STEPS = 50
 _MOST_HALVINGS = 30
 _SETTLED = 1e-5    # the next step would be its square
 _NO_INFORMATION = 1e-9
+
+# Of several classes: what each kind of correction consists of.
+_PARTS = {
+    "temperature": ("scale", "floored", "top"),
+    "levels": ("level of each", "scale", "floored", "top", "slope of top"),
+    "tops": ("level of each", "scale of each", "scale", "floored", "top", "top of each", "slope of top",
+             "bends of top"),
+    "agreement": ("level of each", "scale", "top"),
+}
+# How large coefficients are expected to be. What is floored may be off by orders of magnitude.
+_DEVIATIONS = {
+    "level of each": 0.5, "scale of each": 0.3, "scale": 0.5, "floored": 3.0, "top": 0.5, "top of each": 0.5,
+    "slope of top": 0.5, "bends of top": 0.7,
+}
+
+
+class Marks(NamedTuple):
+    """What a design needs to know of the records that a correction is fitted on.
+
+    Their number; the mean log odds, around which a slope stretches them; and log odds at which a curve may bend.
+    """
+
+    records: int
+    centre: float
+    knots: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,40 +72,69 @@ def floored_logs(probabilities: Floats, records: int) -> Floats:
     >>> floored_logs(np.array([[0.0, 1.0]]), 49).round(3).tolist()
     [[-4.605, 0.0]]
     """
-    logs: Floats = np.log(np.maximum(probabilities, 0.5 / (records + 1)))
+    logs: Floats = np.log(np.maximum(probabilities, _floor(records)))
     return logs
 
 
-def landmarks(logs: Floats) -> tuple[float, tuple[float, ...]]:
-    """Mean log odds, and five quantiles at which a curve may bend; of two classes only.
+def _floor(records: int) -> float:
+    return 0.5 / (records + 1)
 
-    >>> landmarks(np.log([[0.5, 0.5], [0.5, 0.5]]))[0]
+
+def landmarks(logs: Floats) -> Marks:
+    """Mean log odds, and five quantiles at which a curve may bend: of the second of two classes, or of the likeliest.
+
+    >>> landmarks(np.log([[0.5, 0.5], [0.5, 0.5]])).centre
     0.0
     """
-    if logs.shape[1] > 2 or not len(logs):
-        return 0.0, ()
-    odds = logs[:, 1] - logs[:, 0]
-    return float(odds.mean()), tuple(np.quantile(odds, _KNOTS).tolist())
+    if not len(logs):
+        return Marks(0, 0.0, ())
+    odds = _odds(logs)
+    return Marks(len(logs), float(odds.mean()), tuple(np.quantile(odds, _KNOTS).tolist()))
 
 
-def design(kind: str, logs: Floats, centre: float, knots: tuple[float, ...]) -> Floats:
+def _odds(logs: Floats) -> Floats:
+    """Log odds of the second of two classes; of more, of the likeliest against all others together."""
+    if logs.shape[1] == 2:
+        return logs[:, 1] - logs[:, 0]
+    p = np.sort(np.exp(logs), axis=1)
+    odds: Floats = np.log(p[:, -1] / p[:, :-1].sum(axis=1))
+    return odds
+
+
+def design(kind: str, logs: Floats, marks: Marks) -> Floats:
     """What each coefficient of a kind of correction adds to log odds, of shape (n, free, d).
 
-    >>> design("slope", np.log([[0.5, 0.5]]), 0.0, ()).tolist()
+    >>> design("slope", np.log([[0.5, 0.5]]), Marks(1, 0.0, ())).tolist()
     [[[1.0, 0.0]]]
     """
     n, classes = logs.shape
     if kind == "none":
         return np.zeros((n, classes if classes > 2 else 1, 0))
+    odds = _odds(logs)
     if classes == 2:
-        odds = logs[:, 1] - logs[:, 0]
-        bends = [np.maximum(odds - knot, 0.0) for knot in knots] if kind == "curve" else []
-        return np.column_stack([np.ones(n), odds - centre, *bends])[:, None, :]
-    temperature = logs[:, :, None]
-    if kind == "temperature":
-        return temperature
-    levels = np.broadcast_to(np.eye(classes), (n, classes, classes))
-    return np.concatenate([levels, temperature if kind == "levels" else levels * temperature], axis=2)
+        bends = [np.maximum(odds - knot, 0.0) for knot in marks.knots] if kind == "curve" else []
+        return np.column_stack([np.ones(n), odds - marks.centre, *bends])[:, None, :]
+    each, scale = np.broadcast_to(np.eye(classes), (n, classes, classes)), logs[:, :, None]
+    top = np.eye(classes)[logs.argmax(axis=1)][:, :, None]
+    parts: dict[str, Callable[[], Floats]] = {
+        "level of each": lambda: each, "scale of each": lambda: each * scale, "scale": lambda: scale,
+        "floored": lambda: (scale <= np.log(_floor(marks.records)) + _SETTLED).astype(float),
+        "top": lambda: top, "top of each": lambda: each * top,
+        "slope of top": lambda: top * (odds - marks.centre)[:, None, None],
+        "bends of top": lambda: top * np.maximum(odds[:, None] - np.array(marks.knots), 0.0)[:, None, :],
+    }
+    return np.concatenate([parts[name]() for name in _PARTS[kind]], axis=2)
+
+
+def deviations(kind: str, classes: int, marks: Marks) -> Floats:
+    """How large each coefficient of a correction of three classes or more is expected to be, of shape (d,).
+
+    >>> deviations("temperature", 3, Marks(1, 0.0, ())).tolist()
+    [0.5, 3.0, 0.5]
+    """
+    widths = {name: classes for name in _DEVIATIONS if name.endswith("of each")} | {"bends of top": len(marks.knots)}
+    parts = _PARTS[kind]
+    return np.repeat([_DEVIATIONS[name] for name in parts], [widths.get(name, 1) for name in parts])
 
 
 def moved(logs: Floats, added: Floats) -> Floats:
