@@ -25,11 +25,12 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Build a value; whoever asked for a number or a date, and finds text, can name the key."""
         try:
-            found = super().construct_object(node, deep)    # type: ignore[no-untyped-call]  # -- PyYAML's stubs
+            found = super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, OverflowError):
             if not isinstance(node, yaml.ScalarNode):
                 raise
-            if node.tag != self.resolve(yaml.ScalarNode, node.value, (True, False)):    # somebody wrote !!int
+            by_itself = self.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]  # -- stubs
+            if node.tag != by_itself:    # somebody wrote !!int
                 told = f"it is no {node.tag.rpartition(':')[2]}"
                 raise yaml.MarkedYAMLError(problem=told, problem_mark=node.start_mark) from None
             return node.value
