@@ -276,6 +276,65 @@ def test_without_criteria_the_gate_asks_for_a_gain_of_the_tasks_main_metric(
     assert _load(write(tree | {"promotion": {"criteria": []}})).params.promotion.criteria == ()
 
 
+NO_DATE = "as_of: '2024-02-30' is no ISO date"
+DEEP = "something in it holds itself, or is nested more than 50 deep"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("as_of: 2024-02-30", NO_DATE),
+    ("as_of: 2024-13-30", "as_of: '2024-13-30' is no ISO date"),
+    ("as_of: 2024-01-01 25:00:00", "as_of: '2024-01-01 25:00:00' is no ISO date"),
+    ("as_of: !!timestamp soon", "line 2, column 8: not valid YAML: it is no timestamp"),
+    ("guardrails: {min_records: 0x_}", "guardrails.min_records: should be a whole number (it is '0x_')"),
+    ("guardrails: {min_records: !!int abc}", "line 2, column 27: not valid YAML: it is no int"),
+    ("guardrails: {master: !!bool abc}", "line 2, column 22: not valid YAML: it is no bool"),
+    ("guardrails: {min_records: " + "9" * 5000 + "}", "guardrails.min_records: should be a whole number (it is '999"),
+    ("guardrails: {min_records: 0x" + "f" * 5000 + "}", "guardrails.min_records: should be a whole number (it is '0xf"),
+    ("drift: {alpha: ._}", "drift.alpha: should be a number (it is '._')"),
+    ("? [a, b]\n: 1", "line 2, column 3: not valid YAML: a list or a mapping is no key"),
+    ("tenant: &a [*a]", f"not valid YAML: {DEEP}"),
+    ("tenant: &a [*a, *a]", f"not valid YAML: {DEEP}"),
+    ("tenant: &a {x: *a}", f"not valid YAML: {DEEP}"),
+    ("tenant: " + "[" * 60 + "]" * 60, f"not valid YAML: {DEEP}"),
+    ("tenant: " + "[" * 3000 + "]" * 3000, f"not valid YAML: {DEEP}"),
+    ("estimator: {params: {a: !!binary /w==}}", "not valid YAML: there is no place for !!binary"),
+], ids=lambda text: text[:40])
+def test_yaml_that_cannot_be_built_is_a_sentence_with_its_place(write: Write, text: str, words: str) -> None:
+    write({key: value for key, value in BINARY.items() if key != "as_of"}, "base.yaml")
+    told = _refusal(write(f"extends: base.yaml\n{text}\n"))
+    assert "demo.yaml" in told
+    assert words in told
+    assert len(told) < 500
+
+
+@pytest.mark.parametrize(("key", "value", "words"), [
+    ("as_of", "2024-02-30", NO_DATE.removeprefix("as_of: ")),
+    ("guardrails.min_records", "0x_", "should be a whole number (it is '0x_')"),
+    ("guardrails.min_records", "!!int abc", "'!!int abc' is not valid YAML: it is no int"),
+    ("guardrails.min_records", "9" * 5000, "should be a whole number"),
+    ("guardrails", "{[a]: b}", "'{[a]: b}' is not valid YAML: a list or a mapping is no key"),
+    ("guardrails", "{budget: 1, budget: 2}", "is not valid YAML: the key 'budget' is written twice"),
+    ("guardrails", "&a {x: *a}", DEEP),
+    ("tenant", "[" * 3000 + "]" * 3000, DEEP),
+], ids=lambda text: text[:40])
+def test_value_that_cannot_be_built_names_its_override_or_variable(
+    write: Write, key: str, value: str, words: str
+) -> None:
+    path, name = write(BINARY), "TRIMTAB_" + key.upper().replace(".", "__")
+    for told, origin in (
+        (_refusal(path, f"{key}={value}"), f"--set {key}: "), (_refusal(path, **{name: value}), f"variable {name}: "),
+    ):
+        assert origin in told
+        assert words in told
+        assert len(told) < 500
+
+
+@pytest.mark.parametrize("name", ['"a\\0b"', '"a\\ud800b"', "loop.yaml"])
+def test_extending_what_no_file_can_be_called_is_refused(write: Write, tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    assert "demo.yaml: extends: " in _refusal(write(f"extends: {name}\n"))
+
+
 def test_missing_key_is_named(write: Write) -> None:
     tree = {key: value for key, value in BINARY.items() if key != "task"}
     assert _refusal(write(tree)).endswith("demo.yaml: task: this key is required")

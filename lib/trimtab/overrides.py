@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from trimtab.errors import ParamsError
 from trimtab.settings import Params
+from trimtab.yaml_text import NoYAMLError, read_yaml
 
 PREFIX = "TRIMTAB_"
 Keys = tuple[str, ...]
@@ -95,6 +94,6 @@ def _named(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, 
 
 def _value(text: str, origin: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ParamsError(f"{origin}: {text!r} is not valid YAML") from None
+        return read_yaml(text)
+    except NoYAMLError as error:
+        raise ParamsError(f"{origin}: {text[:60]!r} is not valid YAML: {error}") from None

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from trimtab.errors import ParamsError
 from trimtab.overrides import Keys, from_environment, from_overrides, leaves, put
 from trimtab.settings import Params
+from trimtab.yaml_text import NoYAMLError, read_yaml
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _CREDENTIALS = (    # in URLs and connection strings: of a user, alone before the host, among what is asked
@@ -43,6 +43,7 @@ _WANTED = {
     "tuple_type": "should be a list", "string_type": "should be text",
     "float_type": "should be a number", "float_parsing": "should be a number", "int_type": "should be a whole number",
     "int_parsing": "should be a whole number", "int_from_float": "should be a whole number",
+    "int_parsing_size": "should be a whole number",
     "bool_type": "should be true or false", "bool_parsing": "should be true or false",
     "string_pattern_mismatch": "should be lower-case letters and digits, with single hyphens between them",
 }
@@ -109,21 +110,6 @@ def _forms(secret: str) -> tuple[str, ...]:
     return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is written twice is an error: of two values one would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping, once no key of it is found twice."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                told = f"the key {key.value!r} is written twice"
-                raise yaml.MarkedYAMLError(problem=told, problem_mark=key.start_mark)
-            seen.add(key.value)
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
-
-
 def load(
     path: str | Path,
     *,
@@ -170,25 +156,22 @@ def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[Key
     if file in trail:
         raise ParamsError(f"{file}: extends itself by way of {' -> '.join(p.name for p in (*trail, file))}")
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+        content = read_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         by = f" (extended by {trail[-1]})" if trail else ""
         raise ParamsError(f"{file}: there is no such params file{by}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except NoYAMLError as error:
+        where = f", line {error.line}, column {error.column}" if error.line else ""
+        raise ParamsError(f"{file}{where}: not valid YAML: {error}") from None
+    except (OSError, ValueError) as error:
         raise ParamsError(f"{file}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise ParamsError(f"{file}{where}: not valid YAML: {problem}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{file}: a params file is a mapping of keys to values, and this is not")
-    content = _string_keys(content)
     named = content.pop("extends", None)
     parents = [] if named is None else named if isinstance(named, list) else [named]
     if not all(isinstance(parent, str) for parent in parents):
         raise ParamsError(f"{file}: extends: must name a file, or a list of files")
-    layers = [_read((file.parent / parent).resolve(), (*trail, file)) for parent in parents]
+    layers = [_read(_at(file.parent, parent, f"{file}: extends"), (*trail, file)) for parent in parents]
     layers.append((content, {keys: str(file) for keys, _ in leaves(content)}))
     tree: dict[str, Any] = {}
     origins: dict[Keys, str] = {}
@@ -199,11 +182,12 @@ def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[Key
     return tree, origins
 
 
-def _string_keys(value: Any) -> Any:
-    """YAML allows numbers and booleans as keys; params keys are text."""
-    if isinstance(value, dict):
-        return {str(key): _string_keys(item) for key, item in value.items()}
-    return [_string_keys(item) for item in value] if isinstance(value, list) else value
+def _at(folder: Path, name: str, origin: str) -> Path:
+    """Where a file of this name is, seen from a folder."""
+    try:
+        return (folder / name).resolve()
+    except (ValueError, OSError, RuntimeError) as error:    # NUL, say, half a character, or links that go in circles
+        raise ParamsError(f"{origin}: {name!r} is no name of a file: {error}") from None
 
 
 def _remember(origins: dict[Keys, str], keys: Keys, origin: str) -> None:
