@@ -29,8 +29,8 @@ class _Loader(yaml.SafeLoader):
         except (ValueError, LookupError, AttributeError, OverflowError):
             if not isinstance(node, yaml.ScalarNode):
                 raise
-            by_itself = self.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]  # -- stubs
-            if node.tag != by_itself:    # somebody wrote !!int
+            looks = self.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]  # -- stubs
+            if node.tag != looks:    # somebody wrote !!int
                 told = f"it is no {node.tag.rpartition(':')[2]}"
                 raise yaml.MarkedYAMLError(problem=told, problem_mark=node.start_mark) from None
             return node.value
