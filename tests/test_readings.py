@@ -69,7 +69,7 @@ def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float,
         SimpleNamespace(values={Measure("mae"): Interval(value, value - 0.05, value + 0.05, 0.95, 0.02)}, rows=100)
         for value in (1.0, 1.0 + lost)
     )
-    scored: Any = SimpleNamespace(performance=now, baseline=before, rows=100, outputs=None, unlabelled=False)
+    scored: Any = SimpleNamespace(performance=now, baseline=before, rows=100, outputs=None, unlabelled=False, said=None)
     told = readings.of_drift(SimpleNamespace(params=params, thresholds=DriftSettings()), _drift(psi), scored)  # type: ignore[arg-type]  # -- bare
     assert told.startswith("1 of 1 inputs drifted, x the most (PSI 0.50)." if psi else "0 of 1 inputs drifted.")
     assert told.endswith(ending)

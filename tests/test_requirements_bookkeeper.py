@@ -114,7 +114,7 @@ def test_b04_a_check_holds_each_metric_against_the_rule_that_names_it(accuracy: 
         Performance(1000, {Measure("roc_auc"): near(0.8), Measure("accuracy"): near(value)}, {})
         for value in (0.9, accuracy)
     )
-    scored: Any = SimpleNamespace(performance=now, baseline=before, outputs=None, no_scores="")
+    scored: Any = SimpleNamespace(performance=now, baseline=before, outputs=None, no_scores="", said=None)
     found = checking.performance_signal(session, scored)
     assert found.severity == severity
     assert found.message.startswith("accuracy went from 0.900" if severity == "high" else "roc_auc went from 0.800")
