@@ -222,7 +222,7 @@ def test_a_promotion_that_was_cut_short_after_the_flip_is_credited_to_the_run_th
     alias.after_flip = [Died()]
     with pytest.raises(Died):
         champions.change(
-            ledger, alias, kind="promotion", expected=1, to_version=2, run_id="asks-demo", as_of=AS_OF, by="trimtab",
+            ledger, alias, kind="promotion", expected=1, to_version=2, run_id="later", as_of=AS_OF, by="trimtab",
             why="it is better")
     assert [event["promoted"] for event in ledger.retrains.retrain_events()] == [False]
     champions.recover(ledger, alias)

@@ -48,7 +48,7 @@ def test_links_follow_each_other_and_cover_every_row(ledger: Ledger) -> None:
 
 def test_event_that_rightly_changes_later_is_covered_anew_by_the_next_link(ledger: Ledger) -> None:
     _ends(ledger, "one")
-    ledger.retrains.record_retrain("one", promoted=True, notes="approved by Ada")
+    ledger.retrains.record_retrain("one", in_run="two", promoted=True, notes="approved by Ada")
     assert _differing(ledger) == []
     _ends(ledger, "two")
     assert [seal.seq for seal in ledger.chain.seals() if (seal.kind, seal.key) == ("model_retrain_events", "one")] == [

@@ -18,6 +18,7 @@ import pytest
 from conftest import WARM
 from nbclient.exceptions import DeadKernelError
 
+from trimtab.errors import BusyError
 from trimtab.run import kernels, notebooks
 from trimtab.run import server as warm_server
 from trimtab.run.deadlines import Limits
@@ -318,3 +319,19 @@ def test_secret_of_several_lines_is_in_none_of_what_is_saved(tmp_path: Path) -> 
     assert "line-of-it" not in saved
     assert saved.count("${KEY}") == 4
     nbformat.validate(nbformat.read(target, as_version=4))
+
+
+def test_notebook_is_not_saved_any_more_once_its_run_may_not(tmp_path: Path) -> None:
+    lost, target = tmp_path / "lost", tmp_path / "out" / "out.ipynb"
+    target.parent.mkdir()
+    source = write_notebook(tmp_path, f"open({str(lost)!r}, 'w').close(); print('said too late')", "print('never')")
+
+    def ready() -> None:
+        if lost.exists():
+            raise BusyError("it gives way")
+
+    with pytest.raises(BusyError, match="it gives way"):
+        notebooks.execute(Path(source), target, {}, warm=True, limits=LIMITS, progress=False, ready=ready)
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    saved = nbformat.read(target, as_version=4)
+    assert [cell.outputs for cell in saved.cells if cell.cell_type == "code"] == [[], []]

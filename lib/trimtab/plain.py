@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -53,14 +53,22 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no plain form")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file beside its place and rename it there, so that a reader sees all of it or the one before."""
+def write_atomically(path: Path, text: str, ready: Callable[[], None] | None = None) -> None:
+    """Write a text file beside its place and rename it there, so that a reader sees all of it or the one before.
+
+    Parameters
+    ----------
+    ready : callable, optional
+        Called right before it is renamed; what that raises leaves everything as it was.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        if ready is not None:
+            ready()
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

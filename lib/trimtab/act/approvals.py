@@ -118,7 +118,7 @@ class Approvals(Rows):
         """
         table, clock = tables.approvals, now()
         said = {"state": state, "by": by, "why": why, "decided_at": clock, "decided_in": decided_in}
-        with self._write() as connection:
+        with self._write(decided_in) as connection:
             self.waits(connection, run_id)    # for its lock
             free = ~self._carrying_out(run_id).exists()
             answered = table.update().where(*self._is_open(run_id, clock), free).values(**said)
@@ -189,7 +189,7 @@ class Approvals(Rows):
         """Mark an approval as used, so that it allows nothing a second time."""
         table = tables.approvals
         approved = (table.c.run_id == run_id, table.c.state == "approved")
-        with self._write() as connection:
+        with self._write(used_by) as connection:
             connection.execute(
                 table.update().where(*self._is_mine(table), *approved).values(state="used", used_by=used_by))
 

@@ -54,6 +54,8 @@ def change(
     ChampionError
         When ledger or alias say that another version serves than expected, the version is in quarantine, the request
         waits no more, another change is under way, or another run took this one back; who served serves on.
+    BusyError
+        When the run is not the active one any more.
     """
     serving = registry.champion()
     if serving != expected:
@@ -63,6 +65,8 @@ def change(
         force=force, quarantine=quarantine, answers=answers,
     )
     try:
+        if not ledger.succession.is_open(intent):
+            raise ChampionError(_taken_back(kind, to_version, serving))
         registry.set_champion(to_version)
     except TrimtabError:
         # The flip may have happened all the same (a server that answered too late): the alias itself knows.
@@ -71,11 +75,14 @@ def change(
     if not ledger.succession.settle_change(intent, "done"):
         # This process stood still for so long that another one took it for dead, and the change back.
         believed = ledger.succession.champion()
-        if believed is not None:
+        if believed is not None and registry.champion() == to_version:
             registry.set_champion(believed)
-        told = f"another run took this {kind} of version {to_version} back while it was under way"
-        raise ChampionError(f"{told}; version {believed} serves")
+        raise ChampionError(_taken_back(kind, to_version, believed))
     return Change(kind, expected, to_version)
+
+
+def _taken_back(kind: str, version: int, serving: int | None) -> str:
+    return f"another run took this {kind} of version {version} back while it was under way; version {serving} serves"
 
 
 def recover(ledger: Ledger, registry: ModelRegistry, run_id: str | None = None) -> list[str]:
@@ -98,7 +105,7 @@ def recover(ledger: Ledger, registry: ModelRegistry, run_id: str | None = None) 
         found.append(f"a {intent.kind} to version {intent.to_version} was cut short; it {outcome}")
     believed = ledger.succession.champion()
     if serving != believed:
-        ledger.succession.record_foreign_change(believed, serving)
+        ledger.succession.record_foreign_change(believed, serving, found_in=run_id)
         told = f"somebody else moved the champion from version {believed} to {serving}; that is respected"
         held = None if serving is None else ledger.quarantine.held().get(serving)
         found.append(f"{told}, though version {serving} is {held}" if held else told)

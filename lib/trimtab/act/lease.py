@@ -80,6 +80,23 @@ class Lease(Rows):
             mine, until = (*self._is_mine(lease), lease.c.run_id == run_id), _clock(connection) + LEASE
             return bool(connection.execute(lease.update().where(*mine).values(expires_at=until)).rowcount)
 
+    def held_by(self, run_id: str) -> bool:
+        """Whether the lease is this run's; reads only, and so is asked where `renew` would take too long."""
+        with self._read() as connection:
+            holder = sa.select(tables.leases.c.run_id).where(*self._is_mine(tables.leases))
+            return bool(connection.execute(holder).scalar_one_or_none() == run_id)
+
+    def require(self, run_id: str) -> None:
+        """Refuse what a run is about to do once it is not the active one any more, as `refuse_gone` does.
+
+        Raises
+        ------
+        BusyError
+            When the lease is another run's, or the audit chain holds this one.
+        """
+        with self._write(run_id):
+            pass
+
     def release(self, run_id: str) -> None:
         """Give the lease back."""
         lease = tables.leases

@@ -82,8 +82,8 @@ class Ledger(Rows):
     ) -> None:
         """Record that a run began, and with which params; `amendments` are what differs from the run before."""
         self._insert(
-            tables.runs, run_id=run_id, pipeline=pipeline, status="running", started_at=now(), run_dir=run_dir,
-            params=plain(params), amendments=plain(amendments),
+            tables.runs, in_run=run_id, run_id=run_id, pipeline=pipeline, status="running", started_at=now(),
+            run_dir=run_dir, params=plain(params), amendments=plain(amendments),
         )
 
     def run_before(self, run_id: str, pipeline: str) -> tuple[str, dict[str, Any]] | None:
@@ -96,7 +96,7 @@ class Ledger(Rows):
 
     def finish_run(
         self, run_id: str, *, status: str, as_of: datetime | None, error: str | None, result: Mapping[str, Any],
-        manifest: str | None = None, notes: str = "no verdict was reached",
+        manifest: str | None = None, notes: str = "no verdict was reached", by: str | None = None,
     ) -> None:
         """Record how a run ended and add it to the chain, in one transaction; one that the chain holds stays as it is.
 
@@ -106,11 +106,18 @@ class Ledger(Rows):
             SHA-256 of the run's manifest in its final form.
         notes : str
             For a retrain event of the run that is still open.
+        by : str, optional
+            The run that says so, itself or the one that found it dead; it must hold the lease.
+
+        Raises
+        ------
+        BusyError
+            When another run holds it, or that one is in the chain.
         """
         values = {"status": status, "finished_at": now(), "as_of": as_of, "error": error, "result": plain(result)}
         if self.chain.holds(run_id):
             return
-        with self._write() as connection:
+        with self._write(by) as connection:
             connection.execute(tables.runs.update().where(tables.runs.c.run_id == run_id).values(**values))
             connection.execute(closing(run_id, notes, now()))
             self.chain.append(connection, run_id, manifest)
@@ -137,7 +144,7 @@ class Ledger(Rows):
         common = {**self._mine, "run_id": run_id, "as_of": as_of, "recorded_at": clock}
         rows = [common | {k: v for k, v in plain(signal).items() if k in tables.signals.c} for signal in signals]
         told = {k: v for k, v in plain(decision).items() if k in tables.decisions.c}
-        with self._write() as connection:
+        with self._write(run_id) as connection:
             for table in (tables.signals, tables.decisions):
                 connection.execute(table.delete().where(table.c.run_id == run_id))
             connection.execute(tables.signals.insert(), rows)

@@ -18,10 +18,18 @@ from trimtab.plain import plain
 class Retrains(Rows):
     """The retrain events of one model and tenant; parameters as `Rows`."""
 
-    def record_retrain(self, run_id: str, **values: Any) -> None:
-        """Begin or complete the retrain event of a run: columns that are given are set, the others stay."""
+    def record_retrain(self, run_id: str, *, in_run: str | None = None, **values: Any) -> None:
+        """Begin or complete the retrain event of a run: columns that are given are set, the others stay.
+
+        Parameters
+        ----------
+        run_id : str
+            Whose event it is.
+        in_run : str, optional
+            The run that writes, where it is another.
+        """
         table = tables.retrain_events
-        with self._write() as connection:
+        with self._write(in_run or run_id) as connection:
             known = connection.execute(sa.select(table.c.id).where(table.c.run_id == run_id)).first()
             if known:
                 connection.execute(table.update().where(table.c.run_id == run_id).values(**plain_json(table, values)))

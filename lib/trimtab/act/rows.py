@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from trimtab.act.database import reason
+from trimtab.act.fence import refuse_gone
 from trimtab.errors import StateError
 
 Part = TypeVar("Part", bound="Rows")
@@ -45,9 +46,11 @@ class Rows:
         return part(self.engine, **self._mine)
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def _write(self, in_run: str | None = None) -> Iterator[sa.Connection]:
+        """A transaction; one of a run that lost its lease, or was closed, is refused (`refuse_gone`)."""
         try:
             with self.engine.begin() as connection:
+                refuse_gone(connection, self._mine, in_run)
                 yield connection
         except IntegrityError:
             raise
@@ -73,13 +76,16 @@ class Rows:
     def _is_mine(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
         return [table.c[name] == value for name, value in self._mine.items()]
 
-    def _insert(self, table: sa.Table, **values: Any) -> None:
-        with self._write() as connection:
+    def _insert(self, table: sa.Table, *, in_run: str | None = None, **values: Any) -> None:
+        with self._write(in_run) as connection:
             connection.execute(table.insert().values(**self._mine, **values))
 
     def _replace(self, table: sa.Table, **values: Any) -> None:
-        """Insert a row, in the place of one with the same primary key: a step that is run again says it anew."""
+        """Insert a row, in the place of one with the same primary key: a step that is run again says it anew.
+
+        Where it names its run, that one must still be active.
+        """
         keys = [table.c[column.name] == (self._mine | values)[column.name] for column in table.primary_key]
-        with self._write() as connection:
+        with self._write(values.get("run_id")) as connection:
             connection.execute(table.delete().where(*keys))
             connection.execute(table.insert().values(**self._mine, **values))

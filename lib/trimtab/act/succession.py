@@ -42,10 +42,12 @@ class Succession(Rows):
         ChampionError
             When the ledger's champion is not `from_version`, `to_version` is in quarantine and nobody forces it, the
             request that the change answers waits no more, or another change is under way.
+        BusyError
+            When the run is not the active one any more.
         """
         table = tables.changes
         try:
-            with self._write() as connection:
+            with self._write(run_id) as connection:
                 made = connection.execute(table.insert().values(
                     **self._mine, kind=kind, from_version=from_version, to_version=to_version, run_id=run_id,
                     as_of=as_of, state="intent", by=by, why=why, created_at=now(),
@@ -70,7 +72,7 @@ class Succession(Rows):
         Parameters
         ----------
         settled_in : str, optional
-            The run that does so, where it is not the one that began it.
+            The run that does so, where it is not the one that began it; it must be the active one.
 
         Returns
         -------
@@ -78,7 +80,7 @@ class Succession(Rows):
             False for one that somebody else has settled otherwise, which stays so.
         """
         table, own = tables.changes, tables.changes.c.id == change
-        with self._write() as connection:
+        with self._write(settled_in) as connection:
             settled = {"state": state, "settled_at": now(), "settled_in": settled_in}
             is_open = table.update().where(own, table.c.state == "intent")
             mine = connection.execute(is_open.values(**settled)).rowcount == 1
@@ -89,11 +91,18 @@ class Succession(Rows):
                 self.beside(Retrains).follow(connection, row)
         return bool(row["state"] == state)
 
-    def record_foreign_change(self, from_version: int | None, to_version: int | None) -> None:
-        """Record that somebody else moved the alias."""
+    def is_open(self, change: int) -> bool:
+        """Whether an intent still waits for its end."""
+        return change in {intent.id for intent in self.open_changes()}
+
+    def record_foreign_change(
+        self, from_version: int | None, to_version: int | None, *, found_in: str | None = None
+    ) -> None:
+        """Record that somebody else moved the alias, as the active run has found."""
         self._insert(
-            tables.changes, kind="foreign", from_version=from_version, to_version=to_version, state="done",
-            by="someone else", why="the alias was moved outside Trimtab", created_at=now(), settled_at=now(),
+            tables.changes, in_run=found_in, kind="foreign", from_version=from_version, to_version=to_version,
+            state="done", by="someone else", why="the alias was moved outside Trimtab",
+            created_at=now(), settled_at=now(),
         )
 
     def open_changes(self) -> list[Intent]:

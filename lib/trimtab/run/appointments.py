@@ -35,6 +35,7 @@ class Appointment:
 def appoint(session: Session, contest: Contest, verdict: Verdict) -> Appointment:
     """Carry out a verdict: promote by compare-and-swap, or leave the champion; record it either way."""
     ledger, model, before = session.ledger, contest.challenger, contest.serving
+    ledger.lease.require(session.run_id)
     records, outputs, days = contest.records, contest.outputs, session.days(contest.records)
     baseline = baseline_to_json(contest.evaluation.challenger, outputs, days)
     baseline["importance"] = importance_to_json(importance_of(session, model, records, outputs))
@@ -77,7 +78,7 @@ def _complete_event(session: Session, contest: Contest, verdict: Verdict, *, pro
     improvement = METRICS[name].sign * (after - before) / abs(before) * 100 if before else math.nan
     trained_by = str(contest.challenger.lineage["run_id"])    # the event is that of the run that trained it
     session.ledger.retrains.record_retrain(
-        trained_by, promoted=promoted, new_version=contest.challenger.version,
+        trained_by, in_run=session.run_id, promoted=promoted, new_version=contest.challenger.version,
         acc_old=old.get("accuracy"), acc_new=new.get("accuracy"), f1_old=old.get("f1"), f1_new=new.get("f1"),
         new_r2=new.get("r2"), new_rmse=new.get("rmse"), new_accuracy=new.get("accuracy"), previous_r2=old.get("r2"),
         improvement_percent=improvement, metrics={"champion": old, "challenger": new},

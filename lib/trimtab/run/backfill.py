@@ -15,6 +15,7 @@ from typing import Any
 
 from trimtab import params as params_module
 from trimtab.act import champion as champions
+from trimtab.act.fence import GAVE_WAY
 from trimtab.errors import BusyError, StepError, TrimtabError, UsageError, of_place
 from trimtab.run import checking, foretold, history, proportions
 from trimtab.run.expected import expected
@@ -268,4 +269,4 @@ def _estimate(session: Session, start: datetime, end: datetime, lost: threading.
 
 def _go_on(lost: threading.Event | None) -> None:
     if lost is not None and lost.is_set():
-        raise BusyError("another run of this model took the lease over while this one stood still; it gives way")
+        raise BusyError(GAVE_WAY)

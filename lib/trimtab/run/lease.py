@@ -1,4 +1,4 @@
-"""How does a run stay the one active run of its model?"""
+"""How does a run stay the one active run of its model, and how does it know that it still is?"""
 
 from __future__ import annotations
 
@@ -6,9 +6,57 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+from trimtab.act.fence import GAVE_WAY
 from trimtab.act.lease import LEASE
 from trimtab.act.ledger import Ledger
-from trimtab.errors import TrimtabError
+from trimtab.errors import BusyError, StateError, TrimtabError
+
+
+class Hold:
+    """What a run asks before it writes a file: is it still the active one? Called, it raises where that is not so.
+
+    A ledger that cannot be reached says nothing against it; what is written there asks again in its own transaction.
+
+    Parameters
+    ----------
+    ledger : Ledger
+    run_id : str
+
+    Attributes
+    ----------
+    lost : Event
+        Set once it is known that another run has taken the lease over.
+    """
+
+    def __init__(self, ledger: Ledger, run_id: str) -> None:
+        self.run_id, self.lost = run_id, threading.Event()
+        self._lease = ledger.lease
+
+    def __call__(self) -> None:
+        """Refuse to go on without the lease.
+
+        Raises
+        ------
+        BusyError
+            When another run has taken it over.
+        """
+        with contextlib.suppress(StateError):
+            self._know(self._lease.held_by(self.run_id))
+        self._refuse()
+
+    def renew(self) -> None:
+        """Renew the lease before something that takes long; raises as a call does."""
+        with contextlib.suppress(StateError):
+            self._know(self._lease.renew(self.run_id))
+        self._refuse()
+
+    def _know(self, held: bool) -> None:
+        if not held:
+            self.lost.set()
+
+    def _refuse(self) -> None:
+        if self.lost.is_set():
+            raise BusyError(GAVE_WAY)
 
 
 @contextlib.contextmanager

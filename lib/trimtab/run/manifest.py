@@ -6,6 +6,7 @@ import json
 import platform
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -94,9 +95,9 @@ class Manifest:
     packages: dict[str, str] = field(default_factory=lambda: package_versions())
     code: dict[str, str | None] = field(default_factory=lambda: code_version())
 
-    def save(self, folder: Path) -> None:
-        """Write `run.json` beside and rename it."""
-        write_atomically(folder / FILE, to_text(self))
+    def save(self, folder: Path, ready: Callable[[], None] | None = None) -> None:
+        """Write `run.json` beside and rename it, if `ready` raises nothing (`write_atomically`)."""
+        write_atomically(folder / FILE, to_text(self), ready)
 
 
 def load(folder: Path) -> Manifest | None:

@@ -56,8 +56,8 @@ def _plain(address: str) -> Path:
 class _Atomic:
     """A papermill file handler that redacts, writes beside and renames."""
 
-    def __init__(self, redact: Callable[[str], str]) -> None:
-        self._redact = redact
+    def __init__(self, redact: Callable[[str], str], ready: Callable[[], None] | None) -> None:
+        self._redact, self._ready = redact, ready
 
     def read(self, path: str) -> str:
         """The file's text."""
@@ -69,7 +69,7 @@ class _Atomic:
 
     def write(self, text: str, path: str) -> None:
         """Put the notebook, without its secrets, in the place of the file."""
-        write_atomically(_plain(path), redacted(text, self._redact))
+        write_atomically(_plain(path), redacted(text, self._redact), self._ready)
 
     def pretty_path(self, path: str) -> str:
         """The path as papermill's messages name it."""
@@ -139,6 +139,7 @@ def execute(
     limits: Limits,
     redact: Callable[[str], str] = str,
     progress: bool = True,
+    ready: Callable[[], None] | None = None,
 ) -> None:
     """Execute a notebook in a process of its own and save it, whatever happens.
 
@@ -156,6 +157,8 @@ def execute(
         Takes secrets out of text before it is written.
     progress : bool
         Show a bar on standard error.
+    ready : callable, optional
+        Called whenever the notebook is about to be saved; what it raises ends the execution, and nothing is saved.
 
     Raises
     ------
@@ -168,11 +171,12 @@ def execute(
     """
     deadline = Deadline(source.stem, limits)
     try:
-        _execute(source, target, parameters, deadline, warm=warm, redact=redact, progress=progress)
+        _execute(source, target, parameters, deadline, warm=warm, redact=redact, progress=progress,
+                 ready=ready)
     except (StepError, TimeLimitError):
         if deadline.error is None:
             raise
-        mark(target, f"{deadline.error}.", redact)
+        mark(target, f"{deadline.error}.", redact, ready)
         raise deadline.error from None
     finally:
         deadline.over()
@@ -180,9 +184,9 @@ def execute(
 
 def _execute(
     source: Path, target: Path, parameters: Mapping[str, Any], deadline: Deadline, *, warm: bool,
-    redact: Callable[[str], str], progress: bool,
+    redact: Callable[[str], str], progress: bool, ready: Callable[[], None] | None,
 ) -> None:
-    papermill_io.register(_SCHEME, _Atomic(redact))
+    papermill_io.register(_SCHEME, _Atomic(redact, ready))
     name = source.stem
     try:
         with _environment(server.thread_environment()):
@@ -201,14 +205,14 @@ def _execute(
     except PapermillExecutionError as error:
         raise _translated(name, error, redact) from error
     except DeadKernelError as error:
-        mark(target, f"The kernel of {name} died before the notebook was through.", redact)
+        mark(target, f"The kernel of {name} died before the notebook was through.", redact, ready)
         raise StepError(f"{name}: the kernel died (killed, or out of memory)") from error
     except NoSuchKernel as error:
         raise StepError(f"{name}: no ordinary Jupyter kernel is installed; run without --cold") from error
     except (TrimtabError, OSError):
         raise
     except Exception as error:    # a kernel that dies while it starts shows as several kinds of error
-        mark(target, f"The kernel of {name} failed before the notebook was through.", redact)
+        mark(target, f"The kernel of {name} failed before the notebook was through.", redact, ready)
         raise StepError(redact(f"{name}: {type(error).__name__}: {error}")) from error
 
 
@@ -229,8 +233,16 @@ def _translated(name: str, error: PapermillExecutionError, redact: Callable[[str
     return StepError(redact(f"{name}: {error.ename}: {error.evalue}"))
 
 
-def mark(target: Path, sentence: str, redact: Callable[[str], str] = str) -> None:
-    """Put a banner on top of a saved notebook whose run was cut short; papermill would leave it looking complete."""
+def mark(
+    target: Path, sentence: str, redact: Callable[[str], str] = str, ready: Callable[[], None] | None = None
+) -> None:
+    """Put a banner on top of a saved notebook whose run was cut short; papermill would leave it looking complete.
+
+    Parameters
+    ----------
+    ready : callable, optional
+        As for `write_atomically`.
+    """
     if not target.is_file():
         return
     book = nbformat.read(str(target), as_version=4)
@@ -240,7 +252,7 @@ def mark(target: Path, sentence: str, redact: Callable[[str], str] = str) -> Non
         if cell.metadata.get("papermill", {}).get("status") in {"pending", "running"}:
             cell.metadata["papermill"]["status"] = "interrupted"
     book.cells.insert(0, banner)
-    write_atomically(target, redacted(nbformat.writes(book), redact))
+    write_atomically(target, redacted(nbformat.writes(book), redact), ready)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,14 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-def notebook_html(folder: Path, file: str) -> str | None:
-    """Write an executed notebook as one HTML file beside it; None when there is no notebook to show."""
+def notebook_html(folder: Path, file: str, ready: Callable[[], None] | None = None) -> str | None:
+    """Write an executed notebook as one HTML file beside it; None when there is no notebook to show.
+
+    Parameters
+    ----------
+    ready : callable, optional
+        As for `write_atomically`.
+    """
     source = folder / file
     if not source.is_file():
         return None
@@ -59,7 +66,7 @@ def notebook_html(folder: Path, file: str) -> str | None:
     page = _templates().get_template("page_of_notebook.html")
     target = source.with_suffix(".html")
     title = TITLES.get(source.stem, source.stem)
-    write_atomically(target, page.render(title=title, file=file, run=folder.name, body=body, colors=_colors()))
+    write_atomically(target, page.render(title=title, file=file, run=folder.name, body=body, colors=_colors()), ready)
     return target.name
 
 
@@ -112,8 +119,8 @@ def _colors() -> str:
     return found
 
 
-def run_report(folder: Path, manifest: Manifest) -> Path:
-    """Write a run's `report.html`: what came of it, and a link to every notebook."""
+def run_report(folder: Path, manifest: Manifest, ready: Callable[[], None] | None = None) -> Path:
+    """Write a run's `report.html`: what came of it, and a link to every notebook; `ready` as for `write_atomically`."""
     run = plain(manifest)
     for step in run["steps"]:
         step["came_of_it"] = _came_of_it(step["notebook"], step["scraps"])
@@ -125,7 +132,7 @@ def run_report(folder: Path, manifest: Manifest) -> Path:
     run["tile"] = _tile(run)
     run["gains"] = _gains(metrics.get("champion") or {}, metrics.get("challenger") or {})
     target = folder / "report.html"
-    write_atomically(target, _templates().get_template("report.html").render(run=run))
+    write_atomically(target, _templates().get_template("report.html").render(run=run), ready)
     return target
 
 

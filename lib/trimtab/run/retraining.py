@@ -131,6 +131,7 @@ def _register(session: Session, trained: trainer.Trained, older: Window, newer: 
     lineage = _lineage(session, trained, older, newer)
     tags = {"run_id": session.run_id, "as_of": session.as_of.isoformat()}
     tags["fingerprint"] = lineage["fingerprint"]["sha256"]
+    session.ledger.lease.require(session.run_id)    # a version once registered cannot be taken back
     version = session.registry.register(trained.folder, tags=tags, metrics={"fit_seconds": trained.seconds})
     session.ledger.record_version(
         version, run_id=session.run_id, as_of=session.as_of, sha256=trained.sha256,

@@ -16,6 +16,7 @@ from typing import Any
 from trimtab import folders
 from trimtab import params as params_module
 from trimtab.act import champion as champions
+from trimtab.act.fence import GAVE_WAY
 from trimtab.act.rows import now
 from trimtab.amendments import amendments
 from trimtab.errors import (
@@ -35,7 +36,7 @@ from trimtab.run import endings, homes, notebooks, preflight, reports, watching
 from trimtab.run import manifest as manifests
 from trimtab.run.deadlines import Limits
 from trimtab.run.interruptions import stops_as_exceptions, undisturbed
-from trimtab.run.lease import heartbeat
+from trimtab.run.lease import Hold, heartbeat
 from trimtab.run.manifest import Manifest, Step
 from trimtab.run.pipelines import PIPELINES
 from trimtab.run.preflight import Request
@@ -114,7 +115,7 @@ class Run:
         self.champion_before: int | None = None
         self.status = "succeeded"
         self._telling = Telling(session, dry_run=request.dry_run)
-        self._lease_lost = threading.Event()
+        self._hold = Hold(session.ledger, session.run_id)
         self._background = ThreadPoolExecutor(1)    # makes a notebook's page while the next one runs
         self._pages: dict[str, Future[str | None]] = {}
         self.manifest = Manifest(
@@ -141,7 +142,7 @@ class Run:
         """Carry the pipeline out; whatever ends it early becomes the status, and one of our errors."""
         try:
             self._prepare(taken_over)
-            with heartbeat(self.session.ledger, self.session.run_id, self._lease_lost):
+            with heartbeat(self.session.ledger, self.session.run_id, self._hold.lost):
                 PIPELINES[self.request.pipeline](self)
         except KeyboardInterrupt as stop:
             self.status = "interrupted"
@@ -173,7 +174,7 @@ class Run:
             self.folder.mkdir(parents=True)
         except OSError as error:
             raise StateError(f"{self.folder}: cannot be made: {error.strerror or error}") from None
-        self.manifest.save(self.folder)
+        self.manifest.save(self.folder, self._hold)
         # First, so that what a run that died has changed is covered by its own link.
         brought_together = champions.recover(ledger, session.registry, session.run_id)
         for dead in dict.fromkeys([*([taken_over] if taken_over else []), *ledger.chain.left_open(session.run_id)]):
@@ -187,7 +188,7 @@ class Run:
     def _complete(self, folder: Path) -> None:
         """Bring to its end what a run that died has left."""
         homes.tidy(self.session.home, folder)    # before its end is written down: from then on nothing may change
-        self.manifest.notes.append(endings.close(self.session.ledger, folder, self.loaded.redact))
+        self.manifest.notes.append(endings.close(self.session.ledger, folder, self.loaded.redact, self._hold))
         dead = manifests.load(folder)
         if dead is not None:
             self._telling.died(dead)
@@ -220,8 +221,7 @@ class Run:
 
     def step(self, notebook: str, **more: Any) -> Scraps:
         """Execute a notebook, with more parameters than were typed, and return what it hands on."""
-        if self._lease_lost.is_set():
-            raise BusyError("another run of this model took the lease over while this one stood still; it gives way")
+        self._hold.renew()
         source = notebooks.folder() / f"{notebook}.ipynb"
         target = self.folder / source.name
         step = Step(notebook, file=target.name)
@@ -234,13 +234,15 @@ class Run:
             notebooks.execute(
                 source, target, preflight.parameters(self.session, self.request, notebook) | more,
                 warm=self.request.warm, limits=limits, redact=self.loaded.redact, progress=self.request.progress,
+                ready=self._hold,
             )
             found = read(target, notebook)
             step.status, step.scraps = "succeeded", plain(found)
             return found
         except KeyboardInterrupt:
             step.status = "interrupted"
-            notebooks.mark(target, f"The run was interrupted while {notebook} was executed.", self.loaded.redact)
+            told = f"The run was interrupted while {notebook} was executed."
+            notebooks.mark(target, told, self.loaded.redact, self._hold)
             raise
         except TrimtabError as error:
             step.status = "timed_out" if isinstance(error, TimeLimitError) else "failed"
@@ -253,7 +255,8 @@ class Run:
             self._timed(step, time.perf_counter() - started)
             if target.is_file():
                 step.sha256 = folders.digest(target)
-                self._pages[step.notebook] = self._background.submit(reports.notebook_html, self.folder, target.name)
+                self._pages[step.notebook] = self._background.submit(
+                    reports.notebook_html, self.folder, target.name, self._hold)
             self._save()
 
     def _timed(self, step: Step, seconds: float) -> None:
@@ -265,29 +268,50 @@ class Run:
 
     def _save(self) -> None:
         """Keep the manifest up to date, as long as it is this run's to write."""
-        if not self._lease_lost.is_set():
-            self.manifest.save(self.folder)
+        with contextlib.suppress(BusyError):    # the next step, or the end, asks again and gives way
+            self.manifest.save(self.folder, self._hold)
 
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _finish(self, error: TrimtabError | None, seconds: float) -> Outcome:
-        """Write down how it ended, as far as the disk lets us; the exit code is right in any case."""
-        manifest, session = self.manifest, self.session
-        self._leave_nothing_open()
+        """Write down how it ended, as far as the disk lets us; the exit code is right in any case.
+
+        A run that lost its lease writes nothing: another one does so for it, or has done it.
+        """
+        try:
+            self._hold.renew()
+            return self._written(error, seconds)
+        except BusyError as gone:
+            found = manifests.load(self.folder)
+            self.status = found.status if found and found.status != "running" else "interrupted"
+            error = error if isinstance(error, Interrupted) else gone
+            self._summed_up(error, seconds)
+            return Outcome(self.manifest.result, error.exit_code, self.manifest.error, None)
+
+    def _summed_up(self, error: TrimtabError | None, seconds: float) -> int | None:
+        """Say in the manifest how the run ended; returns who serves now, None where nobody can say."""
+        manifest, after = self.manifest, None
         manifest.status, manifest.finished_at = self.status, now()
         manifest.error = cut(self.loaded.redact(str(error)), LONGEST_LINE) if error else None
-        after = None
         with contextlib.suppress(TrimtabError):
             after = self._serving()
         manifest.result = summarise(manifest, self.folder, before=self.champion_before, after=after, seconds=seconds)
+        return after
+
+    def _written(self, error: TrimtabError | None, seconds: float) -> Outcome:
+        manifest, session = self.manifest, self.session
+        self._leave_nothing_open()
+        after = self._summed_up(error, seconds)
         manifest.data = next((s.scraps["fingerprint"] for s in manifest.steps if "fingerprint" in s.scraps), None)
         report = self.folder / "report.html"
         problem: Exception | None = None
         try:
-            if session.ledger.chain.holds(session.run_id):
-                raise BusyError("another run has closed this one, which had stood still; what it left is not changed")
-            problem = endings.conclude(session.ledger, self.folder, manifest, self._make_pages)
+            if session.ledger.chain.holds(session.run_id):    # a ledger that cannot say so keeps files as they are
+                raise BusyError(GAVE_WAY)
+            problem = endings.conclude(session.ledger, self.folder, manifest, self._make_pages, self._hold)
             reports.index(session.home / "runs")
+        except BusyError:
+            raise
         except Exception as failed:  # noqa: BLE001 -- whatever it is, the lease must go back
             problem = problem or failed
         if problem is not None:
