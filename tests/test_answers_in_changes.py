@@ -15,6 +15,7 @@ from test_champion import Alias
 from trimtab.act import approvals, database
 from trimtab.act import champion as champions
 from trimtab.act.ledger import Ledger
+from trimtab.act.seals import INTENTS
 from trimtab.errors import ChampionError, StateError, UsageError
 
 AS_OF = datetime(2024, 4, 1)
@@ -75,7 +76,8 @@ def covered(ledger: Ledger, run_id: str) -> bool:
     ledger.start_run(run_id, pipeline="drift", run_dir="/runs")
     ledger.finish_run(run_id, status="succeeded", as_of=AS_OF, error=None, result={})
     newest = {(seal.kind, seal.key): seal.sha256 for seal in ledger.chain.seals()}
-    return newest == {key: row.sha256 for key, row in ledger.chain.present().items()}
+    present = ledger.chain.present()
+    return newest == {key: row.sha256 for key, row in present.items() if key[0] != INTENTS or key in newest}
 
 
 def test_what_completes_the_change_says_in_the_request_who_approved(ledger: Ledger, alias: Alias) -> None:

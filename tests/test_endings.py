@@ -184,6 +184,16 @@ def test_change_that_an_ended_run_left_open_is_answered_for_by_the_run_that_sett
         patch.setattr(notebooks, "execute", _begins_a_change(params))
         patch.setattr(Run, "_leave_nothing_open", lambda _run: None)    # as if the registry were gone, too
         ended = _run(params)
+    found = verify(params)
+    assert (found.findings, found.notes) == ((), (
+        "ledger: champion_changes, id 1 is open, a promotion from version None to 1: it is under way, or the next run "
+        "completes it or takes it back",))
+    with sqlite3.connect(params.parent / ".trimtab" / "ledger.db") as ledger:
+        ledger.execute("UPDATE champion_changes SET to_version = 2")
+    assert [one.told for one in verify(params).findings] == ["ledger: intents, id 1 was changed"]
+    with ledger:
+        ledger.execute("UPDATE champion_changes SET to_version = 1")
+    ledger.close()
     later = _dies_at(params, monkeypatch, notebooks, "execute")
     (change,) = tt.open(params).ledger.succession.changes()
     assert (change["state"], change["run_id"], change["settled_in"]) == ("undone", ended.result["run_id"], later.name)

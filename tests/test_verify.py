@@ -258,6 +258,46 @@ def test_alias_that_somebody_moved_and_changed_model_file_are_named(copied: Path
     assert _first(copied) == ("differs", "the alias of demo")
 
 
+def _intent(params: Path, run_id: str | None, *, to: int, moved: int) -> None:
+    """An open rollback that somebody wrote into the ledger of `lived`, and where they moved the alias."""
+    _sql(params, "INSERT INTO champion_changes (model, tenant, kind, from_version, to_version, run_id, state, by, why, "
+                 "created_at, forced, quarantines) VALUES ('demo', '', 'rollback', 1, ?, ?, 'intent', 'Anna', 'it', "
+                 "'2024-04-16 00:00:00.000000', 1, 1)", to, run_id)
+    with sqlite3.connect(params.parent / ".trimtab" / "mlflow.db") as registry:
+        registry.execute("UPDATE registered_model_aliases SET version = ?", (moved,))
+    registry.close()
+
+
+OPEN = ("ledger: champion_changes, id 4 is open, a rollback from version 1 to 2: it is under way, or the next run "
+        "completes it or takes it back")
+
+
+def test_change_that_was_begun_in_the_name_of_a_run_that_had_ended_is_named_and_stays_so(copied: Path) -> None:
+    second = _runs(copied)[1].name
+    _intent(copied, second, to=2, moved=2)
+    found = verify(copied)
+    told = [("inserted", "ledger: champion_changes, id 4", second)]
+    assert ([(one.kind, one.place, one.run_id) for one in found.findings], found.notes) == (told, (OPEN,))
+    _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
+    assert _run(copied, "baseline", as_of="2024-04-20").error is None
+    assert [(one.kind, one.place, one.run_id) for one in verify(copied).findings] == told
+
+
+def test_change_that_was_begun_in_the_name_of_no_run_there_was_is_named(copied: Path) -> None:
+    _intent(copied, "20240416T000000-rollback-abcdef", to=2, moved=1)
+    assert _first(copied) == ("inserted", "ledger: champion_changes, id 4")
+
+
+def test_change_that_a_session_left_open_is_noted(copied: Path) -> None:
+    _intent(copied, "interactive-0123456789ab", to=2, moved=2)
+    assert (verify(copied).findings, verify(copied).notes) == ((), (OPEN,))
+
+
+def test_alias_that_an_open_change_does_not_explain_is_named(copied: Path) -> None:
+    _intent(copied, "interactive-0123456789ab", to=2, moved=3)
+    assert _first(copied) == ("differs", "the alias of demo")
+
+
 @pytest.mark.parametrize(("name", "how"), [
     ("MLmodel", "changed"), ("requirements.txt", "missing"), ("conda.yaml", "changed"), ("model.pkl", "inserted"),
     ("code/__init__.py", "inserted"), ("python_env.yaml", "exchanged for a link"),

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from trimtab.act import tables
 from trimtab.act.rows import Rows, now
-from trimtab.act.seals import KINDS, Kind, fingerprint
+from trimtab.act.seals import INTENTS, KINDS, Kind, fingerprint
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,9 @@ class Chain(Rows):
 
         A row that turns up later under a run that ended is nobody's, and is left for `verify` to name.
         """
-        query, key = self._final(kind).where(~self._is_sealed(kind)), kind.table.c[kind.key]
+        query, key = self._final(kind).where(~self._is_sealed(kind), *kind.covered), kind.table.c[kind.key]
+        if kind.name == INTENTS:
+            return query.where(kind.table.c[kind.done_in] == run_id)
         if not kind.of_runs:
             return query
         if kind.name == "answers" and not first:    # one that was given in no run and no session is nobody's

@@ -76,6 +76,8 @@ class Kind:
         The column that names a later run which settled a row, if one did.
     of_earlier : bool
         Whether a run may leave such rows under the key of an earlier one.
+    covered : sequence of SQL conditions
+        That must hold, too, when a run ends, for its link to cover a row.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Kind:
     of_earlier: bool = False
     done_in: str = "run_id"
     settled_in: str | None = None
+    covered: Sequence[sa.ColumnElement[bool]] = ()
 
     def author(self, row: Payload) -> str | None:
         """The run or session that answers for a row as it is."""
@@ -105,15 +108,17 @@ class Kind:
 
 
 _ANSWERED = frozenset({"state", "by", "why", "decided_at", "decided_in", "used_by"})
-EVENTS = "model_retrain_events"
+EVENTS, CHANGES, INTENTS = "model_retrain_events", "champion_changes", "intents"
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (
     Kind("runs", tables.runs, "run_id", (tables.runs.c.status != "running",), frozenset({"run_dir"})),
     Kind("decisions", tables.decisions, "run_id"),
     Kind("signals", tables.signals, "run_id"),
     Kind("verdicts", tables.verdicts, "run_id"),
     Kind(EVENTS, tables.retrain_events, "run_id", (tables.retrain_events.c.finished_at.is_not(None),)),
-    Kind("champion_changes", tables.changes, "id", (tables.changes.c.state != "intent",), of_runs=False,
+    Kind(CHANGES, tables.changes, "id", (tables.changes.c.state != "intent",), of_runs=False,
          settled_in="settled_in"),
+    Kind(INTENTS, tables.changes, "id", (), frozenset({"state", "settled_at", "settled_in"}), of_runs=False,
+         covered=(tables.changes.c.state == "intent",)),    # as begun, of those that a run leaves open when it ends
     Kind("quarantine", tables.quarantine, "id", (), frozenset({"released_at", "released_by", "released_why"}),
          of_runs=False),
     Kind("versions", tables.versions, "version", (), frozenset({"baseline", "source"}), of_runs=False),

@@ -7,6 +7,7 @@ rows and folders that are in no link. Last the champion and the files of all ver
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from trimtab import params as params_module
 from trimtab.act import modelfile
 from trimtab.act.chain import Link, Present, Seal, hash_of
 from trimtab.act.registry import local_path, registered_name
-from trimtab.act.seals import BY_HAND, EVENTS, KINDS
+from trimtab.act.seals import BY_HAND, CHANGES, EVENTS, INTENTS, KINDS
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.folders import differences
 from trimtab.run import homes
@@ -133,9 +134,9 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
     state = _State(session, home, links, seals, chain.present(), frozenset(chain.left_open("")))
     findings = [*_chained(links), *state.covered(run_id)]
     if run_id is None:
-        findings += [*state.rows_of_nobody(), *state.folders_of_nobody(), *_champion(session),
-                     *_released(session), *_models(session, home)]
-        state.notes += _uncovered(session)
+        findings += [*state.rows_of_nobody(), *state.intents_of_nobody(), *state.folders_of_nobody(),
+                     *_champion(session), *_released(session), *_models(session, home)]
+        state.notes += [*_under_way(session), *_uncovered(session)]
     notes = tuple(dict.fromkeys(state.notes))
     head = links[-1].sha256 if links else None
     return Verified(home, session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
@@ -224,15 +225,30 @@ class _State:
             return
         sealed = {(seal.kind, seal.key) for seal in self.seals}
         for (kind, key), row in self.present.items():
-            if (kind, key) in sealed:
+            if (kind, key) in sealed or kind == INTENTS:
                 continue
             by_hand = (row.by or "").startswith(BY_HAND)
             if by_hand and KINDS[kind].of_runs and not KINDS[kind].of_earlier:
                 continue
-            if by_hand or row.by in self.unfinished or (row.by is None and kind == "champion_changes"):
+            if by_hand or row.by in self.unfinished or (row.by is None and kind == CHANGES):
                 self.notes.append(f"{_row(kind, key)} will be covered when the next run ends")
             else:
                 yield Finding("inserted", _row(kind, key), row.by)
+
+    def intents_of_nobody(self) -> Iterator[Finding]:
+        """Changes of the champion that were begun in the name of a run which had ended, or of none that there was.
+
+        What a run leaves open is covered as it was begun by its own link, and what it settled as it was settled.
+        """
+        first = {(seal.kind, seal.key): seal.seq for seal in reversed(self.seals)}
+        ended = {link.run_id: link.seq for link in self.links}
+        is_open = {str(row["id"]) for row in self.session.ledger.succession.changes() if row["state"] == "intent"}
+        for (kind, key), row in self.present.items():
+            if kind != INTENTS or row.by is None or row.by.startswith(BY_HAND) or not self.links:
+                continue
+            known = min((first[of, key] for of in (CHANGES, INTENTS) if (of, key) in first), default=math.inf)
+            if known > ended[row.by] if row.by in ended else key in is_open and row.by not in self.unfinished:
+                yield Finding("inserted", _row(CHANGES, key), row.by, "no run that was at work had begun it")
 
     def folders_of_nobody(self) -> Iterator[Finding]:
         """What lies among the folders of runs and is in no link."""
@@ -259,7 +275,7 @@ class _State:
 
 def _row(kind: str, key: str) -> str:
     """How rows of the ledger are named."""
-    of = {"champion_changes": "id", "versions": "version"}.get(kind, "run")
+    of = {CHANGES: "id", INTENTS: "id", "versions": "version"}.get(kind, "run")
     return f"ledger: {kind}, {of} {key}"
 
 
@@ -293,12 +309,19 @@ def _digest(path: Path) -> str | None:
 
 
 def _champion(session: Session) -> Iterator[Finding]:
-    if session.ledger.succession.open_changes():
-        return    # a run is at it, or died; the next one brings them together
     alias, believed = session.registry.champion(), session.ledger.succession.champion()
+    for intent in session.ledger.succession.open_changes():
+        if alias in (intent.from_version, intent.to_version):
+            return    # a run is at it, or died; the next one brings them together
     if alias != believed:
         yield Finding("differs", f"the alias of {session.registry.name}", None,
                       f"it names version {alias}, and the ledger {believed}")
+
+
+def _under_way(session: Session) -> Iterator[str]:
+    for intent in session.ledger.succession.open_changes():
+        yield (f"{_row(CHANGES, str(intent.id))} is open, a {intent.kind} from version {intent.from_version} to "
+               f"{intent.to_version}: it is under way, or the next run completes it or takes it back")
 
 
 def _released(session: Session) -> Iterator[Finding]:
