@@ -112,6 +112,7 @@ def _realised(now: Outputs, metric: str) -> signals.Measurement:
         SimpleNamespace(metric=metric, per=None)]))
     performance = measure_performance(now) if len(now) else Performance(0, {}, {})
     scored: Any = SimpleNamespace(
+        said=None,
         performance=performance, baseline=measure_performance(_outputs(500, right=True)), outputs=now, no_scores="")
     return checking.performance_drop(SimpleNamespace(params=params, thresholds=SETTINGS), scored)  # type: ignore[arg-type]  # -- bare
 
