@@ -133,7 +133,7 @@ def load(
         Naming the file and the key, for anything that is missing, unknown, of the wrong type or unreadable.
     """
     variables = os.environ if environment is None else environment
-    file = Path(path).expanduser().resolve()
+    file = _at(Path(), str(path), "--params")
     tree, origins = _read(file, ())
     for keys, value, origin in [*from_environment(variables), *from_overrides(overrides)]:
         if put(tree, keys, value):
@@ -185,8 +185,8 @@ def _read(file: Path, trail: tuple[Path, ...]) -> tuple[dict[str, Any], dict[Key
 def _at(folder: Path, name: str, origin: str) -> Path:
     """Where a file of this name is, seen from a folder."""
     try:
-        return (folder / name).resolve()
-    except (ValueError, OSError, RuntimeError) as error:    # NUL, say, half a character, or links that go in circles
+        return (folder / Path(name).expanduser()).resolve()
+    except (ValueError, OSError, RuntimeError) as error:    # NUL, say, half a character, nobody's home, links in circles
         raise ParamsError(f"{origin}: {name!r} is no name of a file: {error}") from None
 
 

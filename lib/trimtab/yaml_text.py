@@ -8,6 +8,8 @@ import yaml
 
 _DEEPEST = 50
 _TOO_DEEP = f"something in it holds itself, or is nested more than {_DEEPEST} deep"
+_MOST = 100_000
+_TOO_MANY = f"it has more than {_MOST:,} values; aliases (*name) that repeat aliases come to that quickly"
 _MOST_BITS = 10_000    # Python writes no whole number of more than 4,300 digits
 
 
@@ -56,7 +58,7 @@ def read_yaml(text: str) -> Any:
     Raises
     ------
     NoYAMLError
-        When it is not valid, has a key twice or one that is no plain value, holds itself, or is nested too deeply.
+        When it is not valid, has a key twice or one that is no plain value, holds itself, is nested too deeply, or has too many values.
 
     Examples
     --------
@@ -64,13 +66,28 @@ def read_yaml(text: str) -> Any:
     {'as_of': '2024-02-30'}
     """
     try:
-        return _by_text(yaml.load(text, _Loader), _DEEPEST)
+        found = yaml.load(text, _Loader)
+        if _values(found, {}, _DEEPEST) > _MOST:
+            raise NoYAMLError(_TOO_MANY)
+        return _by_text(found, _DEEPEST)
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         mark = getattr(error, "problem_mark", None)
         raise NoYAMLError(problem, *((mark.line + 1, mark.column + 1) if mark else ())) from None
     except RecursionError:
         raise NoYAMLError(_TOO_DEEP) from None
+
+
+def _values(value: Any, known: dict[int, int], left: int) -> int:
+    """How many values are to be walked, where what an alias repeats is counted each time but walked once?"""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if not left:
+        raise NoYAMLError(_TOO_DEEP)
+    if id(value) not in known:
+        items = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_values(item, known, left - 1) for item in items)
+    return known[id(value)]
 
 
 def _by_text(value: Any, left: int) -> Any:
