@@ -25,9 +25,13 @@ def folder(fresh_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_nothing_is_wrong_after_one_of_every_fault(folder: Path) -> None:
-    tried = {fault: next(trials.carry_out(fault, folder, times=1, seed=SEED)) for fault in trials.FAULTS}
-    assert {fault: trial.problems for fault, trial in tried.items()} == {fault: [] for fault in trials.FAULTS}, tried
+@pytest.mark.parametrize("fault", trials.FAULTS)
+def test_nothing_is_wrong_after_one_of_every_fault(
+    folder: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kills, "duration", lambda *_: 8.0)    # about; `make faults` measures it
+    tried = next(trials.carry_out(fault, folder, times=1, seed=SEED))
+    assert tried.problems == [], tried
 
 
 @pytest.fixture
