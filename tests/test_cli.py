@@ -286,7 +286,10 @@ def test_state_that_cannot_be_written_can_be_read(project: Callable[..., Path], 
         assert same == home
 
 
-@pytest.mark.parametrize(("by", "words"), [(" ", "--by is empty"), ("\udcff\udcfe", "--by is no text")])
+@pytest.mark.parametrize(("by", "words"), [
+    (" ", "--by is empty"), ("\udcff\udcfe", "--by is no text"),
+    ("x" * 201, "--by has 201 characters, and a name at most 200"),
+])
 def test_who_rolls_back_is_said_in_words(by: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         cli.run("rollback", by=by, why="a try")

@@ -181,11 +181,12 @@ def _run(pipeline: str, params: Path, as_of: str, **settings: Any) -> Outcome:
 def test_whole_loop_on_postgresql_for_records_and_ledger(
     project: Callable[..., Path], home: Path, postgres: str
 ) -> None:
-    _fill(postgres, binary_table(2000))
+    long = {"x": "minutes_between_departure_as_planned_and_as_it_came_to_be", "z": "flights_that_came_before_it"}
+    _fill(postgres, binary_table(2000, shift=2.0).rename(columns=long))
     always = [{"signal": "model_age", "at_least": 0, "severity": "high"}]
     path = project(merged(
-        BINARY, data=_settings(_for_ibis(postgres)), store={"ledger": postgres}, triggers=always,
-        guardrails={"cooldown": "0d"},
+        BINARY, data={**_settings(_for_ibis(postgres)), "numeric": [*long.values(), "noise"]},
+        store={"ledger": postgres}, triggers=always, guardrails={"cooldown": "0d"},
     ))
     first = _run("baseline", path, "2024-03-01")
     assert (first.error, first.result["champion_after"]) == (None, 1)
@@ -199,6 +200,9 @@ def test_whole_loop_on_postgresql_for_records_and_ledger(
         asked = "SELECT kind, from_version, to_version, state FROM champion_changes ORDER BY id"
         kept = [tuple(row) for row in connection.execute(sa.text(asked))]
         dead = connection.execute(sa.text("SELECT count(*) FROM leases")).scalar()
+        asked = "SELECT drift_type FROM model_retrain_events WHERE new_version = 2"
+        moved = connection.execute(sa.text(asked)).scalar_one()
     engine.dispose()
     assert kept == [("promotion", None, 1, "done"), ("promotion", 1, 2, "done"), ("rollback", 2, 1, "done")]
     assert dead == 0
+    assert long["x"] in moved

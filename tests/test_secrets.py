@@ -134,12 +134,15 @@ def test_nothing_that_a_loop_leaves_holds_a_secret(
         (typed, "run", "baseline", "--as-of", "2024-02-20"),
         (_trimtab, "run", "retrain", "--as-of", "2024-04-15",
          "--set", f"alerts.urls=[json://{OVERRIDE}@127.0.0.1:9/x]"),
+        (typed, "run", "rollback", "--as-of", "2024-04-16", "--by", f"Eve ({SECRETS['TABLE']})",
+         "--why", f"whoever knows json://me:{WRITTEN}@127.0.0.1:9/x and {SECRETS['TABLE']} may"),
         (typed, "history"), (typed, "signals"), (typed, "models"), (typed, "history", "--json"),
         (typed, "verify", "--json"), (typed, "approvals"),
     ):
         code, said = command(params, *words)
         assert code == 0, said
         told += said
+    assert "Eve (" in told
     _holds_none(params, told)
 
 

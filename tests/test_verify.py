@@ -360,6 +360,49 @@ def test_version_that_somebody_released_from_quarantine_by_hand_is_named(copied:
     assert "the boss is said to have released it" in str(found[0].detail)
 
 
+@pytest.mark.parametrize("lifted", [True, False])
+def test_quarantine_that_the_changes_of_the_champion_do_not_bear_out_is_named(copied: Path, lifted: bool) -> None:
+    """Lifted in the words of an older change of that version, or put back after somebody forced it to serve."""
+    _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
+    with sqlite3.connect(copied.parent / ".trimtab" / "mlflow.db") as registry:
+        for column in ("source", "storage_location"):
+            registry.execute(f"UPDATE model_versions SET {column} = replace({column}, '/home/', '/moved/')")
+    registry.close()
+    told = {"by": "a person", "why": "a try"}
+    for to, more in ((2, {"quarantine": True}), (1, {"force": True})):
+        extra = {"to": to, **told, **more}
+        assert _run(copied, "rollback", as_of="2024-04-20", extra=extra).error is None
+        assert verify(copied).findings == ()
+        if lifted:
+            break
+    first = "FROM champion_changes WHERE to_version = 1 ORDER BY id LIMIT 1"
+    released = ", ".join(f"released_{name} = (SELECT {of} {first})" for name, of in (
+        ("at", "settled_at"), ("by", "by"), ("why", "why")))
+    _sql(copied, f"UPDATE quarantine SET {released if lifted else 'released_at = NULL'} WHERE version = 1")
+    (found,) = verify(copied).findings
+    assert (found.kind, found.place) == ("changed", "ledger: quarantine, version 1")
+
+
+def test_folder_that_cannot_be_read_is_named(copied: Path) -> None:
+    folder = _runs(copied)[0] / "beside"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        unreadable = PermissionError(13, "Permission denied")
+        patch.setattr(Path, "iterdir", lambda path: _raise(unreadable) if path == folder else _iterdir(path))
+        (found,) = verify(copied).findings
+    assert (found.kind, found.place, found.detail) == ("inserted", str(folder), "it is a folder that cannot be read")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "iterdir", lambda path: _raise(unreadable) if path == folder.parents[1] else _iterdir(path))
+        assert "it cannot be read: Permission denied" in [one.detail for one in verify(copied).findings]
+
+
+_iterdir = Path.iterdir
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
 def test_one_run_is_verified_by_its_id(copied: Path) -> None:
     first, second, _ = _runs(copied)
     (second / "report.html").write_text("nothing")
@@ -446,6 +489,10 @@ def test_chain_that_was_wiped_is_missed_by_what_the_runs_left(copied: Path) -> N
     ("UPDATE decisions SET reasons = 'not json' WHERE run_id = ?", "ledger: decisions, run {}"),
     ("UPDATE verdicts SET criteria = '{{' WHERE run_id = ?", "ledger: verdicts, run {}"),
     ("UPDATE champion_changes SET why = x'ff00fe' WHERE run_id = ?", "ledger: champion_changes, id 2"),
+    ("UPDATE champion_changes SET created_at = 'rubbish' WHERE run_id = ?", "ledger: champion_changes, id 2"),
+    ("UPDATE champion_changes SET settled_at = 'rubbish' WHERE run_id = ?", "ledger: champion_changes, id 2"),
+    ("UPDATE versions SET lineage = 'not json' WHERE run_id = ?", "ledger: versions, version 2"),
+    ("UPDATE versions SET files = '{{' WHERE run_id = ?", "ledger: versions, version 2"),
     ("UPDATE audit_chain SET recorded_at = 'x' WHERE run_id = ?", "ledger: the chain"),
     ("UPDATE audit_chain SET seq = 'zzz' WHERE run_id = ?", "ledger: the chain"),
 ])
@@ -458,6 +505,8 @@ def test_what_no_column_of_its_type_holds_is_named_and_hides_nothing_else(
     found = [one.place for one in verify(copied).findings]
     assert place.format(second) in found
     assert place == "ledger: the chain" or "ledger: champion_changes, id 1" in found
+    told = CliRunner().invoke(app, ["history", "-p", str(copied)])
+    assert not isinstance(told.exception, (ValueError, TypeError))
 
 
 @pytest.mark.parametrize("change", [{"chain": {"seq": 1}}, {"files": "abc"}, {"files": {"a\0b": "c"}}])

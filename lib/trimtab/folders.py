@@ -51,11 +51,12 @@ def contents(folder: Path) -> dict[str, str]:
     """
     found = {}
     for path in folder.rglob("*"):
-        if path.is_symlink() or not path.is_dir() or not any(path.iterdir()):
-            try:
-                found[path.relative_to(folder).as_posix()] = digest(path)
-            except OSError:
-                found[path.relative_to(folder).as_posix()] = "a file that cannot be read"
+        name = path.relative_to(folder).as_posix()
+        try:
+            if path.is_symlink() or not path.is_dir() or not any(path.iterdir()):
+                found[name] = digest(path)
+        except OSError:
+            found[name] = "a folder that cannot be read" if path.is_dir() else "a file that cannot be read"
     return dict(sorted(found.items()))
 
 

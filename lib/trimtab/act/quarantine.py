@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from trimtab.act import tables
-from trimtab.act.rows import Rows, now
+from trimtab.act.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Quarantine(Rows):
         Parameters
         ----------
         change : mapping
-            Its row.
+            Its row, settled.
         """
-        table, clock = tables.quarantine, now()
+        table, clock = tables.quarantine, change["settled_at"]
         told = {"released_at": clock, "released_by": change["by"], "released_why": change["why"]}
         connection.execute(table.update().where(*self._open(change["to_version"])).values(**told))
         left = change["from_version"] if change["quarantines"] else None

@@ -67,7 +67,14 @@ class Rows:
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         with self._read() as connection:
-            found = [dict(row) for row in connection.execute(query).mappings()]
+            try:
+                found = [dict(row) for row in connection.execute(query).mappings()]
+                texts = [column.name for column in query.selected_columns if isinstance(column.type, sa.String)]
+                if any(isinstance(row[name], bytes) for row in found for name in texts):
+                    raise TypeError("SQLite keeps whatever it is given")
+            except (ValueError, TypeError) as error:    # somebody wrote what no column of this type holds
+                told = f"a row holds what no run writes ({type(error).__name__}); trimtab verify names it"
+                raise StateError(f"store.ledger: cannot be read: {told}") from error
         return [row | {"tenant": row["tenant"] or None} if "tenant" in row else row for row in found]
 
     def _select(self, table: sa.Table) -> sa.Select[Any]:

@@ -77,7 +77,7 @@ retrain_events = Table(
     Column("reason_json", JSON), Column("train_records", Integer), Column("valid_records", Integer),
     Column("acc_old", Float), Column("acc_new", Float), Column("f1_old", Float), Column("f1_new", Float),
     Column("promoted", Boolean, nullable=False), Column("artifact_path", Text), Column("notes", Text),
-    Column("trigger_type", String(60)), Column("severity", String(10)), Column("drift_type", String(60)),
+    Column("trigger_type", String(60)), Column("severity", String(10)), Column("drift_type", Text),
     Column("reason", Text), Column("metrics", JSON),
     Column("retrain_attempted", Boolean, nullable=False), Column("retrain_successful", Boolean, nullable=False),
     Column("new_version", Integer), Column("new_r2", Float), Column("new_rmse", Float), Column("new_accuracy", Float),

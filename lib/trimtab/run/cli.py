@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 
 _TYPED_WRONGLY: Any = typer.BadParameter.__base__    # click's usage error, for which typer has no name of its own
+_LONGEST_NAME = 200    # as long as the ledger's columns
 _REPEATED = ("baseline", "drift", "retrain")
 
 
@@ -107,6 +108,9 @@ def _check_words(**typed: str | None) -> None:
     for name, text in typed.items():
         if text is not None and not text.strip():
             raise UsageError(f"--{name} is empty: whoever reads the history wants to know who decided, and why")
+        if name == "by" and text is not None and len(text) > _LONGEST_NAME:
+            told = f"--by has {len(text):,} characters, and a name at most {_LONGEST_NAME}"
+            raise UsageError(f"{told}; reasons go to --why")
         if text is not None and any("\ud800" <= character <= "\udfff" for character in text):
             raise UsageError(f"--{name} is no text in the encoding of this terminal")
 

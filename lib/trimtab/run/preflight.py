@@ -151,4 +151,6 @@ def parameters(session: Session, request: Request, notebook: str) -> dict[str, A
         "params": str(session.loaded.path), "as_of": session.as_of.isoformat(), "run_id": session.run_id,
         "overrides": list(request.overrides), "dry_run": request.dry_run,
     }
-    return given | (request.extra if notebook in _WITH_EXTRA else {})
+    typed = {name: session.loaded.redact(said) if isinstance(said, str) else said
+             for name, said in request.extra.items()}
+    return given | (typed if notebook in _WITH_EXTRA else {})

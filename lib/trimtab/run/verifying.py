@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from trimtab import folders
 from trimtab import params as params_module
 from trimtab.act import modelfile
 from trimtab.act.chain import Link, Present, Seal, hash_of
+from trimtab.act.quarantine import Held
 from trimtab.act.registry import local_path, registered_name
 from trimtab.act.seals import BY_HAND, CHANGES, EVENTS, INTENTS, KINDS
 from trimtab.errors import TrimtabError, UsageError
@@ -29,6 +31,7 @@ from trimtab.run.session import Session
 
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z]+-[0-9a-f]{6}")
 _TRIES = 3    # to read a ledger to which no run adds meanwhile
+_AT_ONCE = timedelta(minutes=1)    # an older release asked the clock twice
 _Key = tuple[str, str]
 
 
@@ -134,9 +137,12 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
     state = _State(session, home, links, seals, chain.present(), frozenset(chain.left_open("")))
     findings = [*_chained(links), *state.covered(run_id)]
     if run_id is None:
-        findings += [*state.rows_of_nobody(), *state.intents_of_nobody(), *state.folders_of_nobody(),
-                     *_champion(session), *_released(session), *_models(session, home)]
-        state.notes += [*_under_way(session), *_uncovered(session)]
+        findings += [*state.rows_of_nobody(), *state.folders_of_nobody()]
+        if any(row.sha256 == "" for row in state.present.values()):
+            state.notes.append("a row cannot be read, so what serves was not compared with what the ledger says")
+        else:
+            findings += [*state.intents_of_nobody(), *_champion(session), *_released(session), *_models(session, home)]
+            state.notes += [*_under_way(session), *_uncovered(session)]
     notes = tuple(dict.fromkeys(state.notes))
     head = links[-1].sha256 if links else None
     return Verified(home, session.params.model, session.params.tenant, len(links), head, tuple(findings), notes)
@@ -255,7 +261,12 @@ class _State:
         linked = {link.run_id for link in self.links}
         before = {seal.key for seal in self.seals if seal.kind == "runs"} - linked
         counted = {"were made before the chain began": 0, "are of dry runs": 0}
-        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
+        try:
+            there = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        except OSError as error:
+            yield Finding("missing", str(self.folder), None, f"it cannot be read: {error.strerror}")
+            return
+        for path in there:
             if path.name in linked:
                 continue
             if path.name in self.unfinished:
@@ -325,13 +336,27 @@ def _under_way(session: Session) -> Iterator[str]:
 
 
 def _released(session: Session) -> Iterator[Finding]:
-    """Versions that came out of quarantine, though no change of the champion says that somebody forced it."""
-    done = [row for row in session.ledger.succession.changes() if row["state"] == "done"]
-    said = {(row["to_version"], row["by"], row["why"]) for row in done}
+    """Versions that are out of quarantine, or in it, though the changes of the champion say otherwise."""
+    done = [row for row in session.ledger.succession.changes() if row["state"] == "done" and row["kind"] != "foreign"]
+    done.sort(key=lambda row: row["id"])
     for held in session.ledger.quarantine.all():
-        if held.released_at is not None and (held.version, held.released_by, held.released_why) not in said:
-            yield Finding("changed", f"ledger: quarantine, version {held.version}", None,
+        began = next((row["id"] for row in done if row["quarantines"] and (row["from_version"], row["run_id"]) == (
+            held.version, held.run_id)), None)
+        released = next((row for row in done if began is not None and row["id"] > began
+                         and row["to_version"] == held.version), None)
+        row = f"ledger: quarantine, version {held.version}"
+        if held.released_at is None and released is not None:
+            yield Finding("changed", row, None, f"change {released['id']} of the champion released it, and it is held")
+        elif held.released_at is not None and (released is None or not _agree(held, released)):
+            yield Finding("changed", row, None,
                           f"{held.released_by} is said to have released it, and no change of the champion did")
+
+
+def _agree(held: Held, change: Mapping[str, Any]) -> bool:
+    """Whether a version was released by who made a change, for that reason, when the change was made."""
+    assert held.released_at is not None
+    at_once = abs(held.released_at - change["settled_at"]) < _AT_ONCE
+    return at_once and (held.released_by, held.released_why) == (change["by"], change["why"])
 
 
 def _models(session: Session, home: Path) -> Iterator[Finding]:
