@@ -20,6 +20,7 @@ from trimtab.decide.guardrails import Guard
 from trimtab.decide.promotion import Verdict
 from trimtab.decide.signals import Signal
 from trimtab.errors import BusyError, ChampionError
+from trimtab.run.lease import Hold
 
 AS_OF = datetime(2024, 4, 1)
 WEEK = timedelta(days=7)
@@ -75,10 +76,15 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     made.close()
 
 
-def _taken_over(ledger: Ledger) -> None:
+def _taken_over(ledger: Ledger, after: timedelta = timedelta(seconds=-1)) -> None:
     with ledger.engine.begin() as connection:
-        connection.execute(tables.leases.update().values(expires_at=now() - timedelta(seconds=1)))
+        connection.execute(tables.leases.update().values(expires_at=now() + after))
     assert ledger.lease.acquire("other") == "mine"
+
+
+def _taken_over_as_the_clock_went_back(ledger: Ledger) -> None:
+    """The holder lives, and has not renewed its lease by the right clock yet."""
+    _taken_over(ledger, timedelta(hours=5))
 
 
 def _closed(ledger: Ledger) -> None:
@@ -96,7 +102,7 @@ def _everything(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
             sa.select(tables.changes).where(tables.changes.c.by != "trimtab"))]}
 
 
-@pytest.mark.parametrize("lose", [_taken_over, _closed])
+@pytest.mark.parametrize("lose", [_taken_over, _taken_over_as_the_clock_went_back, _closed])
 @pytest.mark.parametrize("what", WRITES)
 def test_run_that_lost_its_lease_writes_nothing(ledger: Ledger, what: str, lose: Callable[[Ledger], None]) -> None:
     lose(ledger)
@@ -122,13 +128,23 @@ def test_session_writes_while_a_run_is_active_and_after_others_were_closed(ledge
     assert ledger.retrains.retrain_events(1)[0]["run_id"] == "interactive-0123456789ab"
 
 
-def test_run_that_lost_its_lease_moves_no_alias(ledger: Ledger) -> None:
+@pytest.mark.parametrize("lose", [_taken_over_as_the_clock_went_back, _closed])
+def test_run_that_lost_its_lease_moves_no_alias(ledger: Ledger, lose: Callable[[Ledger], None]) -> None:
     alias = Alias(version=1)
-    _closed(ledger)
+    lose(ledger)
     with pytest.raises(BusyError):
         champions.change(ledger, alias, kind="promotion", expected=1, to_version=2, run_id="mine", as_of=AS_OF,
                          by="trimtab", why="better")
     assert (alias.version, ledger.succession.open_changes()) == (1, [])
+
+
+def test_run_whose_lease_the_clock_cost_it_writes_no_file(ledger: Ledger) -> None:
+    hold = Hold(ledger, "mine")
+    hold()
+    _taken_over_as_the_clock_went_back(ledger)
+    for ask in (hold, hold.renew):
+        with pytest.raises(BusyError, match="it gives way"):
+            ask()
 
 
 def test_run_that_was_closed_between_its_intent_and_the_flip_does_not_flip(

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from trimtab.act import database, tables
 from trimtab.act import lease as leases
-from trimtab.act.lease import LEASE
+from trimtab.act.lease import APART, LEASE
 from trimtab.act.ledger import Ledger
 from trimtab.act.rows import now
 from trimtab.decide.decision import Decision
@@ -118,6 +118,14 @@ def _expire(ledger: Ledger) -> None:
         connection.execute(tables.leases.update().values(expires_at=now() - timedelta(seconds=1)))
 
 
+def _of_another_clock(ledger: Ledger, ahead: timedelta) -> None:
+    """As if the holder, elsewhere, had taken or renewed its lease just now by a clock that was ahead."""
+    lease = tables.leases
+    with ledger.engine.begin() as connection:
+        until = leases._clock(connection) + LEASE + ahead
+        connection.execute(lease.update().values(host="elsewhere", pid=1, expires_at=until))
+
+
 def _ended_process() -> int:
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
@@ -155,6 +163,36 @@ def test_expired_lease_is_taken_over_even_of_a_living_process_or_another_host(le
         ledger.lease.acquire("second")
     _expire(ledger)
     assert ledger.lease.acquire("second") == "first"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=5), APART + timedelta(minutes=1)])
+def test_lease_that_lasts_longer_than_any_can_is_of_a_clock_that_went_back_and_is_taken_over(
+    ledger: Ledger, ahead: timedelta
+) -> None:
+    ledger.lease.acquire("first")
+    _start(ledger, "first")
+    _of_another_clock(ledger, ahead)
+    assert ledger.lease.active() is None
+    assert ledger.lease.acquire("second") == "first"
+    assert [(run["run_id"], run["status"]) for run in ledger.runs()] == [("first", "interrupted")]
+    assert not ledger.lease.renew("first")
+    with pytest.raises(BusyError, match="run second"):
+        ledger.lease.acquire("third")
+
+
+def test_lease_of_a_machine_whose_clock_is_a_little_ahead_is_respected(ledger: Ledger) -> None:
+    ledger.lease.acquire("first")
+    _of_another_clock(ledger, APART - timedelta(minutes=1))
+    with pytest.raises(BusyError, match="on elsewhere"):
+        ledger.lease.acquire("second")
+
+
+def test_holder_that_lives_renews_its_lease_by_the_clock_that_went_back(ledger: Ledger) -> None:
+    ledger.lease.acquire("first")
+    _of_another_clock(ledger, timedelta(hours=5))
+    assert ledger.lease.renew("first")
+    with pytest.raises(BusyError, match="run first"):
+        ledger.lease.acquire("second")
 
 
 def test_renewing_moves_the_end_and_says_when_the_lease_was_lost(ledger: Ledger) -> None:

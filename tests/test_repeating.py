@@ -171,6 +171,8 @@ def test_a_line_says_what_was_decided_and_who_serves() -> None:
     assert line("demo retrain", Ended(0, result, ""), "")[20:] == (
         "demo retrain: succeeded in 3 s; retrain (severity high); blocked by cooldown; rolled_back; champion 2 -> 1; "
         "run r1")
+    unknown = result | {"champion_after": None, "champion_unknown": "store.registry: no answer"}
+    assert "; champion unknown; run r1" in line("demo retrain", Ended(2, unknown, ""), "")
 
 
 def test_a_broken_params_file_is_one_line_and_a_longer_pause(

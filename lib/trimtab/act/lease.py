@@ -22,6 +22,8 @@ from trimtab.act.rows import Rows, now
 from trimtab.errors import BusyError
 
 LEASE = timedelta(seconds=60)
+APART = timedelta(minutes=5)
+"""How far apart the clocks of machines that share a ledger may be, where it has none of its own."""
 DIED = "its process died"
 
 
@@ -124,8 +126,12 @@ def _here() -> str:
 
 
 def _dead(lease: Mapping[str, Any], clock: datetime) -> bool:
-    """A lease is dead when it expired, or when its process on this very host is gone."""
-    if lease["expires_at"] < clock:
+    """A lease is dead when it expired, or when its process on this very host is gone.
+
+    One that lasts longer than any can was taken by a clock that has gone back since. A holder that lives renews it by
+    the right clock within a quarter of `LEASE`; one that was quicker to be taken for dead gives way (`refuse_gone`).
+    """
+    if not clock <= lease["expires_at"] <= clock + LEASE + APART:
         return True
     if lease["host"] != _here():
         return False

@@ -83,13 +83,20 @@ class Asked:
 
 @dataclass(frozen=True)
 class Change:
-    """A champion that came into service in this run, and who wanted it for what reason."""
+    """A champion that came into service through this run, and who wanted it for what reason.
+
+    Attributes
+    ----------
+    completed_in : str, optional
+        The later run that completed it, where this one had left it open.
+    """
 
     kind: str
     before: int | None
     after: int
     by: str = ""
     why: str = ""
+    completed_in: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +119,8 @@ class Happened:
     metrics : mapping
         Of champion and challenger, by name; None where they are not known.
     changes : sequence of Change
+    unsettled : int, optional
+        The version that a change leads to which is still open: nobody knows yet whether it serves.
     asked : Asked, optional
     signals : sequence of mapping
         Of this run, as the ledger keeps them: name, severity, message.
@@ -133,6 +142,7 @@ class Happened:
     verdict: str | None = None
     metrics: Mapping[str, Mapping[str, float | None] | None] = field(default_factory=dict)
     changes: Sequence[Change] = ()
+    unsettled: int | None = None
     asked: Asked | None = None
     signals: Sequence[Mapping[str, Any]] = ()
     error: str | None = None
@@ -172,6 +182,20 @@ def messages(run: Happened) -> tuple[Message, ...]:
     return tuple(one for tell in _KINDS for one in tell(run))
 
 
+def settled(run: Happened) -> tuple[Message, ...]:
+    """What people should be told of a run once a later one has completed the change of the champion that it began.
+
+    Examples
+    --------
+    >>> run = Happened("demo", None, "r1", "rollback", "failed", "p.yaml", "report.html", error="no answer",
+    ...                changes=[Change("rollback", 2, 1, "Ada", "too slow", completed_in="r2")])
+    >>> (told,) = settled(run)
+    >>> told.title, told.numbers[1]
+    ('demo: rolled back from version 2 to version 1', 'begun by run r1, which could not settle it; completed by run r2')
+    """
+    return tuple(one for tell in (_rolled_back, _promoted) for one in tell(run))
+
+
 def retraining(run: Happened) -> Message:
     """The message that training begins, while the run goes on."""
     return Message(
@@ -204,9 +228,6 @@ def since(counts: Mapping[str, int]) -> str:
 def _failed(run: Happened) -> Iterator[Message]:
     if run.status not in _FAILURES:
         return
-    again = {"approval": "approvals", "watch": "run rollback --check"}.get(run.pipeline, f"run {run.pipeline}")
-    changed = [one.after for one in run.changes if one.kind != "foreign"]
-    state = f"Version {changed[-1]} serves since this run." if changed else "The champion is as it was."
     ways = {
         "timed_out": "see which step took so long, and raise its limit (guardrails.max_runtime, limits.soft) or train "
                      "on less; then",
@@ -215,10 +236,20 @@ def _failed(run: Happened) -> Iterator[Message]:
     }
     way = ways.get(run.status, "read at which cell it stopped, mend that, and")
     yield Message(
-        "failed", _title(run, f"{run.pipeline} {_FAILURES[run.status]}"), tuple(_error(run)),
-        f"{way} {'answer' if run.pipeline == 'approval' else 'run it'} again: {run.command(again)}. {state}",
+        "failed", _title(run, f"{run.pipeline} {_FAILURES[run.status]}"), tuple(_error(run)), f"{way} {_then(run)}",
         _report(run),
     )
+
+
+def _then(run: Happened) -> str:
+    """What to type after a failure, and who serves; not the same again where it may have happened all the same."""
+    if run.unsettled is not None:
+        return (f"run anything next: {run.command('run drift')}. The change of the champion to version {run.unsettled} "
+                "could not be settled; that run completes it or takes it back, and until then nobody knows who serves.")
+    again = {"approval": "approvals", "watch": "run rollback --check"}.get(run.pipeline, f"run {run.pipeline}")
+    changed = [one.after for one in run.changes if one.kind != "foreign"]
+    state = f"Version {changed[-1]} serves since this run." if changed else "The champion is as it was."
+    return f"{'answer' if run.pipeline == 'approval' else 'run it'} again: {run.command(again)}. {state}"
 
 
 def _rolled_back(run: Happened) -> Iterator[Message]:
@@ -226,7 +257,7 @@ def _rolled_back(run: Happened) -> Iterator[Message]:
         if change.kind == "rollback":
             yield Message(
                 "rolled_back", _title(run, f"rolled back from version {change.before} to version {change.after}"),
-                (f"serving: version {change.after}", *_reason(change), *_figures(run)),
+                (f"serving: version {change.after}", *_completed(run, change), *_reason(change), *_figures(run)),
                 f"find out what was wrong with version {change.before}: {run.command('history')}.", _report(run),
             )
 
@@ -249,8 +280,8 @@ def _promoted(run: Happened) -> Iterator[Message]:
         back = f"run rollback --to {change.before} --by WHO --why TEXT"
         advice = "nothing: it is the first champion." if change.before is None else (
             f"nothing, if the figures please; to go back: {run.command(back)}.")
-        yield Message("promoted", _title(run, f"version {change.after} promoted, {before}"), tuple(_figures(run)),
-                      advice, _report(run))
+        yield Message("promoted", _title(run, f"version {change.after} promoted, {before}"),
+                      (*_completed(run, change), *_figures(run)), advice, _report(run))
 
 
 def _finished(run: Happened) -> Iterator[Message]:
@@ -315,6 +346,12 @@ def _reasons(run: Happened) -> Iterator[str]:
         yield calm(one_line(shorten_quoted(reason, _LONGEST_VALUE), _LONGEST_LINE))
     if len(reasons) > _MOST_REASONS:
         yield f"and {len(reasons) - _MOST_REASONS} more reasons"
+
+
+def _completed(run: Happened, change: Change) -> Iterator[str]:
+    if change.completed_in:
+        began, ended = (one_line(run_id, _LONGEST_VALUE * 2) for run_id in (run.run_id, change.completed_in))
+        yield calm(f"begun by run {began}, which could not settle it; completed by run {ended}")
 
 
 def _reason(change: Change) -> Iterator[str]:

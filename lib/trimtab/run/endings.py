@@ -128,7 +128,7 @@ def _complete(
         dead.status, dead.error, dead.finished_at = "interrupted", DEAD, now()
         for step in cut:
             step.status = "interrupted"
-        dead.result = summarise(dead, folder, before=None, after=None, seconds=0.0)
+        dead.result = summarise(dead, folder, before=None, after=None, unknown=DEAD, seconds=0.0)
 
     def _make_pages() -> None:
         for step in dead.steps:

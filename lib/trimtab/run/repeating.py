@@ -175,4 +175,6 @@ def _status(ended: Ended) -> str:
 
 def _champion(result: dict[str, Any]) -> str:
     before, after = result.get("champion_before"), result.get("champion_after")
+    if result.get("champion_unknown"):
+        return "unknown"
     return str(after) if before == after else f"{before} -> {after}"

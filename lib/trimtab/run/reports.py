@@ -227,7 +227,8 @@ def _row(path: Path, runs: Path) -> dict[str, Any] | None:
             "dry_run": bool(run["dry_run"]),
             "decision": f"{asked} ({decision['severity']})" if decision else "",
             "verdict": str(result.get("verdict") or ""),
-            "known": bool(result), "before": result.get("champion_before"), "after": result.get("champion_after"),
+            "known": bool(result) and not result.get("champion_unknown"),
+            "before": result.get("champion_before"), "after": result.get("champion_after"),
             "link": f"{path.parent.relative_to(runs).as_posix()}/report.html"
             if path.with_name("report.html").is_file() else None,
         }

@@ -18,7 +18,8 @@ _DECISION = ("needs_retrain", "severity", "confidence", "reasons")
 
 
 def summarise(
-    manifest: Manifest, folder: Path, *, before: int | None, after: int | None, seconds: float
+    manifest: Manifest, folder: Path, *, before: int | None, after: int | None, seconds: float,
+    unknown: str | None = None,
 ) -> dict[str, Any]:
     """Sum up what the steps of a run have handed on; what it did not reach is null.
 
@@ -32,6 +33,8 @@ def summarise(
         Versions that served before and after it.
     seconds : float
         That it took.
+    unknown : str, optional
+        Why nobody can say who serves after it; only then it is a field of the result, `champion_unknown`.
     """
     found: dict[type, Any] = {
         CONTRACT[step.notebook]: CONTRACT[step.notebook].model_validate(step.scraps)
@@ -50,7 +53,7 @@ def summarise(
         "metrics": _metrics(baseline, drift, evaluation),
         "run_dir": folder, "seconds": round(seconds, 3), "dry_run": manifest.dry_run,
     })
-    return told
+    return told if unknown is None else told | {"champion_unknown": unknown}
 
 
 def never_started(pipeline: str | None, error: TrimtabError, *, as_of: str | None, dry_run: bool) -> dict[str, Any]:

@@ -183,6 +183,7 @@ class Run:
             except UsageError as error:    # the ledger names a run as no run is called; nothing is made of that name
                 self.manifest.notes.append(str(error))
         self.manifest.notes += brought_together
+        self._telling.settled(session.run_id)
         self.champion_before = session.registry.champion()
 
     def _complete(self, folder: Path) -> None:
@@ -290,12 +291,15 @@ class Run:
 
     def _summed_up(self, error: TrimtabError | None, seconds: float) -> int | None:
         """Say in the manifest how the run ended; returns who serves now, None where nobody can say."""
-        manifest, after = self.manifest, None
+        manifest, after, unknown = self.manifest, None, None
         manifest.status, manifest.finished_at = self.status, now()
         manifest.error = cut(self.loaded.redact(str(error)), LONGEST_LINE) if error else None
-        with contextlib.suppress(TrimtabError):
+        try:
             after = self._serving()
-        manifest.result = summarise(manifest, self.folder, before=self.champion_before, after=after, seconds=seconds)
+        except TrimtabError as silent:
+            unknown = cut(self.loaded.redact(str(silent)), LONGEST_LINE)
+        manifest.result = summarise(
+            manifest, self.folder, before=self.champion_before, after=after, unknown=unknown, seconds=seconds)
         return after
 
     def _written(self, error: TrimtabError | None, seconds: float) -> Outcome:
@@ -329,6 +333,7 @@ class Run:
         with contextlib.suppress(TrimtabError):
             if ledger.succession.open_changes() and ledger.lease.renew(run_id):
                 self.manifest.notes += champions.recover(ledger, self.session.registry, run_id)
+                self._telling.settled(run_id)
 
     def _make_pages(self) -> None:
         for step in self.manifest.steps:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from trimtab.decide import alerts
 from trimtab.decide.alerts import Asked, Change, Happened, Message
 from trimtab.errors import TrimtabError
 from trimtab.run import homes
+from trimtab.run import manifest as manifests
 from trimtab.run.manifest import Manifest
 from trimtab.run.session import Session
 from trimtab.text import visible
@@ -48,10 +49,10 @@ class Telling:
     def unstarted(self, pipeline: str, error: TrimtabError) -> None:
         """Tell that a run could not begin: of a scheduled one nobody would hear otherwise."""
         session = self._session
-        happened = Happened(
+        self._post(session.run_id, lambda: alerts.messages(Happened(
             session.params.model, session.params.tenant, session.run_id, pipeline, "unstarted",
-            params=str(session.loaded.path), report="", error=str(error), names=self._names, program=self._program)
-        self._post(session.run_id, lambda: alerts.messages(happened), last=True)
+            params=str(session.loaded.path), report="", unsettled=self._unsettled(), error=str(error),
+            names=self._names, program=self._program)), last=True)
         self._finish()
 
     def step(self, notebook: str, manifest: Manifest) -> None:
@@ -60,9 +61,31 @@ class Telling:
             self._post(manifest.run_id, lambda: [alerts.retraining(self._happened(manifest, self._session.run_dir))],
                        last=False)
 
+    def settled(self, run_id: str) -> None:
+        """Tell of changes of the champion that a run completed and another one had begun: as that one would have."""
+        if self._silent:
+            return
+        with self._harmless():
+            for began in dict.fromkeys(
+                row["run_id"] for row in self._session.ledger.succession.changes()
+                if row["settled_in"] == run_id != row["run_id"] and row["run_id"] and row["state"] == "done"
+            ):
+                self._post(began, partial(self._settled, began), last=False)
+
+    def _settled(self, began: str) -> Sequence[Message]:
+        folder = self._session.run_dir.parent / homes.checked_run_id(began)
+        known = manifests.load(folder)
+        if known is not None:
+            return alerts.settled(self._happened(known, folder))
+        params = self._session.params
+        return alerts.settled(Happened(    # a session at a notebook, or a run whose folder is gone
+            params.model, params.tenant, began, "", "", params=str(self._session.loaded.path), report="",
+            changes=self._changes(began), program=self._program))
+
     def died(self, manifest: Manifest) -> None:
-        """Tell of an earlier run that was found dead."""
+        """Tell of an earlier run that was found dead, and of what it had settled for another."""
         folder = self._session.run_dir.parent / manifest.run_id
+        self.settled(manifest.run_id)
         self._post(manifest.run_id, lambda: alerts.messages(self._happened(manifest, folder, "died")), last=False)
 
     def ended(self, manifest: Manifest) -> None:
@@ -113,7 +136,7 @@ class Telling:
             manifest.model, manifest.tenant, manifest.run_id, manifest.pipeline, status or manifest.status,
             params=str(self._session.loaded.path), report=str(page), decision=result["decision"],
             guard=result["guard"], verdict=result["verdict"], metrics=result["metrics"],
-            changes=self._changes(manifest.run_id), asked=self._asked(manifest.run_id),
+            changes=self._changes(manifest.run_id), unsettled=self._unsettled(), asked=self._asked(manifest.run_id),
             signals=[row for row in self._session.ledger.signals() if row["run_id"] == manifest.run_id],
             error=manifest.error, names=self._names, program=self._program,
         )
@@ -129,9 +152,17 @@ class Telling:
     def _changes(self, run_id: str) -> list[Change]:
         changes = self._session.ledger.succession.changes()
         return [
-            Change(row["kind"], row["from_version"], row["to_version"], row["by"], row["why"]) for row in changes
+            Change(row["kind"], row["from_version"], row["to_version"], row["by"], row["why"],
+                   row["settled_in"] if row["settled_in"] != run_id else None)
+            for row in changes
             if row["run_id"] == run_id and row["state"] == "done" and row["to_version"] is not None
         ]
+
+    def _unsettled(self) -> int | None:
+        """Where an open change leads to; also one of another run, for who serves is not known then either."""
+        with suppress(TrimtabError):
+            return next((one.to_version for one in self._session.ledger.succession.open_changes()), None)
+        return None
 
     def _asked(self, run_id: str) -> Asked | None:
         found = self._session.ledger.approvals.of_run(run_id)

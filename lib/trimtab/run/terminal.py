@@ -62,7 +62,9 @@ def tell(result: dict[str, Any], report: Path | None) -> None:
         show(f"  blocked by: {', '.join(guard['blocked_by'])}")
     if result["verdict"]:
         show(f"  verdict: {result['verdict']}")
-    show(f"  champion: {_version(before)}" + ("" if before == after else f" -> {_version(after)}"))
+    unknown = result.get("champion_unknown")
+    known = _version(before) + ("" if before == after else f" -> {_version(after)}")
+    show(f"  champion: {known if unknown is None else f'unknown ({unknown})'}")
     if report:
         show(f"  report: {report}")
 
