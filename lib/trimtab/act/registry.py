@@ -87,9 +87,8 @@ def local_path(source: str) -> Path | None:
     >>> local_path("file:///a%20home/model"), local_path("s3://bucket/model")
     (PosixPath('/a home/model'), None)
     """
-    if source.startswith("file:"):
-        return Path(unquote(source.removeprefix("file://")))
-    return Path(source) if source.startswith("/") else None
+    path = unquote(source.removeprefix("file://")) if source.startswith("file:") else source
+    return Path(path) if path.startswith("/") else None
 
 
 def _told(method: Callable[P, R]) -> Callable[P, R]:
@@ -103,10 +102,13 @@ def _told(method: Callable[P, R]) -> Callable[P, R]:
             # MLflow's class is looked up only now: importing it for a call that goes well may be all that call costs.
             if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _THEIRS:
                 raise
-            first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-            raise StateError(f"store.registry: {first}") from error
+            raise StateError(f"store.registry: {_first_line(error)}") from error
 
     return _telling
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
 
 
 class Registry:
@@ -271,8 +273,13 @@ class Registry:
         local = local_path(source)
         if local is not None:
             return local
+        if ":" not in source or source.startswith("file:"):
+            raise StateError(f"store.registry: version {version} is said to be at {source!r}, which is no full path")
         mlflow.set_tracking_uri(self.url)
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+        try:
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+        except Exception as error:    # each kind of place has a library of its own, with errors of its own
+            raise StateError(f"store.registry: {source} cannot be fetched: {_first_line(error)}") from error
 
 
 class DryRegistry:
