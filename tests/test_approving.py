@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,8 @@ from trimtab.act import modelfile
 from trimtab.act.approvals import Request
 from trimtab.decide.decision import Decision
 from trimtab.decide.signals import Signal
-from trimtab.errors import ChampionError, ModelFileError, StepError, UsageError
-from trimtab.run import approving, checking, lifecycle, serving
+from trimtab.errors import ChampionError, ModelFileError, StepError, TrimtabError, UsageError
+from trimtab.run import approving, checking, lifecycle, rollbacks, serving
 from trimtab.run import preflight as pre
 from trimtab.run.cli import app
 from trimtab.run.runner import run
@@ -168,6 +170,28 @@ def test_a_challenger_whose_file_is_not_the_evaluated_one_is_not_approved(waitin
     with pytest.raises(ChampionError, match="run later cannot be approved: the file of version 2"):
         _answer(session, waiting.asked)
     assert session.registry.champion() == 1
+
+
+@pytest.mark.parametrize(("place", "told"), [
+    ("/nonexistent/m", "the registry has version 2 at /nonexistent/m, where serving code finds no folder"),
+    ("s3://evil/m", "store.registry: s3://evil/m cannot be fetched: "),
+    ("models:/other/1", "store.registry: models:/other/1 cannot be fetched: "),
+    ("relative/m", "version 2 is said to be at 'relative/m', which is no full path"),
+    ("file:m", "version 2 is said to be at 'file:m', which is no full path"),
+])
+def test_a_challenger_that_serving_code_would_not_find_is_neither_approved_nor_rolled_back_to(
+    waiting: Waiting, place: str, told: str
+) -> None:
+    with closing(sqlite3.connect(waiting.params.parent / ".trimtab" / "mlflow.db")) as registry, registry:
+        registry.execute("UPDATE model_versions SET storage_location = ? WHERE version = 2", (place,))
+    session = waiting.open()
+    for attempt in (lambda: approving.refuse_stale(session, waiting.asked), lambda: _answer(session, waiting.asked),
+                    lambda: rollbacks.search(session, 2).proof):
+        with pytest.raises(TrimtabError, match=re.escape(told)) as refused:
+            attempt()
+        assert "\n" not in str(refused.value)
+    assert session.registry.champion() == 1
+    assert session.ledger.approvals.open() == [waiting.asked]
 
 
 def test_what_changed_while_a_person_thought_about_it_is_not_approved(waiting: Waiting) -> None:

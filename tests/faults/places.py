@@ -20,6 +20,7 @@ from conftest import BINARY, binary_table, merged
 
 from trimtab import params as params_module
 from trimtab.act import modelfile, tables
+from trimtab.act.registry import local_path
 from trimtab.errors import TrimtabError
 from trimtab.plain import plain
 from trimtab.run.preflight import Request
@@ -164,10 +165,11 @@ def serves(home: Home) -> list[str]:
         version = session.registry.champion()
         if version is None:
             return ["nobody serves"]
-        model = session.model(version)
-        records = pd.read_parquet(home.folder / "records.parquet")
-        said = model.estimator.predict(records[list(session.params.data.features)].head(50))
-        return [] if len(said) == 50 else [f"version {version} predicts {len(said)} of 50 records"]
+        records = pd.read_parquet(home.folder / "records.parquet")[list(session.params.data.features)].head(50)
+        pointed = Path(local_path(session.registry.sources()[version][0]) or "")    # not by way of MLflow, as `files`
+        said = [len(estimator.predict(records)) for estimator in (
+            session.model(version).estimator, modelfile.load(pointed, sha256=None))]
+        return [] if said == [50, 50] else [f"version {version} predicts {said} of 50 records"]
     except Exception as error:  # noqa: BLE001 -- whatever it is, it is what serving code would meet
         return [f"the champion does not serve: {type(error).__name__}: {error}"]
     finally:

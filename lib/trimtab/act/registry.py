@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ALIAS = "champion"
 EXPERIMENT = "trimtab"
+_THERE = "current_stage != 'Deleted_Internal'"    # so MLflow marks a version that was deleted
 _THEIRS = {"mlflow", "sqlalchemy", "alembic"}    # whose errors a store may end in
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,8 +62,8 @@ class ModelRegistry(Protocol):
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
 
-    def sources(self) -> dict[int, str]:
-        """Where serving code takes the files of each version from."""
+    def sources(self) -> dict[int, tuple[str, ...]]:
+        """Where serving code takes the files of each version from, and where they were said to be if not there."""
 
     def fetch(self, version: int) -> Path:
         """A local folder with the version's files."""
@@ -87,9 +88,8 @@ def local_path(source: str) -> Path | None:
     >>> local_path("file:///a%20home/model"), local_path("s3://bucket/model")
     (PosixPath('/a home/model'), None)
     """
-    if source.startswith("file:"):
-        return Path(unquote(source.removeprefix("file://")))
-    return Path(source) if source.startswith("/") else None
+    path = unquote(source.removeprefix("file://")) if source.startswith("file:") else source
+    return Path(path) if path.startswith("/") else None
 
 
 def _told(method: Callable[P, R]) -> Callable[P, R]:
@@ -103,10 +103,18 @@ def _told(method: Callable[P, R]) -> Callable[P, R]:
             # MLflow's class is looked up only now: importing it for a call that goes well may be all that call costs.
             if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _THEIRS:
                 raise
-            first = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-            raise StateError(f"store.registry: {first}") from error
+            raise StateError(f"store.registry: {_first_line(error)}") from error
 
     return _telling
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+
+
+def _places(stored: str | None, source: str | None) -> tuple[str, ...]:
+    """The first is where MLflow loads a version from."""
+    return tuple(dict.fromkeys(str(place) for place in (stored, source) if place)) or ("",)
 
 
 class Registry:
@@ -191,7 +199,9 @@ class Registry:
         return "_client" in vars(self)
 
     def _champion_by_sql(self) -> int | None:
-        found = self._by_sql("SELECT version FROM registered_model_aliases WHERE name = :name AND alias = :alias")
+        found = self._by_sql(    # an alias of a version that was deleted names nothing, as MLflow sees it
+            "SELECT version FROM registered_model_aliases AS a WHERE name = :name AND alias = :alias AND EXISTS ("
+            f"SELECT 1 FROM model_versions AS v WHERE v.name = a.name AND v.version = a.version AND {_THERE})")
         return int(found[0][0]) if found else None
 
     def _by_sql(self, query: str) -> list[tuple[Any, ...]]:
@@ -251,13 +261,13 @@ class Registry:
         return sorted(every, key=lambda v: v.version)
 
     @_told
-    def sources(self) -> dict[int, str]:
-        """Where serving code takes the files of each version from."""
+    def sources(self) -> dict[int, tuple[str, ...]]:
+        """Where serving code takes the files of each version from, and where they were said to be if not there."""
         if not self._client_is_open and is_sqlite(self.url):
             with contextlib.suppress(SQLAlchemyError):
-                told = "SELECT version, COALESCE(storage_location, source) FROM model_versions WHERE name = :name"
-                return {int(version): source or "" for version, source in self._by_sql(told)}
-        return {one.version: self._source(one.version) for one in self.versions()}
+                told = f"SELECT version, storage_location, source FROM model_versions WHERE name = :name AND {_THERE}"
+                return {int(version): _places(stored, source) for version, stored, source in self._by_sql(told)}
+        return {one.version: _places(self._source(one.version), one.source) for one in self.versions()}
 
     def _source(self, version: int) -> str:
         return str(self._client.get_model_version_download_uri(self.name, str(version)))
@@ -271,8 +281,13 @@ class Registry:
         local = local_path(source)
         if local is not None:
             return local
+        if ":" not in source or source.startswith("file:"):
+            raise StateError(f"store.registry: version {version} is said to be at {source!r}, which is no full path")
         mlflow.set_tracking_uri(self.url)
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+        try:
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+        except Exception as error:    # each kind of place has a library of its own, with errors of its own
+            raise StateError(f"store.registry: {source} cannot be fetched: {_first_line(error)}") from error
 
 
 class DryRegistry:
@@ -321,9 +336,9 @@ class DryRegistry:
         noted = [Version(int(v), source, False) for v, source in self._read()["versions"].items()]
         return (self._real.versions() if self._real.made else []) + noted
 
-    def sources(self) -> dict[int, str]:
+    def sources(self) -> dict[int, tuple[str, ...]]:
         """Where the files of each version are."""
-        noted = {int(version): str(source) for version, source in self._read()["versions"].items()}
+        noted = {int(version): (str(source),) for version, source in self._read()["versions"].items()}
         return (self._real.sources() if self._real.made else {}) | noted
 
     def fetch(self, version: int) -> Path:

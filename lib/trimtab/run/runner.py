@@ -207,8 +207,8 @@ class Run:
         serving = self.session.registry.champion()
         if serving is None and self.session.ledger.succession.served():
             raise UsageError(
-                f"{self.session.registry.name} has no champion any more, for somebody removed the alias; that is "
-                "respected until `trimtab run baseline` is asked to appoint one"
+                f"{self.session.registry.name} has no champion any more, for somebody removed the alias or the version "
+                "that it named; that is respected until `trimtab run baseline` is asked to appoint one"
             )
         return serving is not None
 

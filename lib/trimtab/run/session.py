@@ -308,9 +308,10 @@ class Session:
         return Path(known["source"]) if known and Path(known["source"]).is_dir() else self._fetched(version)
 
     def served_from(self, version: int) -> Path:
-        """Where the registry says that they are, for that is where serving code takes them from."""
-        told = self._fetched(version)
-        return told if told.is_dir() else self.folder_of(version)
+        """Where the registry says that they are, for that is where serving code takes them from; nowhere else."""
+        if (told := self._fetched(version)).is_dir():
+            return told
+        raise ModelFileError(f"the registry has version {version} at {told}, where serving code finds no folder")
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def holdout(self, version: int) -> Holdout | None:

@@ -22,9 +22,9 @@ from trimtab.act.chain import Link, Present, Seal, hash_of
 from trimtab.act.quarantine import Held
 from trimtab.act.registry import local_path, registered_name
 from trimtab.act.seals import BY_HAND, CHANGES, EVENTS, INTENTS, KINDS
-from trimtab.errors import TrimtabError, UsageError
+from trimtab.errors import UsageError
 from trimtab.folders import differences
-from trimtab.run import homes
+from trimtab.run import homes, whereabouts
 from trimtab.run import manifest as manifests
 from trimtab.run.manifest import FILE, Manifest
 from trimtab.run.session import Session
@@ -360,14 +360,19 @@ def _agree(held: Held, change: Mapping[str, Any]) -> bool:
 
 
 def _models(session: Session, home: Path) -> Iterator[Finding]:
-    told = {version: local_path(source) for version, source in session.registry.sources().items()}
+    told = session.registry.sources()
     for version in session.ledger.versions():
-        number, run_id, served = version["version"], version["run_id"], told.get(version["version"])
-        folder = _folder_of(session, home, number, version["source"])
+        number, run_id, places = version["version"], version["run_id"], told.get(version["version"], ())
+        row, served = f"version {number} in {session.registry.name}", local_path(places[0]) if places else None
+        folder = whereabouts.folder_of(session, home, version, served)
         elsewhere = served if served and served.is_dir() and served.resolve() != folder.resolve() else None
         if elsewhere and (other := next(_altered(elsewhere, version), None)):
-            yield Finding("differs", f"version {number} in {session.registry.name}", run_id,
+            yield Finding("differs", row, run_id,
                           f"the registry has it at {served}, where {other[1]} is not as it was registered")
+        elif not places:
+            yield Finding("missing", row, run_id)
+        elif stray := whereabouts.stray(session, home, version["source"], places):
+            yield Finding("differs", row, run_id, f"the registry has it at {stray}, and a run at {version['source']}")
         for how, name in _altered(folder, version):
             yield Finding(how, str(folder / name), run_id, f"version {number}")
 
@@ -385,15 +390,4 @@ def _uncovered(session: Session) -> Iterator[str]:
     older = [str(version["version"]) for version in session.ledger.versions() if version["files"] is None]
     if older:
         yield f"of version {', '.join(older)} only {modelfile.FILE} is covered: an older release registered it"
-
-
-def _folder_of(session: Session, home: Path, version: int, source: str) -> Path:
-    """Where a version's files are: where they were put, or in a copy of the home that lies elsewhere."""
-    _, marker, tail = source.partition("/.trimtab/")
-    copied = home / ".trimtab" / tail
-    if not Path(source).is_dir() and marker and copied.is_dir():
-        return copied
-    try:
-        return session.folder_of(version)
-    except TrimtabError:
-        return Path(source)
+    yield from whereabouts.unknown(session)
