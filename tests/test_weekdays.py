@@ -16,6 +16,8 @@ import trimtab as tt
 from trimtab.decide.losses import performance_drop
 from trimtab.decide.signals import Signal
 from trimtab.measure.calendar import weekdays_of
+from trimtab.measure.models.metrics import METRICS, evaluate
+from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.over_time.daily import Daily
 from trimtab.measure.over_time.weekdays import beside_same_weekdays, level
 from trimtab.run.preflight import Request
@@ -82,6 +84,59 @@ def test_the_level_mixes_weekdays_as_the_window_has_them() -> None:
 def test_nothing_is_said_with_all_weekdays_or_where_one_came_too_seldom(days: int, first: int, count: int) -> None:
     rng = np.random.default_rng(3)
     assert beside_same_weekdays(_days(rng, 0, days), _days(rng, first, count)) is None
+
+
+def _open_days(days: Daily, closed: tuple[int, ...]) -> Daily:
+    kept = ~np.isin(weekdays_of(days.days), closed)
+    return Daily(days.days[kept], days.means[kept], days.counts[kept])
+
+
+@pytest.mark.parametrize(("closed", "count", "compared"), [((6,), 14, False), ((5, 6), 7, False), ((6,), 3, True)])
+def test_a_shop_that_is_closed_on_some_weekdays_lacks_none(closed: tuple[int, ...], count: int, compared: bool) -> None:
+    rng = np.random.default_rng(5)
+    before, now = (_open_days(_days(rng, first, days), closed) for first, days in ((0, 56), (56, count)))
+    assert (beside_same_weekdays(before, now) is not None) == compared
+
+
+def test_a_weekday_with_next_to_no_records_is_not_missed() -> None:
+    rng = np.random.default_rng(6)
+    before = _days(rng, 0, 56)
+    counts = np.where(weekdays_of(before.days) == 6, 2, before.counts)
+    now = _open_days(_days(rng, 56, 14), (6,))
+    assert beside_same_weekdays(before, now) is not None
+    assert beside_same_weekdays(Daily(before.days, before.means, counts), now) is None
+
+
+@pytest.mark.parametrize(("a_day", "compared"), [(300, True), (360, True), (400, False), (200, False)])
+def test_a_metric_that_depends_on_the_number_of_records_is_compared_among_days_of_as_many(
+    a_day: int, compared: bool
+) -> None:
+    rng = np.random.default_rng(7)
+    before, now = _days(rng, 0, 28), _days(rng, 29, 2, a_day=a_day)
+    assert beside_same_weekdays(before, now) is not None
+    assert (beside_same_weekdays(before, now, unbiased=False) is not None) == compared
+
+
+def _drawn(rng: Any, name: str, size: int) -> float:
+    """A metric of so many records of one law."""
+    if METRICS[name].tasks == ("regression",):
+        said = rng.normal(size=size)
+        return evaluate(name, Outputs((), said + rng.normal(size=size), said))
+    score = rng.random(size)
+    scores = np.column_stack([1 - score, score])
+    actual = (rng.random(size) < score).astype(int)
+    return evaluate(name, Outputs(("no", "yes"), actual, (score > 0.5).astype(int), scores, positive=1))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_few_records_have_another_value_than_many_only_of_what_is_called_biased(name: str) -> None:
+    """Means of 8,000 draws of 12 records, and of 400 draws of 4,000."""
+    rng = np.random.default_rng(8)
+    few, many = (np.array([_drawn(rng, name, size) for _ in range(times)]) for size, times in ((12, 8000), (4000, 400)))
+    few = few[np.isfinite(few)]    # of two classes one may be missing
+    error = math.hypot(few.std() / math.sqrt(len(few)), many.std() / math.sqrt(len(many)))
+    differ = abs(few.mean() - many.mean()) / error
+    assert differ < 4 if METRICS[name].unbiased else differ > 8
 
 
 # -- in a check --------------------------------------------------------------------------------------------------------

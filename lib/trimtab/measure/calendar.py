@@ -1,4 +1,4 @@
-"""Which weekday is a day?"""
+"""Which weekday is a day, and which weekdays are usual?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 WEEK = 7
+_USUAL = 0.1    # of the records that a weekday has in the mean
 
 
 def weekdays_of(days: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -25,3 +26,23 @@ def weekdays_of(days: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     since = days.astype("datetime64[D]").astype(np.int64)    # 1 January 1970, a Thursday
     found: npt.NDArray[np.int64] = (since + 3) % WEEK
     return found
+
+
+def usual_weekdays(days: npt.NDArray[Any], records: npt.NDArray[Any]) -> frozenset[int]:
+    """The weekdays on which there is something to be expected: at least a tenth of what a weekday has in the mean.
+
+    Parameters
+    ----------
+    days : array of datetime64, shape (n,)
+    records : array of int, shape (n,)
+        Of each day.
+
+    Examples
+    --------
+    >>> days = np.arange("2024-01-01", "2024-01-15", dtype="datetime64[D]")
+    >>> sorted(usual_weekdays(days, np.where(weekdays_of(days) == 6, 1, 50)))    # closed on Sundays, but for one order
+    [0, 1, 2, 3, 4, 5]
+    """
+    of_weekday = np.bincount(weekdays_of(days), records, WEEK)
+    usual = of_weekday >= _USUAL * of_weekday[of_weekday > 0].mean() if of_weekday.any() else of_weekday > 0
+    return frozenset(np.flatnonzero(usual).tolist())

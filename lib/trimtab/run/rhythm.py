@@ -1,4 +1,4 @@
-"""What was the champion worth on its holdout's days of the same weekdays, where a window has not all weekdays?"""
+"""What was the champion worth on its holdout's days of the same weekdays, where a window has not all usual ones?"""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from datetime import datetime, time
 
 import numpy as np
 
-from trimtab.measure.calendar import WEEK, weekdays_of
+from trimtab.measure.calendar import usual_weekdays, weekdays_of
 from trimtab.measure.models.intervals import Interval
+from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.over_time.daily import Daily
 from trimtab.measure.over_time.snapshots import daily_metric, snapshots
 from trimtab.measure.over_time.weekdays import Level, beside_same_weekdays, level
@@ -23,10 +24,12 @@ def realised(session: Session, scored: Scored, metric: str, *, confidence: float
         return None
     days = session.days(said.records)[said.comparable]
     dates, counts = np.unique(days, return_counts=True)
-    if len(np.unique(weekdays_of(dates))) == WEEK:
+    before = _holdout(session, metric)
+    if usual_weekdays(before.days, before.counts) <= set(weekdays_of(dates).tolist()):
         return None
     taken = snapshots(said.labelled, days, dict(zip(dates.tolist(), counts.tolist(), strict=True)))
-    return beside_same_weekdays(_holdout(session, metric), daily_metric(taken, metric), confidence=confidence)
+    now = daily_metric(taken, metric)
+    return beside_same_weekdays(before, now, confidence=confidence, unbiased=METRICS[metric].unbiased)
 
 
 def usual(session: Session, scored: Scored, metric: str) -> Level | None:
@@ -34,9 +37,10 @@ def usual(session: Session, scored: Scored, metric: str) -> Level | None:
     if scored.records is None:
         return None
     weekdays, counts = np.unique(weekdays_of(session.days(scored.records)), return_counts=True)
-    if len(weekdays) in (0, WEEK):
+    before = _holdout(session, metric)
+    if not len(weekdays) or usual_weekdays(before.days, before.counts) <= set(weekdays.tolist()):
         return None
-    return level(_holdout(session, metric), dict(zip(weekdays.tolist(), counts.tolist(), strict=True)))
+    return level(before, dict(zip(weekdays.tolist(), counts.tolist(), strict=True)))
 
 
 def _holdout(session: Session, metric: str) -> Daily:

@@ -2,7 +2,7 @@
 
 A Monday may be harder than a Saturday, and a window of a day or two has not both. There rates are told weekday by
 weekday, and mixed then as the weekdays are mixed now (direct standardisation); a day is luckier or less lucky than
-others of its weekday only. A window with all weekdays is held against all days, of which there are more to learn from.
+others of its weekday only. A window with each weekday that there was is held against all days, of which there are more.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trimtab.measure.calendar import WEEK, weekdays_of
+from trimtab.measure.calendar import weekdays_of
 from trimtab.measure.models.class_rates import (
     FEWEST,
     Rate,
@@ -130,7 +130,7 @@ def _on_the_same_weekdays(
 ) -> dict[Measure, tuple[Rate, Rate]]:
     """Rates then and now, mixed as the weekdays are now; nothing with all of them, or one that came too seldom."""
     masks = _by_weekday(days)
-    if len(masks) == WEEK or not masks.keys() <= before.weekdays.keys():
+    if masks.keys() == before.weekdays.keys() or not masks.keys() <= before.weekdays.keys():
         return {}
     then = {weekday: one.rates for weekday, one in before.weekdays.items()}
     now = {

@@ -61,6 +61,11 @@ class Metric:
     prepare_per_class: Prepare | None = None
 
     @property
+    def unbiased(self) -> bool:
+        """Whether a few records have, in the mean, the value that many have; not what bends or sorts them first."""
+        return self.name not in _BIASED
+
+    @property
     def sign(self) -> float:
         """What makes a gain of a difference, so that a plus is an improvement: -1 where less is better, else 1."""
         return 1.0 if self.greater_is_better else -1.0
@@ -115,6 +120,7 @@ def _in_blocks(statistic: Statistic, n: int) -> Statistic:
 
 
 _CLASSES: tuple[Task, ...] = ("binary", "multiclass")
+_BIASED = frozenset({"f1", "precision_at_recall_80", "pr_auc", "calibration_error", "rmse", "r2"})
 
 
 def _counted(name: str, label: str, prepare: Prepare, per_class: Prepare | None = None) -> Metric:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trimtab.measure.calendar import WEEK, weekdays_of
+from trimtab.measure.calendar import usual_weekdays, weekdays_of
 from trimtab.measure.models.intervals import Interval
 from trimtab.measure.over_time.daily import Daily
 
 _FEWEST_OF_WEEKDAY = 2    # days
 _FEWEST_FREEDOM = 3
+_ALIKE = 1.25    # times as many records a day, or as few, with which a metric that depends on that can be compared
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def level(before: Daily, shares: Mapping[int, float]) -> Level | None:
     return Level(value, value - float(before.means.mean()), error, math.sqrt(variance), records, freedom)
 
 
-def beside_same_weekdays(before: Daily, now: Daily, *, confidence: float = 0.95) -> tuple[Interval, Interval] | None:
+def beside_same_weekdays(
+    before: Daily, now: Daily, *, confidence: float = 0.95, unbiased: bool = True
+) -> tuple[Interval, Interval] | None:
     """A metric on the same weekdays before, and in a window that has not all of them; both with their intervals.
 
     Parameters
@@ -112,11 +115,14 @@ def beside_same_weekdays(before: Daily, now: Daily, *, confidence: float = 0.95)
         The metric by day.
     confidence : float
         Between 0 and 1, both excluded.
+    unbiased : bool
+        Whether days of few records have the metric that days of many have, in the mean.
 
     Returns
     -------
     pair of Interval, or None
-        None with all weekdays in the window, where the level of its weekdays is not known, and without days.
+        None with all usual weekdays in the window, where the level of its weekdays is not known, without days, and for
+        a biased metric where days have a quarter more records than before, or fewer.
 
     Notes
     -----
@@ -136,11 +142,14 @@ def beside_same_weekdays(before: Daily, now: Daily, *, confidence: float = 0.95)
     (0.7, True)
     """
     weekday = weekdays_of(now.days)
-    if not len(now) or len(np.unique(weekday)) == WEEK:
+    if not len(now) or usual_weekdays(before.days, before.counts) <= set(weekday.tolist()):
         return None
     share = now.counts / now.records
     known = level(before, {int(one): float(share[weekday == one].sum()) for one in np.unique(weekday)})
     if known is None:
+        return None
+    grown = len(now) / float((1 / now.counts).sum()) / known.records
+    if not unbiased and not 1 / _ALIKE <= grown <= _ALIKE:
         return None
     rarer = np.maximum(known.records / now.counts, 1.0)
     error = known.spread * math.sqrt(float((share**2 * rarer).sum()))
