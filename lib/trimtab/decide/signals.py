@@ -279,7 +279,8 @@ def growth(measured: Growth, *, alpha: float = 0.05) -> Measurement:
         why = measured.note or "the reference has no records"
         return Measurement("growth", math.nan, f"Whether more records come in per day cannot be told: {why}.")
     certain = measured.p_value <= alpha
-    moved = f"{'rose' if grown > 0 else 'fell'} by {abs(grown):.0%}" if grown else "did not change"
+    much = f"{abs(grown):.0%}" if abs(grown) >= 0.005 else "less than 1%"
+    moved = f"{'rose' if grown > 0 else 'fell'} by {much}" if grown else "did not change"
     return Measurement(
         "growth", grown, significant=certain, p_value=measured.p_value,
         message=f"Records per day {moved} from the reference ({measured.before:,.0f} to {measured.now:,.0f}"
