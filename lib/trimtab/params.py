@@ -186,7 +186,7 @@ def _at(folder: Path, name: str, origin: str) -> Path:
     """Where a file of this name is, seen from a folder."""
     try:
         return (folder / Path(name).expanduser()).resolve()
-    except (ValueError, OSError, RuntimeError) as error:    # NUL, say, half a character, nobody's home, links in circles
+    except (ValueError, OSError, RuntimeError) as error:    # NUL, half a character, nobody's home, a circle of links
         raise ParamsError(f"{origin}: {name!r} is no name of a file: {error}") from None
 
 

@@ -58,7 +58,8 @@ def read_yaml(text: str) -> Any:
     Raises
     ------
     NoYAMLError
-        When it is not valid, has a key twice or one that is no plain value, holds itself, is nested too deeply, or has too many values.
+        When it is not valid, has a key twice or one that is no plain value, holds itself, is nested too deeply, or has
+        too many values.
 
     Examples
     --------
