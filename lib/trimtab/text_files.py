@@ -22,6 +22,7 @@ from trimtab.errors import DataError, first_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Shape = Callable[[ir.Table, bool], ir.Table]
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 ENCODINGS = ("utf-8", "utf-16", "latin-1")
 _LOOKED_AT = 1 << 16    # bytes from the beginning
@@ -112,7 +113,7 @@ def _encoding(beginning: bytes) -> str:
 
 
 def text_table(
-    backend: Any, files: Sequence[Path], shape: Callable[[ir.Table, bool], ir.Table], wanted: Sequence[str] | None = None
+    backend: Any, files: Sequence[Path], shape: Shape, wanted: Sequence[str] | None = None
 ) -> ir.Table:
     """The records in text files that have the same columns, in whatever order.
 
@@ -144,8 +145,7 @@ def text_table(
 
 
 def _read(
-    backend: Any, layouts: Mapping[Path, Layout], shape: Callable[[ir.Table, bool], ir.Table],
-    wanted: Sequence[str] | None, *, certain: bool,
+    backend: Any, layouts: Mapping[Path, Layout], shape: Shape, wanted: Sequence[str] | None, *, certain: bool
 ) -> ir.Table:
     """All lines by these layouts.
 
@@ -183,7 +183,7 @@ def _common(layouts: Mapping[Path, Layout], wanted: Sequence[str] | None) -> lis
             count = its.columns.count(name)
             if count > 1:
                 raise DataError(f"{file}: its first line names {name!r} more than once (read as {its})")
-            if not count and name in kept or count and name not in kept:
+            if bool(count) != (name in kept):
                 without, has = (file, first) if name in kept else (first, file)
                 raise DataError(f"{without}: has no column {name!r}, which {has.name} has")
     return [name for name in kept if all(its.columns.count(name) == 1 for its in layouts.values())]
@@ -216,7 +216,8 @@ def _throughout(file: Path, layout: Layout) -> Layout:
 
 
 def typed(
-    table: ir.Table, seen: ir.Table, names: Sequence[str], run: Callable[[ir.Table], pa.Table], *, comma: bool, source: str,
+    table: ir.Table, seen: ir.Table, names: Sequence[str], run: Callable[[ir.Table], pa.Table], *, comma: bool,
+    source: str,
 ) -> ir.Table:
     """Columns of text with the narrowest type that all values of the records seen fit.
 
