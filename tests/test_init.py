@@ -116,7 +116,8 @@ AT = _fact("at", "time", 1000)
     (_fact("x", "text", 200), "categorical"), (_fact("x", "text", 990, words=6.0), "text"),
     (_fact("x", "text", 5, words=3.0), "categorical"), (_fact("x", "number", 1000), "numeric"),
     (_fact("nr", "whole", 1000, known=999), None), (_fact("customer_id", "text", 1000, known=900), None),
-    (_fact("x", "other", 0), None), (_fact("x", distinct=1), None), (_fact("predicted"), None),
+    (_fact("x", "other"), None), (_fact("x", "other", 0, known=0), None),
+    (_fact("x", distinct=1), None), (_fact("predicted"), None),
     (_fact("x", alike=-1.0), None), (_fact("x", alike=0.99), "numeric"),
 ], ids=str)
 def test_a_column_plays_the_part_that_it_can(column: Facts, part: str | None) -> None:
@@ -141,13 +142,16 @@ def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
 @pytest.mark.parametrize(("facts", "options", "told"), [
     ([_fact("x"), _fact("y", "boolean", 2)], {}, "none of the columns holds times"),
     ([AT, _fact("x"), _fact("y")], {"time": "x"}, "column 'x' holds no times"),
-    ([AT, _fact("x"), _fact("price")], {"label": "prise"}, "--label: there is no column 'prise'; did you mean 'price'?"),
+    ([AT, _fact("x"), _fact("price")], {"label": "prise"},
+     "--label: there is no column 'prise'; did you mean 'price'?"),
     ([AT, _fact("x"), _fact("y", distinct=1)], {"label": "y"}, "column 'y' is the same throughout"),
     ([AT, _fact("x"), _fact("y", "text", 700)], {"label": "y"}, "700 different texts: too many for classes"),
     ([AT, _fact("y", "boolean", 2)], {}, "nothing is left to foretell 'y' from"),
     ([AT, _fact("x", distinct=1)], {}, "none of the columns can be a label"),
 ])
-def test_a_table_of_which_no_model_can_be_made_is_refused(facts: list[Facts], options: dict[str, str], told: str) -> None:
+def test_a_table_of_which_no_model_can_be_made_is_refused(
+    facts: list[Facts], options: dict[str, str], told: str
+) -> None:
     with pytest.raises(DataError) as refused:
         roles_of(facts, **options)
     assert told in str(refused.value)

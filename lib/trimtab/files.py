@@ -37,7 +37,8 @@ def table_in(backend: Any, file: Path) -> ir.Table:
     Notes
     -----
     Columns of a text file have the narrowest type that all their values fit: whole numbers, numbers, truth values,
-    times (in UTC), else text. One without a name, as pandas writes its index, is left out.
+    else text. One without a name, as pandas writes its index, is left out. In any file, texts that are all times are
+    times, in UTC.
     """
     reader = READERS.get(suffix_of(str(file)))
     if reader is None:
@@ -46,10 +47,9 @@ def table_in(backend: Any, file: Path) -> ir.Table:
     if reader == "read_csv":
         return _text_table(backend, file)
     try:
-        table: ir.Table = getattr(backend, reader)(str(file))
+        return _dated(getattr(backend, reader)(str(file)), backend.to_pyarrow)
     except Exception as error:
         raise DataError(f"{file}: cannot be read: {first_line(error)}") from error
-    return table
 
 
 def array_in(file: Path) -> Array:

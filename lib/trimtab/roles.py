@@ -183,7 +183,10 @@ def roles_of(facts: Sequence[Facts], *, time: str | None = None, label: str | No
     """
     (when, when_why), (what, what_why) = time_of(facts, time), label_of(facts, label)
     task, task_why = task_of(next(one for one in facts if one.name == what))
-    parts: dict[str, list[str]] = {"numeric": [], "categorical": [], "text": []}
+    numeric: list[str] = []
+    categorical: list[str] = []
+    text: list[str] = []
+    parts = {"numeric": numeric, "categorical": categorical, "text": text}
     left_out: dict[str, str] = {}
     name = None
     for column in facts:
@@ -200,15 +203,17 @@ def roles_of(facts: Sequence[Facts], *, time: str | None = None, label: str | No
         told = "; ".join(f"{column}: {reason}" for column, reason in left_out.items())
         raise DataError(f"nothing is left to foretell {what!r} from: {told}")
     why = {"time": when_why, "label": what_why, "task": task_why}
-    return Roles(when, what, task, name, *map(tuple, parts.values()), left_out, why)
+    return Roles(when, what, task, name, tuple(numeric), tuple(categorical), tuple(text), left_out, why)
 
 
 def _left_out(column: Facts) -> str | None:
     """Why a column cannot be a feature; None where it can."""
+    if not column.known:
+        return "holds nothing"
     if column.kind in ("time", "other"):
         return "another time" if column.kind == "time" else "of a type that no model takes"
     if column.distinct < 2:
-        return "holds nothing" if not column.known else "the same throughout"
+        return "the same throughout"
     if abs(column.alike) >= _SAME:
         return "the label in other words"
     if _LOGGED.search(column.name):
