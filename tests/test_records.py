@@ -313,7 +313,24 @@ def _database(table: pd.DataFrame, folder: Path) -> dict[str, Any]:
     return {"connect": f"duckdb:///{folder}/store.db", "table": "records"}
 
 
-@pytest.mark.parametrize("write", [_csv, _zipped, _json_lines, _parquet, _absolute, _glob, _database])
+def _csv_parts(table: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    """A file a part: the columns in another order, one more of them, nothing at all."""
+    (folder / "parts").mkdir()
+    table.iloc[:20].to_csv(folder / "parts" / "a.csv", index=False)
+    table.iloc[20:30][table.columns[::-1]].to_csv(folder / "parts" / "b.csv", index=False)
+    (folder / "parts" / "c.csv").touch()
+    table.iloc[30:].assign(more="Köln").to_csv(folder / "parts" / "d.csv", encoding="latin-1")
+    return {"table": "parts/*.csv"}
+
+
+def _excel(table: pd.DataFrame, folder: Path) -> dict[str, Any]:
+    table.to_csv(folder / "t.csv", index=False, sep=";", decimal=",", encoding="utf-16")
+    return {"table": "t.csv"}
+
+
+@pytest.mark.parametrize(
+    "write", [_csv, _csv_parts, _excel, _zipped, _json_lines, _parquet, _absolute, _glob, _database]
+)
 def test_every_kind_of_source_gives_the_same_records(write: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     table = _table()
     data = Data(**DATA | write(table, tmp_path))
@@ -340,6 +357,29 @@ def test_every_kind_of_source_gives_the_same_records(write: Callable[..., dict[s
 def test_source_that_is_not_there_is_refused(data: dict[str, str], words: list[str], tmp_path: Path) -> None:
     told = _refusal(lambda: Records.open(Data(**DATA | data), AS_OF, [tmp_path]))
     assert all(word in told for word in words), told
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("2024-01-02,1,a", "CSV Error on Line: 42; Original Line: 2024-01-02,1,a; Expected Number of Columns: 4 Found: 3"),
+    ('2024-01-02,1,"a,0', "unterminated quote"),
+])
+def test_a_line_that_does_not_fit_is_named(line: str, words: str, tmp_path: Path) -> None:
+    _table()[["at", "x", "k", "y"]].head(40).to_csv(tmp_path / "t.csv", index=False)
+    with (tmp_path / "t.csv").open("a") as file:
+        file.write(f"{line}\n")
+    told = _refusal(lambda: Records.open(Data(**DATA | {"table": "t.csv"}), AS_OF, [tmp_path]))
+    assert words in told
+
+
+@pytest.mark.parametrize(("second", "words"), [
+    ("at,x,y\n2024-01-01,1,0\n", "b.csv: has no column 'k', which a.csv has"),
+    ("at,x,k,y,x\n2024-01-01,1,a,0,1\n", "b.csv: its first line names 'x' more than once"),
+    ("at;x;k;y\n2024-01-01;1;a;0\n", "b.csv: its columns are divided by semicolons, those of a.csv by commas"),
+])
+def test_text_files_that_do_not_go_together_are_named(second: str, words: str, tmp_path: Path) -> None:
+    _table()[["at", "x", "k", "y"]].to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "b.csv").write_text(second)
+    assert words in _refusal(lambda: Records.open(Data(**DATA | {"table": "*.csv"}), AS_OF, [tmp_path]))
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(200) + b"PAR1", b"\x00\xff" * 500])

@@ -7,6 +7,7 @@ failed, 5 a time limit was hit, 130 and 143 interrupted.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -117,3 +118,9 @@ class Interrupted(TrimtabError):  # noqa: N818 -- a stop that was asked for is n
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line of text."""
+    lines = str(error).strip().splitlines()
+    return re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "?", lines[0][:300]) if lines else type(error).__name__

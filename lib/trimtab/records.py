@@ -20,7 +20,7 @@ import ibis.expr.types as ir
 
 from trimtab import sources, tally
 from trimtab.counts import Count, DayCounts, following_midnight
-from trimtab.errors import DataError, NoRecordsError
+from trimtab.errors import DataError, NoRecordsError, first_line
 from trimtab.measure.columns import profiling
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import Days
@@ -100,7 +100,7 @@ class Records:
         try:
             return self._backend.to_pyarrow(expression)
         except Exception as error:
-            raise DataError(f"{self.source}: cannot be read: {sources.first_line(error)}") from error
+            raise DataError(f"{self.source}: cannot be read: {first_line(error)}") from error
 
     def fetched(self, expression: ir.Table) -> pa.Table:
         """Run an expression, but not once more when it is the last one again: of a window several things are asked."""

@@ -6,7 +6,6 @@ Only what a table's schema and its times say is checked here; values are looked 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,8 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 
-from trimtab.errors import DataError, NoRecordsError
+from trimtab import text_files
+from trimtab.errors import DataError, NoRecordsError, first_line
 from trimtab.measure.columns.profiling import Watched
 from trimtab.settings.data import Data
 
@@ -29,7 +29,6 @@ READERS = {
     ".json": "read_json", ".jsonl": "read_json", ".ndjson": "read_json",
 }
 _NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
-_WHOLE = r"^\s*[+-]?[0-9]{1,18}\s*$"
 _VIEW = "trimtab visible"
 _COMPRESSED = {".gz", ".zst", ".xz", ".bz2"}
 
@@ -65,7 +64,7 @@ def connect(data: Data, folders: Sequence[Path], until: datetime | None = None) 
         if Path(path).is_file() and not Path(path).stat().st_size:
             raise DataError(f"data.table: {data.table}: the file is empty")
         if reader == "read_csv":
-            return backend, _typed(data, backend.read_csv(path, all_varchar=True), until, backend.to_pyarrow)
+            return backend, _text(data, backend, path, until)
         return backend, getattr(backend, reader)(path)
     except DataError:
         raise
@@ -113,47 +112,21 @@ def suffix_of(name: str) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def _typed(data: Data, table: ir.Table, until: datetime | None, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
-    """The columns of a CSV file with the narrowest type that all their values before a time fit; times stay text.
+def _text(data: Data, backend: Any, path: str, until: datetime | None) -> ir.Table:
+    """The records of text files; columns have the narrowest type that all their values before a time fit, times none.
 
     What a later record holds must not change what an earlier one means.
     """
-    names = [name for name in data.columns if name in table.columns and name not in _times(data)]
-    if data.time not in table.columns or not names:
-        return table    # which is told where names are checked
-    return narrowed(table, table if until is None else _as_seen(data, table, until), names, run)
+    def _shape(table: ir.Table, comma: bool) -> ir.Table:
+        names = [name for name in data.columns if name in table.columns and name not in _times(data)]
+        if data.time not in table.columns or not names:
+            return table    # which is told where names are checked
+        seen = table if until is None else _as_seen(data, table, until)
+        return text_files.typed(table, seen, names, backend.to_pyarrow, comma=comma, source=data.table)
 
-
-def narrowed(table: ir.Table, seen: ir.Table, names: Sequence[str], run: Callable[[ir.Table], pa.Table]) -> ir.Table:
-    """Columns of text with the narrowest type that all values of the records seen fit.
-
-    Parameters
-    ----------
-    table, seen : ibis Table
-        All records, and those that have a say.
-    names : sequence of str
-        Of the columns.
-    run : callable
-        Runs an expression.
-    """
-    fits: dict[str, ir.Value] = {}
-    for index, name in enumerate(names):
-        column = seen[name]
-        fits[f"known{index}"] = column.count()
-        fits[f"int{index}"] = column.re_search(_WHOLE).sum()
-        fits[f"float{index}"] = column.try_cast("float64").count()
-        fits[f"bool{index}"] = column.lower().isin(["true", "false"]).sum()
-    counts = run(seen.aggregate(**fits)).to_pylist()[0]
-    typed: dict[str, ir.Value] = {}
-    for index, name in enumerate(names):
-        known = counts[f"known{index}"]
-        kinds = {"int64": "int", "float64": "float", "boolean": "bool"}
-        kind = next((kind for kind, short in kinds.items() if counts[f"{short}{index}"] == known), None)
-        if not known:
-            typed[name] = ibis.null()
-        elif kind:
-            typed[name] = table[name].try_cast(kind)
-    return table.mutate(**typed)
+    files = [Path(path)] if Path(path).is_file() else sorted(Path("/").glob(path.lstrip("/")))
+    filled = [file for file in files if file.stat().st_size] or files    # a day on which nothing happened
+    return text_files.text_table(backend, filled, _shape, data.columns)
 
 
 def _as_seen(data: Data, table: ir.Table, until: datetime) -> ir.Table:
@@ -330,9 +303,3 @@ def role(data: Data, name: str) -> str:
         if name in getattr(data, role):
             return role
     return "other"
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line of text."""
-    lines = str(error).strip().splitlines()
-    return re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "?", lines[0][:300]) if lines else type(error).__name__

@@ -232,6 +232,33 @@ def backfill(
 
 
 @app.command()
+def init(
+    table: Annotated[Path, typer.Option(help="A Parquet, CSV or JSON lines file.")],
+    label: Annotated[str | None, typer.Option(help="The column to foretell, if not the last.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column that says when a record came to be.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file to write, if not params/ and the table's name.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Inspect a table of your own and write a params file for it, with a comment wherever something was guessed."""
+    from trimtab.run.drafting import draft, next_steps
+
+    file, made = draft(table, output, label=label, time=time)
+    if as_json:
+        show_json(plain({"params": file, **vars(made), "roles": vars(made.roles), "next": next_steps(file, made)}))
+        return
+    roles = made.roles
+    show(f"{file}: written; read it, and change what is not so")
+    show(f"  {roles.task} of {roles.label} ({roles.why['label']}), through {roles.time}")
+    for part in ("numeric", "categorical", "text"):
+        if names := getattr(roles, part):
+            show(f"  {part}: {', '.join(names)}")
+    for name, reason in roles.left_out.items():
+        show(f"  left out: {name} ({reason})")
+    for step, told in next_steps(file, made).items():
+        show(f"  {step}    # {told}")
+
+
+@app.command()
 def data(name: Annotated[str, typer.Argument(help="The data set: bikes, flights or retail.")]) -> None:
     """Write a demo data set into data/."""
     from trimtab import datasets

@@ -1,0 +1,99 @@
+"""A table of a user's own: what would a params file for it say?"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from trimtab import params
+from trimtab.errors import DataError, UsageError
+from trimtab.plain import write_atomically
+from trimtab.records import Records
+from trimtab.roles import roles_of
+from trimtab.run.drafted import Draft, written
+from trimtab.run.inspecting import facts_of
+
+_FIRST = 0.7              # of the time that the records span; a first model is made from them, the others are watched
+_CANNOT_BE_NAMED = re.compile(r"[^a-z0-9]+")
+
+
+def draft(
+    table: Path, output: Path | None = None, *, label: str | None = None, time: str | None = None
+) -> tuple[Path, Draft]:
+    """Inspect a table and write a commented params file with its columns sorted into roles; where, and what it says.
+
+    Parameters
+    ----------
+    table : Path
+        A Parquet, CSV or JSON lines file.
+    output : Path, optional
+        By default `params/` and the table's name.
+    label, time : str, optional
+        Columns; by default they are found by their name, type and place.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read, or no model can be made of what it holds.
+    UsageError
+        When the output exists.
+    """
+    name = _CANNOT_BE_NAMED.sub("-", table.name.partition(".")[0].lower()).strip("-")[:100].strip("-") or "model"
+    file = Path("params") / f"{name}.yaml" if output is None else output
+    if file.exists():
+        raise UsageError(f"{file} exists; name another file with --output, or remove it")
+    facts = facts_of(table, label)
+    roles = roles_of(facts, label=label, time=time)
+    when = next(one for one in facts if one.name == roles.time)
+    if when.first is None or when.last is None:
+        raise DataError(f"{table}: column {when.name!r} holds nothing")
+    span = when.last - when.first
+    if span <= timedelta(0):
+        raise DataError(f"{table}: all records are of {when.first:%Y-%m-%d %H:%M}, and models are watched through time")
+    first = _round(when.first + _FIRST * span, span)
+    made = Draft(name, roles, when.rows, when.first, when.last, first)
+    text = written(made, facts, _place(table, file))
+    _tried(text, file, table.resolve().parent)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, text)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written: {error.strerror or error}") from None
+    return file, made
+
+
+def next_steps(file: Path, made: Draft) -> dict[str, str]:
+    """Commands to go on with, and what each is for."""
+    named = f"-p {shlex.quote(str(file))}"
+    return {
+        f"trimtab run baseline {named} --as-of {made.first.isoformat().removesuffix('T00:00:00')}":
+            "a first model, of the older records",
+        f"trimtab run drift {named}": "have the newest moved away from them?",
+    }
+
+
+def _place(table: Path, file: Path) -> str:
+    """How the params file names the table: seen from the folder that will be its home, where it is beneath that."""
+    folder = file.resolve().parent
+    home = folder.parent if folder.name == "params" else folder
+    found = table.resolve()
+    return str(found.relative_to(home)) if found.is_relative_to(home) else str(found)
+
+
+def _tried(text: str, file: Path, folder: Path) -> None:
+    """Whether a run could read it, and the table by it, before anything is written."""
+    with TemporaryDirectory(prefix="trimtab-") as place:
+        beside = Path(place) / file.name
+        beside.write_text(text, encoding="utf-8")
+        data = params.load(beside, environment={}).params.data
+    home = file.resolve().parent
+    Records.open(data, "latest", [home, home.parent, folder]).close()
+
+
+def _round(moment: datetime, span: timedelta) -> datetime:
+    """A time that can be typed: a midnight where the records span more than a few days."""
+    kept = moment.replace(minute=0, second=0, microsecond=0)
+    return kept.replace(hour=0) if span > timedelta(days=5) else kept

@@ -1,0 +1,191 @@
+"""A table of a user's own: its columns find their roles, and the params file that is written runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from trimtab import params
+from trimtab.errors import DataError, UsageError
+from trimtab.roles import Facts, label_of, roles_of, task_of, time_of
+from trimtab.run.drafting import draft, next_steps
+from trimtab.run.preflight import Request
+from trimtab.run.runner import run
+
+
+def _shop(rows: int = 1500) -> pd.DataFrame:
+    """Orders of a shop, with whatever such tables have beside what a model may see."""
+    rng = np.random.default_rng(5)
+    amount = rng.lognormal(3, 1, rows).round(2)
+    words = np.array(["red", "blue", "mug", "lamp", "box", "cup", "tin", "toy"])
+    days = pd.date_range("2024-01-01", periods=rows, freq="3h")
+    return pd.DataFrame({
+        "order_id": [f"o{n:06d}" for n in range(rows)], "ordered_at": days, "paid_at": days + pd.Timedelta("2D"),
+        "amount": amount, "items": rng.integers(1, 30, rows), "country": rng.choice(["DE", "FR", "UK"], rows),
+        "new customer": rng.random(rows) < 0.3, "note": [" ".join(rng.choice(words, 5)) for _ in range(rows)],
+        "shop": "main", "empty": np.nan, "score": rng.random(rows),
+        "returned": np.where(rng.random(rows) < 1 / (1 + np.exp(3 - amount / 20)), "yes", "no"),
+    })
+
+
+ROLES = {
+    "id": "order_id", "time": "ordered_at", "label": "returned", "numeric": ("amount", "items"),
+    "categorical": ("country", "new customer"), "text": ("note",),
+}
+LEFT_OUT = {"paid_at": "another time", "shop": "the same throughout", "empty": "holds nothing",
+            "score": "what a model said, by its name"}
+
+
+@pytest.mark.parametrize("name", ["My shop.csv", "shop.parquet", "shop.jsonl"])
+def test_columns_find_their_roles_in_every_kind_of_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = _shop()
+    write: dict[str, Any] = {
+        "csv": lambda to: table.to_csv(to, index=False), "parquet": table.to_parquet,
+        "jsonl": lambda to: table.to_json(to, orient="records", lines=True, date_format="iso"),
+    }
+    write[name.rpartition(".")[2]](tmp_path / name)
+    file, made = draft(Path(name))
+    assert file == Path("params") / ("my-shop.yaml" if name.startswith("My") else "shop.yaml")
+    assert {part: getattr(made.roles, part) for part in ROLES} == ROLES
+    assert made.roles.left_out == LEFT_OUT
+    told = params.load(file).params
+    assert (told.task, told.data.table) == ("classification", name)
+    assert {part: getattr(told.data, part) for part in ROLES} == ROLES
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_the_params_file_runs(home: Path, task: str) -> None:
+    table = _shop(2000).drop(columns="note")
+    if task == "regression":
+        table["returned"] = table["amount"] * table["items"] + np.random.default_rng(1).normal(0, 5, len(table))
+        table["in cents"] = table["returned"] * 100
+        table = table[["in cents", *table.columns.drop("in cents")]]
+    table.to_csv(home / "shop.csv", index=False)
+    file, made = draft(Path("shop.csv"))
+    assert made.roles.task == task
+    assert ("in cents" in made.roles.left_out) == (task == "regression")
+    ended = run(Request("baseline", file, as_of=made.first.isoformat(), progress=False))
+    assert (ended.exit_code, ended.result["champion_after"]) == (0, 1), ended.error
+    ended = run(Request("drift", file, progress=False))
+    assert ended.exit_code == 0, ended.error
+    assert ended.result["decision"]["severity"] in {"none", "low"}
+
+
+def test_next_steps_leave_records_to_be_watched(tmp_path: Path) -> None:
+    _shop().to_parquet(tmp_path / "shop.parquet")
+    file, made = draft(tmp_path / "shop.parquet", tmp_path / "a b.yaml")
+    baseline, drift = next_steps(file, made)
+    assert baseline == f"trimtab run baseline -p '{file}' --as-of 2024-05-11"
+    assert drift == f"trimtab run drift -p '{file}'"
+    assert made.begin < made.first < made.end
+
+
+@pytest.mark.parametrize("name", [
+    "x: y", "# x", "yes", "null", "1", "a, b", "[x]", "x\ny", "x' \"y\"", "größe", "-", "{{ x }}", "x\x1b[31m", " x ",
+])
+def test_column_names_of_any_kind_come_back_from_the_file(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=400, freq="h"), name: rng.normal(size=400),
+                          f"{name} gone": 1, "label": rng.integers(0, 2, 400)})
+    table.to_parquet(tmp_path / "t.parquet")
+    file, made = draft(tmp_path / "t.parquet", tmp_path / "t.yaml")
+    assert made.roles.numeric == (name,)
+    assert yaml.safe_load(file.read_text())["data"]["numeric"] == [name]
+    assert params.load(file).params.data.numeric == (name,)
+
+
+def _fact(name: str, kind: str = "number", distinct: int = 500, **more: Any) -> Facts:
+    return Facts(name, kind, rows=1000, known=more.pop("known", 1000), distinct=distinct, **more)
+
+
+AT = _fact("at", "time", 1000)
+
+
+@pytest.mark.parametrize(("column", "part"), [
+    (_fact("x"), "numeric"), (_fact("x", "whole"), "numeric"), (_fact("x", "boolean", 2), "categorical"),
+    (_fact("x", "text", 200), "categorical"), (_fact("x", "text", 990, words=6.0), "text"),
+    (_fact("x", "text", 5, words=3.0), "categorical"), (_fact("x", "number", 1000), "numeric"),
+    (_fact("nr", "whole", 1000, known=999), None), (_fact("customer_id", "text", 1000, known=900), None),
+    (_fact("x", "other"), None), (_fact("x", "other", 0, known=0), None),
+    (_fact("x", distinct=1), None), (_fact("predicted"), None),
+    (_fact("x", alike=-1.0), None), (_fact("x", alike=0.99), "numeric"),
+], ids=str)
+def test_a_column_plays_the_part_that_it_can(column: Facts, part: str | None) -> None:
+    found = roles_of([AT, _fact("other"), column, _fact("y", "boolean", 2)])
+    assert [name for name in ("numeric", "categorical", "text") if column.name in getattr(found, name)] == (
+        [part] if part else [])
+    assert (column.name in found.left_out) == (part is None)
+
+
+def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
+    late = _fact("late", "time", 900, known=900)
+    assert time_of([late, AT])[0] == "at"
+    assert time_of([late, AT], "late") == ("late", "named")
+    columns = [AT, _fact("target", "boolean", 2), _fact("x"), _fact("row_id", "whole", 1000)]
+    assert label_of(columns)[0] == "target"
+    assert label_of([AT, _fact("x"), _fact("row_id", "whole", 1000)])[0] == "x"
+    assert label_of(columns, "x") == ("x", "named")
+    assert task_of(_fact("stars", "whole", 5))[0] == "classification"
+    assert task_of(_fact("stars", "whole", 50))[0] == "regression"
+
+
+@pytest.mark.parametrize(("facts", "options", "told"), [
+    ([_fact("x"), _fact("y", "boolean", 2)], {}, "none of the columns holds times"),
+    ([AT, _fact("x"), _fact("y")], {"time": "x"}, "column 'x' holds no times"),
+    ([AT, _fact("x"), _fact("price")], {"label": "prise"},
+     "--label: there is no column 'prise'; did you mean 'price'?"),
+    ([AT, _fact("x"), _fact("y", distinct=1)], {"label": "y"}, "column 'y' is the same throughout"),
+    ([AT, _fact("x"), _fact("y", "text", 700)], {"label": "y"}, "700 different texts: too many for classes"),
+    ([AT, _fact("y", "boolean", 2)], {}, "nothing is left to foretell 'y' from"),
+    ([AT, _fact("x", distinct=1)], {}, "none of the columns can be a label"),
+])
+def test_a_table_of_which_no_model_can_be_made_is_refused(
+    facts: list[Facts], options: dict[str, str], told: str
+) -> None:
+    with pytest.raises(DataError) as refused:
+        roles_of(facts, **options)
+    assert told in str(refused.value)
+
+
+def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
+    _shop(300).to_parquet(tmp_path / "t.parquet")
+    (tmp_path / "t.yaml").write_text("mine")
+    with pytest.raises(UsageError, match=r"t\.yaml exists; name another file with --output"):
+        draft(tmp_path / "t.parquet", tmp_path / "t.yaml")
+    assert (tmp_path / "t.yaml").read_text() == "mine"
+
+
+def test_records_of_one_moment_are_refused(tmp_path: Path) -> None:
+    _shop(300).assign(ordered_at=datetime(2024, 1, 1), paid_at=datetime(2024, 1, 2)).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="all records are of 2024-01-01 00:00"):
+        draft(tmp_path / "t.parquet", tmp_path / "t.yaml")
+    assert not (tmp_path / "t.yaml").exists()
+
+
+def test_the_command_tells_roles_and_next_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from typer.testing import CliRunner
+
+    from trimtab.run.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    _shop().to_csv("shop.csv")    # with an index that has no name
+    told = CliRunner().invoke(app, ["init", "--table", "shop.csv"])
+    assert told.exit_code == 0, told.output
+    assert "classification of returned (the last column), through ordered_at" in told.output
+    assert "left out: score (what a model said, by its name)" in told.output
+    told = CliRunner().invoke(app, ["init", "--table", "shop.csv", "--output", "b.yaml", "--label", "amount", "--json"])
+    found = json.loads(told.output)
+    assert (found["params"], found["roles"]["task"]) == ("b.yaml", "regression")
+    assert list(found["next"])[1] == "trimtab run drift -p b.yaml"
