@@ -40,6 +40,7 @@ LEFT_OUT = {    # of the kinds of evidence, for it is none; what all signals tog
     "growth": "more of the same is the same",
     "new_records": "there are more of them in every month",
     "model_age": "a champion that is never retrained grows older",
+    "schedule": "the calendar knows nothing of the records",
 }
 
 

@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -272,6 +273,7 @@ def measurements(drift: Drift, interval: Interval, count: int) -> list[signals.M
         signals.growth(growth(DAYS[:60], np.full(60, count), DAYS[60:], np.full(30, count))),
         segments.segment_drift(a_segment(drift, count), rules),
         signals.new_records(count), signals.model_age(float(count)),
+        signals.schedule("month", datetime(2024, 1, 1), datetime(2024, 1 + count, 1)),
         signals.label_completeness(count, count // 2), signals.unusable_outputs(count / 100, "Some cannot be used."),
         losses.performance_drop("accuracy", interval, interval, greater_is_better=True),
         classes.class_drop([RateChange(Measure("recall", "a"), *[Rate(0.5, 50, 9, 1.0)] * 2, 0.1, 1.0)][:count]),

@@ -27,6 +27,7 @@ _UNITS: Mapping[str, Format] = {
     "rate_drop": percent, "confidence_shift": lambda v: f"{number(v)} σ",
     "missing_values": lambda v: f"{number(100 * v)} pp",
     "new_records": count, "model_age": lambda v: f"{number(v)} days",
+    "schedule": count,
 }
 
 

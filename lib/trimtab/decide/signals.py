@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import NormalDist
 
 from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
+from trimtab.measure.calendar import beginnings
 from trimtab.measure.evidence import of_difference
 from trimtab.measure.over_time.growth import Growth
 from trimtab.measure.together.domain import Separation
 from trimtab.settings.drift import DriftSettings
-from trimtab.settings.triggers import Severity, Trigger
+from trimtab.settings.triggers import Every, Severity, Trigger
 from trimtab.wording import plural
 
 
@@ -138,6 +140,7 @@ SIGNALS = {
     "growth": "how many more records come in per day than in the reference, as a share of those",
     "new_records": "records newer than those the champion was made from, its holdout included",
     "model_age": "days since the newest of those",
+    "schedule": "times that a day, week, month, quarter or year has begun since a model was last trained",
 }
 
 
@@ -317,6 +320,28 @@ def model_age(days: float) -> Measurement:
     """How old the champion is, counted from the end of its holdout."""
     told = f"The newest records the champion was made from are {plural(round(days), 'day')} old."
     return Measurement("model_age", days, told)
+
+
+def schedule(every: Every, since: datetime, until: datetime) -> Measurement:
+    """How often a day, week, month, quarter or year has begun since a model was last trained, or tried.
+
+    Parameters
+    ----------
+    every : str
+        day, week (from Monday), month, quarter or year; in UTC.
+    since, until : datetime
+        As of when that was, and as of now.
+
+    Examples
+    --------
+    >>> found = schedule("month", datetime(2024, 1, 31), datetime(2024, 3, 1))
+    >>> found.value, found.message
+    (2.0, 'A month has begun twice since a model was last trained, as of 2024-01-31.')
+    """
+    times = beginnings(every, since, until)
+    told = {0: "no time", 1: "once", 2: "twice"}.get(times, f"{times:,} times")
+    return Measurement(
+        "schedule", float(times), f"A {every} has begun {told} since a model was last trained, as of {since:%Y-%m-%d}.")
 
 
 def label_completeness(due: int, known: int) -> Measurement:

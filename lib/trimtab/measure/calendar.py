@@ -1,7 +1,8 @@
-"""Which weekday is a day, and which weekdays are usual?"""
+"""Which weekday is a day, which weekdays are usual, and how often has a month begun?"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -46,3 +47,26 @@ def usual_weekdays(days: npt.NDArray[Any], records: npt.NDArray[Any]) -> frozens
     of_weekday = np.bincount(weekdays_of(days), records, WEEK)
     usual = of_weekday >= _USUAL * of_weekday[of_weekday > 0].mean() if of_weekday.any() else of_weekday > 0
     return frozenset(np.flatnonzero(usual).tolist())
+
+
+def beginnings(every: str, since: datetime, until: datetime) -> int:
+    """How often a stretch of the calendar has begun after one moment and up to another, which counts; at least 0.
+
+    Parameters
+    ----------
+    every : str
+        day, week (from Monday), month, quarter or year.
+
+    Examples
+    --------
+    >>> beginnings("month", datetime(2024, 1, 1), datetime(2024, 2, 1)), beginnings(
+    ...     "week", datetime(2024, 1, 1), datetime(2024, 1, 7, 23))
+    (1, 0)
+    """
+    return max(_place(every, until) - _place(every, since), 0)
+
+
+def _place(every: str, moment: datetime) -> int:
+    """The number of the stretch in which a moment lies."""
+    day, month = moment.toordinal(), 12 * moment.year + moment.month - 1
+    return {"day": day, "week": (day - 1) // WEEK, "month": month, "quarter": month // 3, "year": moment.year}[every]

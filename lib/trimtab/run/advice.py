@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from trimtab.decide import columns, losses
+from trimtab.decide.grading import Grader, graded
 from trimtab.decide.segments import segment_drift
 from trimtab.decide.signals import Signal, grade, triggers_for
 from trimtab.errors import DataError
@@ -123,13 +125,14 @@ def signals(
     if apart.named:
         measured.append(segment_drift(apart, settings))
     rules = triggers_for(settings, own)
-    if beside is None:
-        return tuple(grade(one, rules) for one in measured)
-    if beside.before is not None:
-        measured += columns.outputs(_moved(beside.before, beside.now), settings)
-    measured.append(losses.concept_drift(_change(beside.now), beside.loss, between=_HALVES, alpha=settings.alpha))
-    found = [grade(one, rules) for one in measured]
-    return (*found, *_lost(beside, rules, settings.alpha))
+    if beside is not None:
+        if beside.before is not None:
+            measured += columns.outputs(_moved(beside.before, beside.now), settings)
+        measured.append(losses.concept_drift(_change(beside.now), beside.loss, between=_HALVES, alpha=settings.alpha))
+    graders: list[Grader] = [partial(grade, one) for one in measured]
+    if beside is not None:
+        graders += _lost(beside, rules, settings.alpha)
+    return tuple(graded(graders, rules))
 
 
 def performances(beside: Said) -> dict[str, Performance]:
@@ -221,8 +224,8 @@ def _errors(outputs: Outputs) -> Array:
     return wrong.astype(np.float64) if outputs.labels else errors
 
 
-def _lost(beside: Said, rules: Sequence[Trigger], alpha: float) -> list[Signal]:
-    """Realised performance against that on the reference, by every metric that a rule names; none without it."""
+def _lost(beside: Said, rules: Sequence[Trigger], alpha: float) -> list[Grader]:
+    """What grades realised performance against that on the reference, by every metric that a rule names, if any."""
     if beside.before is None:
         return []
     measured = performances(beside)
@@ -235,4 +238,4 @@ def _lost(beside: Said, rules: Sequence[Trigger], alpha: float) -> list[Signal]:
             greater_is_better=METRICS[metric].greater_is_better, alpha=alpha / len(wanted),
         ) for metric in wanted
     }
-    return [losses.graded_loss(lost, rules, primary=beside.primary)]
+    return [partial(losses.graded_loss, lost, primary=beside.primary)]

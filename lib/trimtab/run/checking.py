@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import nan
 from typing import Any
 
@@ -11,8 +12,10 @@ from trimtab.decide import columns, losses
 from trimtab.decide import signals as rules
 from trimtab.decide.classes import class_drop
 from trimtab.decide.decision import Decision
+from trimtab.decide.grading import Grader, graded
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.segments import segment_drift
+from trimtab.decide.severity import rank
 from trimtab.decide.signals import Measurement, Signal
 from trimtab.errors import UsageError
 from trimtab.measure.columns.drift import Drift, compare
@@ -26,7 +29,7 @@ from trimtab.run.causes import causes
 from trimtab.run.classes import class_changes
 from trimtab.run.expected import Expected, expected
 from trimtab.run.foretold import foretold
-from trimtab.run.freshness import freshness
+from trimtab.run.freshness import freshness, schedules
 from trimtab.run.guarding import ask, guard
 from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
@@ -36,6 +39,7 @@ from trimtab.run.scored import Scored, primary_metric, score
 from trimtab.run.segments import segments
 from trimtab.run.session import Session
 from trimtab.run.words import words, words_since
+from trimtab.settings.triggers import Every, Trigger
 from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
@@ -100,8 +104,18 @@ def signals(
         measured.append(estimated_drop(session, estimates, scored))
     measured += [*freshness(session, window), *_completeness(session, window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
-    found = [rules.grade(measurement, triggers) for measurement in measured]
-    return [*found, performance_signal(session, scored)] if labelled else found
+    graders: list[Grader] = [partial(rules.grade, measurement) for measurement in measured]
+    if due := schedules(session, triggers):
+        graders.append(partial(_most_serious, due))
+    if labelled:
+        graders.append(_of_losses(session, scored, triggers))
+    return graded(graders, triggers)
+
+
+def _most_serious(due: Mapping[Every, Measurement], triggers: Sequence[Trigger]) -> Signal:
+    """Of several schedules, each held against its own rules."""
+    found = [rules.grade(one, [rule for rule in triggers if rule.every == every]) for every, one in due.items()]
+    return max(found, key=lambda one: rank(one.severity))
 
 
 def since_last(session: Session, window: Window) -> Drift | None:
@@ -161,11 +175,16 @@ def estimated_drop(session: Session, estimates: Expected, scored: Scored | None 
 def performance_signal(session: Session, scored: Scored) -> Signal:
     """Realised performance against the baseline by the primary metric, and by those that rules name."""
     triggers = rules.triggers_for(session.params.drift, session.params.triggers)
+    return _of_losses(session, scored, triggers)([rule for rule in triggers if rule.with_ is None])
+
+
+def _of_losses(session: Session, scored: Scored, triggers: Sequence[Trigger]) -> Grader:
+    """What holds realised losses against rules."""
     primary = primary_metric(session.params)
     metrics = dict.fromkeys([primary, *(t.metric for t in triggers if t.metric is not None)])
     alpha = session.thresholds.alpha / len(metrics)
     drops = {metric: performance_drop(session, scored, metric, alpha=alpha) for metric in metrics}
-    return losses.graded_loss(drops, triggers, primary=primary)
+    return partial(losses.graded_loss, drops, primary=primary)
 
 
 def performance_drop(

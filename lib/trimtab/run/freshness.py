@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from trimtab.measure.over_time.growth import growth
 from trimtab.run.profiles import whole_days
 from trimtab.run.session import Session
 from trimtab.settings.notation import parse_time
+from trimtab.settings.triggers import Every, Trigger
 from trimtab.windows import Window
 
 
@@ -37,6 +38,23 @@ def freshness(session: Session, window: Window) -> list[Measurement]:
     until = parse_time(lineage["holdout_until"])
     since = session.records.between("since training", until, session.as_of)
     return [*found, rules.new_records(since.rows), rules.model_age((session.as_of - until) / timedelta(days=1))]
+
+
+def schedules(session: Session, triggers: Sequence[Trigger]) -> dict[Every, Measurement]:
+    """How often each stretch of the calendar has begun, of which a rule asks, since a model was last trained or tried.
+
+    Parameters
+    ----------
+    triggers : sequence of Trigger
+        Without a rule on `schedule`, and where it is not known when the champion was trained, there is nothing.
+    """
+    asked = dict.fromkeys(rule.every for rule in triggers if rule.every is not None)
+    lineage = session.champion.lineage
+    if not asked or not lineage:
+        return {}
+    tried = [one for one in session.ledger.retrains.retrained(session.run_id) if one <= session.as_of]
+    since = max([parse_time(lineage["as_of"]), *tried])
+    return {every: rules.schedule(every, since, session.as_of) for every in asked}
 
 
 def _counted(profile: Profile) -> dict[date, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from trimtab.settings.section import Section
 
+Every = Literal["day", "week", "month", "quarter", "year"]
 Severity = Literal["none", "low", "medium", "high", "critical"]
 
 
@@ -15,7 +16,8 @@ class Trigger(Section):
     """A rule: when the signal is at least this large, it has this severity.
 
     A rule on `performance_drop` may name a metric, in the place of the promotion gate's first, and whether `at_least`
-    is a share of the baseline or points of the metric.
+    is a share of the baseline or points of the metric. One on `schedule` says how often; one with `with` counts only
+    where another signal is at least so severe.
     """
 
     signal: str
@@ -23,6 +25,22 @@ class Trigger(Section):
     severity: Severity
     metric: str | None = None
     unit: Literal["share", "points"] = "share"
+    every: Every | None = None
+    with_: Severity | None = Field(default=None, alias="with")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _once(cls, tree: Any) -> Any:
+        """A schedule asks the first time that it is due."""
+        scheduled = isinstance(tree, dict) and tree.get("signal") == "schedule"
+        return {"at_least": 1, **tree} if scheduled else tree
+
+    @model_validator(mode="after")
+    def _of_a_schedule(self) -> Self:
+        if (self.signal == "schedule") != (self.every is not None):
+            raise ValueError("every goes with a rule on schedule, and a rule on schedule says every: day, week, month, "
+                             "quarter or year")
+        return self
 
     @model_validator(mode="after")
     def _metric_of_a_loss(self) -> Self:
