@@ -143,6 +143,13 @@ def test_bikes_written_again_have_the_same_bytes(bikes_file: Path, tmp_path: Pat
     assert datasets.write("bikes", tmp_path).read_bytes() == bikes_file.read_bytes()
 
 
+def test_bikes_are_there_as_a_csv_file_a_year_too(bikes_file: Path, bikes: pd.DataFrame) -> None:
+    files = sorted((bikes_file.parent / "bikes").iterdir())
+    assert [file.name for file in files] == [f"{year}.csv" for year in range(2010, 2020)]
+    together = pd.concat([pd.read_csv(file, parse_dates=["hour_start"]) for file in files], ignore_index=True)
+    pd.testing.assert_frame_equal(together, bikes, check_dtype=False)
+
+
 def test_every_hour_of_bikes_is_one_row(bikes: pd.DataFrame) -> None:
     expected = pd.date_range("2010-09-20 12:00", "2019-09-01 00:00", freq="h")
     assert (bikes["hour_start"] == expected).all()

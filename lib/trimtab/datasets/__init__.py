@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,21 +22,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table that Trimtab can make, and what is in it."""
+    """A table that Trimtab can make, and what is in it; with `by_year`, a time, as one CSV file a year, too."""
 
     description: str
     make: Callable[[], pd.DataFrame]
+    by_year: str | None = None
 
 
 DATASETS: Final = {
-    "bikes": Dataset("78,421 hours of bike sharing in Washington, 2010 to 2019; label: rides in the hour", bikes.make),
+    "bikes": Dataset("78,421 hours of bike sharing in Washington, 2010 to 2019; label: rides in the hour", bikes.make,
+                     by_year="hour_start"),
     "flights": Dataset("336,776 departures from New York in 2013, with weather; label: arrived late", flights.make),
     "retail": Dataset("1,014,945 sales of a gift shop, December 2009 to 2011; label: price band", retail.make),
 }
 
 
 def write(name: str, folder: Path) -> Path:
-    """Write the data set `name` to `folder/name.parquet`, whole or not at all.
+    """Write the data set `name` to `folder/name.parquet`, whole or not at all; with `by_year` beside it CSV files.
 
     Parameters
     ----------
@@ -70,18 +73,21 @@ def write(name: str, folder: Path) -> Path:
     frame = DATASETS[name].make()
     path = folder / f"{name}.parquet"
     try:
-        _replace(path, frame)
+        _replace(path, partial(frame.to_parquet, index=False))
+        by_year = DATASETS[name].by_year
+        for year, rows in frame.groupby(frame[by_year].dt.year) if by_year else ():
+            _replace(folder / name / f"{year}.csv", partial(rows.to_csv, index=False))
     except OSError as error:
         raise StateError(f"cannot write {path}: {error.strerror or error}") from error
     return path
 
 
-def _replace(path: Path, frame: pd.DataFrame) -> None:
-    """Put the frame at `path`; a reader sees the old file or the new one, never a part."""
+def _replace(path: Path, write_to: Callable[[Path], object]) -> None:
+    """Put a file at `path`; a reader sees the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        frame.to_parquet(part, index=False)
+        write_to(part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
