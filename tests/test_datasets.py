@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 
 from trimtab import datasets
 from trimtab.datasets import flights as source
+from trimtab.datasets import ocr
 from trimtab.errors import StateError, UsageError
 
 COLUMN_TYPES = {
@@ -136,7 +139,7 @@ def test_fifteen_minutes_is_not_late_and_no_arrival_is_no_label() -> None:
 
 
 def test_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"'trains'; known: bikes, flights, retail"):
+    with pytest.raises(UsageError, match=r"'trains'; known: bikes, flights, ocr, retail"):
         datasets.write("trains", tmp_path)
 
 
@@ -168,3 +171,19 @@ def test_failure_while_writing_leaves_the_old_file_and_no_part(tmp_path: Path, m
     with pytest.raises(StateError, match="No space left on device"):
         datasets.write("tiny", tmp_path)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_changes_in_the_results_of_reading_changes_on_its_day_and_nothing_else_does() -> None:
+    frame = ocr.make()
+    assert frame["read_at"].is_monotonic_increasing
+    assert frame["matched"].isna().equals(~frame["extracted"])
+    assert frame.equals(ocr.make())
+    for name, rows in frame.groupby("field"):
+        for which in ("confidence", "extracted", "matched"):
+            day = next((since for since, change in ocr.CHANGES.items() if change[:2] == (name, which)), None)
+            late = rows["read_at"] >= pd.Timestamp(day or date(2010, 12, 1))
+            values = rows[which].astype("float64")
+            before, after = values[~late], values[late]
+            error = math.hypot(before.std() / math.sqrt(len(before)), after.std() / math.sqrt(len(after)))
+            moved = abs(before.mean() - after.mean())
+            assert moved > 0.05 if day else moved < 5 * error + 0.002    # days have luck

@@ -102,7 +102,7 @@ def _found(home: Path, monkeypatch: pytest.MonkeyPatch, as_of: str, triggers: st
 
 
 def test_a_model_is_due_at_the_beginning_of_a_month(served_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was made as of 20 February."""
+    """P01. It was made as of 20 February."""
     rule = "[{signal: schedule, every: month, severity: high}]"
     assert [_found(served_home, monkeypatch, as_of, rule)["schedule"].severity for as_of in (
         "2024-02-29T23:00", "2024-03-01")] == ["none", "high"]
@@ -110,7 +110,7 @@ def test_a_model_is_due_at_the_beginning_of_a_month(served_home: Path, monkeypat
 
 
 def test_new_records_ask_beside_a_signal_that_is_moderate(served_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From half-time on, 1 March, the inputs have moved."""
+    """B07. From half-time on, 1 March, the inputs have moved."""
     rule = "[{signal: new_records, at_least: 1, severity: high, with: medium}]"
     for as_of, asked in (("2024-02-28", False), ("2024-04-10", True)):
         found = _found(served_home, monkeypatch, as_of, rule)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from trimtab.datasets import bikes, flights, retail
+from trimtab.datasets import bikes, flights, ocr, retail
 from trimtab.errors import StateError, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ DATASETS: Final = {
     "bikes": Dataset("78,421 hours of bike sharing in Washington, 2010 to 2019; label: rides in the hour", bikes.make,
                      by_year="hour_start"),
     "flights": Dataset("336,776 departures from New York in 2013, with weather; label: arrived late", flights.make),
+    "ocr": Dataset("fields read from documents, December 2009 to 2011, simulated, with three changes", ocr.make),
     "retail": Dataset("1,014,945 sales of a gift shop, December 2009 to 2011; label: price band", retail.make),
 }
 
@@ -66,7 +67,7 @@ def write(name: str, folder: Path) -> Path:
     --------
     >>> write("fligths", Path("data"))
     Traceback (most recent call last):
-    trimtab.errors.UsageError: there is no data set named 'fligths'; known: bikes, flights, retail
+    trimtab.errors.UsageError: there is no data set named 'fligths'; known: bikes, flights, ocr, retail
     """
     if name not in DATASETS:
         raise UsageError(f"there is no data set named {name!r}; known: {', '.join(sorted(DATASETS))}")
