@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from trimtab.decide.columns import feature_drift
 from trimtab.decide.decision import Decision
 from trimtab.decide.promotion import judge
 from trimtab.decide.signals import default_triggers, grade, new_records
+from trimtab.errors import ParamsError
 from trimtab.measure.models.performance import evaluate_pair
 from trimtab.run import approving, checking, lifecycle
 from trimtab.run.preflight import Request
@@ -61,6 +63,44 @@ def test_p04_several_candidates_are_trained_and_registered_and_the_best_goes_for
     assert len(session.registry.versions()) == 3
     assert made.name == "forest"
     assert made.others["forest"] > made.others["guess"]
+
+
+def test_p04_forest_xgboost_network_and_their_vote_are_trained_kept_and_loaded_again(params: Path) -> None:
+    classes = {"forest": "sklearn.ensemble.RandomForestClassifier", "xgboost": "xgboost.XGBClassifier",
+               "network": "sklearn.neural_network.MLPClassifier"}
+    small = {"forest": {"n_estimators": 5}, "xgboost": {"n_estimators": 5}, "network": {"max_iter": 500, "tol": 0.01}}
+    candidates: dict[str, Any] = {
+        name: {"class": path, "params": {"random_state": 0, **small[name]}} for name, path in classes.items()}
+    members = list(classes)
+    soft = {"voting": "soft"}
+    candidates["vote"] = {"class": "sklearn.ensemble.VotingClassifier", "members": members, "params": soft}
+    candidates["stack"] = {"class": "sklearn.ensemble.StackingClassifier", "members": members, "params": {"cv": 2}}
+    session = tt.open(params, as_of="2024-04-15", overrides={
+        "estimator.class": None, "estimator.candidates": candidates, "estimator.trusted": ["sklearn", "xgboost"]})
+    made = lifecycle.train(session, None)
+    assert set(made.others) == set(candidates)
+    rows = [row for row in session.ledger.versions() if row["lineage"]["candidate"] in candidates]
+    frame = session.frame(session.windows()[1], labelled=False)[list(session.params.data.features)]
+    scores = {row["lineage"]["candidate"]: session.model(row["version"]).estimator.predict_proba(frame) for row in rows}
+    assert set(scores) == set(candidates)
+    assert {row["lineage"]["candidate"]: row["lineage"]["package"] for row in rows} == {
+        "forest": "sklearn", "network": "sklearn", "xgboost": "xgboost", "vote": "sklearn xgboost",
+        "stack": "sklearn xgboost"}
+    mean = sum(scores[name] for name in members) / len(members)
+    # Members of the vote were fitted anew, from the same seeds on the same records.
+    np.testing.assert_allclose(scores["vote"], mean, atol=1e-6)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"members": ["tree", "gone"]}, "'gone' is no member; an ensemble has those without members: tree"),
+    ({"members": ["vote"]}, "'vote' is no member"),
+    ({"members": ["tree"], "params": {"estimators": []}}, "members takes the place of params.estimators"),
+])
+def test_p04_an_ensemble_of_what_is_no_candidate_is_refused(params: Path, change: dict[str, Any], words: str) -> None:
+    candidates = {"tree": {"class": "sklearn.tree.DecisionTreeClassifier"},
+                  "vote": {"class": "sklearn.ensemble.VotingClassifier", **change}}
+    with pytest.raises(ParamsError, match=words):
+        tt.open(params, overrides={"estimator.class": None, "estimator.candidates": candidates})
 
 
 def test_p05_new_and_old_are_compared_on_several_metrics_with_the_improvement_in_percent(params: Path) -> None:

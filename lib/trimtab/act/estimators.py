@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import multiprocessing
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from trimtab.act.processes import end_with_parent
 from trimtab.errors import DataError, ParamsError
 from trimtab.settings.data import Data
-from trimtab.settings.estimator import Candidate
+from trimtab.settings.estimator import Candidate, Ensemble
 
 _MOST_TERMS = 2000
 _SPLITS_ON_THRESHOLDS = ("Tree", "Forest", "Boost", "Bagging", "XGB", "LGBM")
@@ -37,8 +37,16 @@ def load_class(path: str) -> type:
     return found
 
 
-def make(candidate: Candidate, task: str) -> Any:
+def make(candidate: Candidate, task: str, members: Sequence[tuple[str, Any]] | None = None) -> Any:
     """The estimator itself, not yet fitted.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    task : str
+        Classification or regression.
+    members : sequence of (name, estimator), optional
+        Of an ensemble; by default they are made, too, without their preparation of columns.
 
     Raises
     ------
@@ -48,8 +56,10 @@ def make(candidate: Candidate, task: str) -> Any:
     from sklearn.base import is_classifier, is_regressor
 
     kind = load_class(candidate.class_)
+    if isinstance(candidate, Ensemble) and members is None:
+        members = [(name, make(one, task)) for name, one in candidate.of.items()]
     try:
-        estimator = kind(**candidate.params)
+        estimator = kind(**candidate.params) if members is None else kind(members, **candidate.params)
     except TypeError as error:
         known = ", ".join(list(inspect.signature(kind).parameters)[:30])
         raise ParamsError(f"estimator.params: {candidate.class_}: {error}; it takes {known}") from None
@@ -91,7 +101,7 @@ def build(candidate: Candidate, data: Data, task: str, *, empty: Collection[str]
 
     Numeric columns pass as floats (with the median in the place of missing values where the estimator cannot take
     them), categorical ones become codes for trees and indicator columns elsewhere, text becomes TF-IDF weights, of
-    which a missing text has none.
+    which a missing text has none. Each member of an ensemble has the preparation that suits it.
 
     Parameters
     ----------
@@ -115,6 +125,9 @@ def build(candidate: Candidate, data: Data, task: str, *, empty: Collection[str]
     from sklearn.pipeline import Pipeline
     from sklearn.utils import get_tags
 
+    if isinstance(candidate, Ensemble):
+        members = [(name, build(one, data, task, empty=empty)) for name, one in candidate.of.items()]
+        return Pipeline([("estimator", make(candidate, task, members))])
     estimator = make(candidate, task)
     try:
         tags = get_tags(estimator).input_tags

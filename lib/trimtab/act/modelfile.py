@@ -72,7 +72,7 @@ def untrusted(content: bytes, package: str | None = None) -> tuple[list[str], li
         names = get_untrusted_types(data=content)
     except Exception as error:
         raise ModelFileError(f"not a readable model file: {_first_line(error)}") from error
-    vouched = {package} - _SETTLED
+    vouched = set((package or "").split()) - _SETTLED
     fine = [name for name in names if name in REVIEWED or name.partition(".")[0] in vouched]
     return fine, [name for name in names if name not in fine]
 

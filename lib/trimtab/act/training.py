@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +38,7 @@ class Trained:
     files : dict
         SHA-256 of every file in it.
     package : str
-        Top-level package of the estimator's class.
+        Top-level package of the estimator's class; of an ensemble those of all its members, with spaces between them.
     seconds : float
         Of fitting alone.
     """
@@ -88,9 +89,8 @@ def train(
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    package = candidate.class_.partition(".")[0]
     files = modelfile.contents(folder)
-    return Trained(name, candidate.class_, folder, files[modelfile.FILE], files, package, seconds)
+    return Trained(name, candidate.class_, folder, files[modelfile.FILE], files, " ".join(candidate.packages), seconds)
 
 
 def _fit(candidate: Candidate, data: Data, task: str, records: pd.DataFrame, folder: Path) -> float:
@@ -102,8 +102,8 @@ def _fit(candidate: Candidate, data: Data, task: str, records: pd.DataFrame, fol
     with _threads(features.size):
         pipeline.fit(features, records[data.label])
     seconds = time.perf_counter() - started
-    package = candidate.class_.partition(".")[0]
-    modelfile.save(pipeline, folder, package=package, requirements=_requirements(package))
+    packages = candidate.packages
+    modelfile.save(pipeline, folder, package=" ".join(packages), requirements=_requirements(packages))
     return seconds
 
 
@@ -122,12 +122,14 @@ def _asked(name: str) -> int:
     return int(first) if first.isdecimal() else 1
 
 
-def _requirements(package: str) -> list[str]:
+def _requirements(packages: Collection[str]) -> list[str]:
     from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
     wanted = ["scikit-learn", "skops"]
-    if package != "sklearn":    # asking whose a package is means reading what all packages hold: half a second
-        wanted += packages_distributions().get(package, [])
+    others = [package for package in packages if package != "sklearn"]
+    if others:    # asking whose a package is means reading what all packages hold: half a second
+        known = packages_distributions()
+        wanted += [name for package in others for name in known.get(package, [])]
     found: dict[str, Any] = {}
     for name in wanted:
         try:

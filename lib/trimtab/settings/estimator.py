@@ -10,10 +10,28 @@ from trimtab.settings.section import Section
 
 
 class Candidate(Section):
-    """One model class and its settings."""
+    """One model class and its settings; with `members`, other candidates that it votes or stacks."""
 
     class_: str = Field(alias="class")
     params: dict[str, Any] = Field(default_factory=dict)
+    members: tuple[str, ...] = ()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Top-level packages of all classes that it is made of."""
+        return (self.class_.partition(".")[0],)
+
+
+class Ensemble(Candidate):
+    """A candidate with what its members are, each with a preparation of columns of its own."""
+
+    of: dict[str, Candidate]
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Top-level packages of all classes that it is made of."""
+        within = [package for member in self.of.values() for package in member.packages]
+        return tuple(dict.fromkeys([*super().packages, *within]))
 
 
 class Estimator(Section):
@@ -27,7 +45,7 @@ class Estimator(Section):
     @model_validator(mode="after")
     def _of_trusted_packages(self) -> Self:
         """Importing a module runs it, so that a class of any other package is refused before that."""
-        for path in (one.class_ for one in self.named().values() if self.class_ or self.candidates):
+        for path in [one.class_ for one in self.candidates.values()] + ([self.class_] if self.class_ else []):
             if path.partition(".")[0] not in self.trusted:
                 raise ValueError(
                     f"class {path!r} is not of a trusted package ({', '.join(self.trusted) or 'none'}); name its "
@@ -43,8 +61,27 @@ class Estimator(Section):
             raise ValueError("params goes with class; each candidate has its own")
         return self
 
+    @model_validator(mode="after")
+    def _members(self) -> Self:
+        for name, one in self.candidates.items():
+            for member in one.members:
+                known = [other for other, candidate in self.candidates.items() if not candidate.members]
+                if member not in known:
+                    raise ValueError(f"candidates.{name}: {member!r} is no member; an ensemble has those without "
+                                     f"members: {', '.join(known) or 'there are none'}")
+            if one.members and "estimators" in one.params:
+                raise ValueError(f"candidates.{name}: members takes the place of params.estimators")
+        return self
+
     def named(self) -> dict[str, Candidate]:
         """All models to train, by name; a single one is called by its class."""
         if self.class_ is None:
-            return dict(self.candidates)
+            return {name: self._whole(one) for name, one in self.candidates.items()}
         return {self.class_.rpartition(".")[2]: Candidate(class_=self.class_, params=self.params)}
+
+    def _whole(self, one: Candidate) -> Candidate:
+        """An ensemble with its members."""
+        if not one.members:
+            return one
+        of = {name: self.candidates[name] for name in one.members}
+        return Ensemble(class_=one.class_, params=one.params, members=one.members, of=of)
