@@ -6,7 +6,6 @@ tests.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import BINARY, merged
+from conftest import BINARY, copy_home, merged
 
 import trimtab as tt
 from trimtab.measure.models.intervals import Interval
@@ -29,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture
 def params(served_home: Path, home: Path) -> Path:
     """The params file in a copy of that home."""
-    shutil.copytree(served_home, home, dirs_exist_ok=True)
+    copy_home(served_home, home)
     return home / "demo.yaml"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import copy_home
 from pydantic import ValidationError
 
 import trimtab as tt
@@ -91,8 +92,14 @@ def test_losses_of_several_metrics_may_ask_for_company_too() -> None:
         assert graded(graders, rules)[0].severity == severity
 
 
-def _found(home: Path, monkeypatch: pytest.MonkeyPatch, as_of: str, triggers: str) -> dict[str, Signal]:
-    monkeypatch.setenv("TRIMTAB_HOME", str(home))
+@pytest.fixture
+def served(served_home: Path, home: Path) -> Path:
+    """A home in which a first model serves."""
+    copy_home(served_home, home)
+    return home
+
+
+def _found(home: Path, as_of: str, triggers: str) -> dict[str, Signal]:
     session = tt.open(home / "demo.yaml", as_of=as_of, overrides=[f"triggers={triggers}"])
     reference, current = session.windows()
     drift = tt.compare(session.profile(reference), session.profile(current))
@@ -101,19 +108,19 @@ def _found(home: Path, monkeypatch: pytest.MonkeyPatch, as_of: str, triggers: st
     return {one.name: one for one in found}
 
 
-def test_a_model_is_due_at_the_beginning_of_a_month(served_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_due_at_the_beginning_of_a_month(served: Path) -> None:
     """P01. It was made as of 20 February."""
     rule = "[{signal: schedule, every: month, severity: high}]"
-    assert [_found(served_home, monkeypatch, as_of, rule)["schedule"].severity for as_of in (
+    assert [_found(served, as_of, rule)["schedule"].severity for as_of in (
         "2024-02-29T23:00", "2024-03-01")] == ["none", "high"]
-    assert "schedule" not in _found(served_home, monkeypatch, "2024-03-01", "[]")
+    assert "schedule" not in _found(served, "2024-03-01", "[]")
 
 
-def test_new_records_ask_beside_a_signal_that_is_moderate(served_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_records_ask_beside_a_signal_that_is_moderate(served: Path) -> None:
     """B07. From half-time on, 1 March, the inputs have moved."""
     rule = "[{signal: new_records, at_least: 1, severity: high, with: medium}]"
     for as_of, asked in (("2024-02-28", False), ("2024-04-10", True)):
-        found = _found(served_home, monkeypatch, as_of, rule)
+        found = _found(served, as_of, rule)
         moderate = {name for name, one in found.items() if rank(one.severity) >= rank("medium")}
         assert found["new_records"].value >= 1
         assert ("feature_drift" in moderate, "new_records" in moderate) == (asked, asked), found

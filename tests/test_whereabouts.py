@@ -55,7 +55,9 @@ def test_nothing_is_fetched_to_verify_though_the_folder_is_gone_too(
     served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlflow.artifacts.download_artifacts", lambda **_: pytest.fail("it was fetched"))
-    (folder := next((served.parent / ".trimtab" / "models").rglob("MLmodel")).parent).rename(served.parent / "gone")
+    with closing(sqlite3.connect(served.parent / ".trimtab" / "ledger.db")) as ledger:
+        folder = Path(*ledger.execute("SELECT source FROM versions WHERE version = 1").fetchone())
+    folder.rename(served.parent / "gone")
     _registry(served, POINT.format("storage_location", "s3://evil/model"))
     assert _found(served)[0] == ("differs", "version 1 in demo")
     assert ("missing", str(folder / "model.skops")) in _found(served)
