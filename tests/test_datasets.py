@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from trimtab import datasets
+from trimtab.datasets import facility, ocr
 from trimtab.datasets import flights as source
-from trimtab.datasets import ocr
 from trimtab.errors import StateError, UsageError
 
 COLUMN_TYPES = {
@@ -139,7 +139,7 @@ def test_fifteen_minutes_is_not_late_and_no_arrival_is_no_label() -> None:
 
 
 def test_unknown_name_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"'trains'; known: bikes, flights, ocr, retail"):
+    with pytest.raises(UsageError, match=r"'trains'; known: bikes, conflicts, flights, fraud, ocr, retail"):
         datasets.write("trains", tmp_path)
 
 
@@ -187,3 +187,38 @@ def test_what_changes_in_the_results_of_reading_changes_on_its_day_and_nothing_e
             error = math.hypot(before.std() / math.sqrt(len(before)), after.std() / math.sqrt(len(after)))
             moved = abs(before.mean() - after.mean())
             assert moved > 0.05 if day else moved < 5 * error + 0.002    # days have luck
+
+
+def test_bookings_clash_as_often_as_is_said_and_outcomes_come_late_or_never() -> None:
+    frame = facility.conflicts()
+    assert frame.equals(facility.conflicts())
+    assert frame["booked_at"].is_monotonic_increasing
+    assert 0.07 < frame["clash"].mean() < 0.09
+    assert 0.14 < frame["clash"].isna().mean() < 0.16
+    assert frame["clash"].isna().equals(frame["told_at"].isna())
+    late = (frame["told_at"] - frame["booked_at"]).dropna()
+    assert late.between(pd.Timedelta("1D"), pd.Timedelta("14D")).all()
+    annexe = frame["building"] == "annexe"
+    assert frame.loc[annexe, "booked_at"].min() >= pd.Timestamp(facility.ANNEXE)
+    since = frame["booked_at"] >= pd.Timestamp(facility.ANNEXE)
+    assert 0.23 < annexe[since].mean() < 0.27
+    assert frame.loc[annexe, "clash"].mean() > 1.5 * frame.loc[since & ~annexe, "clash"].mean()
+
+
+def test_payments_of_one_tenant_change_on_their_day_and_those_of_others_do_not() -> None:
+    frame = facility.fraud()
+    assert 0.02 < frame["fraud"].mean() < 0.04
+    late = frame["paid_at"] >= pd.Timestamp(facility.SHIFT)
+    for tenant, rows in frame.groupby("tenant"):
+        before, after = (rows.loc[mask[rows.index], "amount"].median() for mask in (~late, late))
+        assert (after / before > 1.5) == (tenant == facility.DRIFTING)
+        assert 0.95 < after / before / (1.6 if tenant == facility.DRIFTING else 1.0) < 1.05
+    assert {name: len(rows) for name, rows in facility.by_tenant(frame).items()} == {
+        f"{tenant}.parquet": int((frame["tenant"] == tenant).sum()) for tenant in facility.TENANTS}
+
+
+def test_parts_of_a_data_set_are_written_beside_it(tmp_path: Path) -> None:
+    datasets.write("fraud", tmp_path)
+    whole = pd.read_parquet(tmp_path / "fraud.parquet")
+    parts = [pd.read_parquet(tmp_path / "fraud" / f"{tenant}.parquet") for tenant in facility.TENANTS]
+    assert sum(map(len, parts)) == len(whole)

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, binary_table, copy_home
+import yaml
+from conftest import BINARY, binary_table, copy_home, merged
 
 from trimtab.act import database
 from trimtab.act.ledger import Ledger
+from trimtab.run import homes
 from trimtab.run.homes import absolute_url
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
@@ -48,3 +50,20 @@ def test_run_leaves_all_it_leaves_in_its_home(
     assert (tried.exit_code, tried.result["champion_after"]) == (0, 1)
     assert verify(params).findings == ()
     assert [path.name for path in odd.parent.iterdir()] == [odd.name]
+
+
+def test_records_are_found_from_the_folder_above_params_wherever_a_run_works(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notebooks work in another folder than whoever started the run."""
+    root = tmp_path / "root"
+    (root / "params" / "tenants").mkdir(parents=True)
+    (root / "data").mkdir()
+    binary_table().to_parquet(root / "data" / "east.parquet")
+    params = root / "params" / "tenants" / "east.yaml"
+    params.write_text(yaml.safe_dump(merged(BINARY, tenant="east", data={"table": "data/east.parquet"})))
+    monkeypatch.chdir(tmp_path)
+    ended = run(Request(pipeline="baseline", params=params, as_of="2024-03-15", progress=False))
+    assert (ended.exit_code, ended.result["champion_after"]) == (0, 1), ended.error
+    monkeypatch.delenv("TRIMTAB_HOME")
+    assert homes.home_of(params) == root

@@ -118,7 +118,7 @@ AT = _fact("at", "time", 1000)
     (_fact("nr", "whole", 1000, known=999), None), (_fact("customer_id", "text", 1000, known=900), None),
     (_fact("x", "other"), None), (_fact("x", "other", 0, known=0), None),
     (_fact("x", distinct=1), None), (_fact("predicted"), None),
-    (_fact("x", alike=-1.0), None), (_fact("x", alike=0.99), "numeric"),
+    (_fact("x", alike=-1.0), None), (_fact("x", "whole", clock=1.0), None), (_fact("x", alike=0.99), "numeric"),
 ], ids=str)
 def test_a_column_plays_the_part_that_it_can(column: Facts, part: str | None) -> None:
     found = roles_of([AT, _fact("other"), column, _fact("y", "boolean", 2)])
@@ -140,7 +140,10 @@ def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
 
 
 @pytest.mark.parametrize(("facts", "options", "told"), [
-    ([_fact("x"), _fact("y", "boolean", 2)], {}, "none of the columns holds times"),
+    ([_fact("x"), _fact("y", "boolean", 2)], {},
+     "none of the columns holds times, and models are watched through time: add one"),
+    ([_fact("at", "text", example="31.12.2024 23:59"), _fact("y", "boolean", 2)], {},
+     "write 'at' ('31.12.2024 23:59') as 2024-12-31 or 2024-12-31 23:59"),
     ([AT, _fact("x"), _fact("y")], {"time": "x"}, "column 'x' holds no times"),
     ([AT, _fact("x"), _fact("price")], {"label": "prise"},
      "--label: there is no column 'prise'; did you mean 'price'?"),
@@ -155,6 +158,20 @@ def test_a_table_of_which_no_model_can_be_made_is_refused(
     with pytest.raises(DataError) as refused:
         roles_of(facts, **options)
     assert told in str(refused.value)
+
+
+def test_whole_numbers_with_gaps_are_classes_and_a_clock_is_no_feature(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    stars = np.where(rng.random(400) < 0.2, np.nan, rng.integers(1, 6, 400))
+    table = pd.DataFrame({"at": pd.date_range("2024-01-01", periods=400, freq="h"), "x": rng.normal(size=400),
+                          "epoch": np.arange(400) * 3600 + 1_704_067_200, "stars": stars})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    _, made = draft(tmp_path / "t.csv", tmp_path / "t.yaml")
+    assert (made.roles.label, made.roles.task, made.roles.numeric) == ("stars", "classification", ("x",))
+    assert made.roles.left_out == {"epoch": "the time in other words"}
+    (tmp_path / "u.csv").write_text("a,b\n1,2\n2,3\n")
+    with pytest.raises(DataError, match=r"u\.csv: none of the columns holds times"):
+        draft(tmp_path / "u.csv", tmp_path / "u.yaml")
 
 
 def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:

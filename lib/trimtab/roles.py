@@ -15,6 +15,7 @@ from trimtab.wording import plural
 _LABELS = ("label", "target", "y", "outcome", "class", "actual", "truth")
 _LOGGED = re.compile(r"(^|_)(predict(ed|ion)s?|score|proba(bility)?|y_pred)(_|$)", re.IGNORECASE)
 _IDENTIFIES = re.compile(r"(^|_)(id|uuid|guid|key|nr|no|number|index)$|(?<=[a-z])I[dD]$", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(\D|$)")    # a date as it is written in many countries
 _MOST_CLASSES = 50
 _MOST_CODES = 10          # whole numbers as a label: so many different ones are classes, more are amounts
 _MOST_LEVELS = 1000
@@ -38,8 +39,10 @@ class Facts:
         In the mean, of texts.
     first, last : datetime or None
         Of times.
-    alike : float
-        Correlation with the label, of numbers in a regression; nan where there is none.
+    alike, clock : float
+        Correlation of numbers with the label, in a regression, and with the time; nan where there is none.
+    example : str
+        One of the texts.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Facts:
     first: datetime | None = None
     last: datetime | None = None
     alike: float = float("nan")
+    clock: float = float("nan")
+    example: str = ""
 
     @property
     def tells_apart(self) -> bool:
@@ -105,7 +110,10 @@ def time_of(facts: Sequence[Facts], named: str | None = None) -> tuple[str, str]
             raise DataError(f"column {named!r} holds no times")
         return named, "named"
     if not times:
-        raise DataError("none of the columns holds times, and models are watched through time: add one")
+        told = "none of the columns holds times, and models are watched through time"
+        close = next((one for one in facts if _ELSEWHERE.match(one.example)), None)
+        hint = f"write {close.name!r} ({close.example!r}) as 2024-12-31 or 2024-12-31 23:59" if close else "add one"
+        raise DataError(f"{told}: {hint}")
     best = max(times, key=lambda one: one.known)    # the first of equals
     return best.name, ("the only column of times" if len(times) == 1 else
                        f"the one of {len(times)} columns of times that has the fewest gaps")
@@ -216,6 +224,8 @@ def _left_out(column: Facts) -> str | None:
         return "the same throughout"
     if abs(column.alike) >= _SAME:
         return "the label in other words"
+    if abs(column.clock) >= _SAME:
+        return "the time in other words"
     if _LOGGED.search(column.name):
         return "what a model said, by its name"
     prose = column.kind == "text" and column.words >= _PROSE

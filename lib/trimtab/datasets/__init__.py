@@ -7,13 +7,13 @@ write the module, enter both in `DATASETS`, and describe it in docs/data.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from trimtab.datasets import bikes, flights, ocr, retail
+from trimtab.datasets import bikes, facility, flights, ocr, retail
 from trimtab.errors import StateError, UsageError
 
 if TYPE_CHECKING:
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table that Trimtab can make, and what is in it; with `by_year`, a time, as one CSV file a year, too."""
+    """A table that Trimtab can make, and what is in it; with `parts`, by file name, divided among several, too."""
 
     description: str
     make: Callable[[], pd.DataFrame]
-    by_year: str | None = None
+    parts: Callable[[pd.DataFrame], Mapping[str, pd.DataFrame]] | None = None
 
 
 DATASETS: Final = {
     "bikes": Dataset("78,421 hours of bike sharing in Washington, 2010 to 2019; label: rides in the hour", bikes.make,
-                     by_year="hour_start"),
+                     bikes.by_year),
+    "conflicts": Dataset("bookings of rooms in 2025, simulated; label: two parties came", facility.conflicts),
+    "fraud": Dataset("payments of three tenants in 2025, simulated; label: fraud", facility.fraud, facility.by_tenant),
     "flights": Dataset("336,776 departures from New York in 2013, with weather; label: arrived late", flights.make),
     "ocr": Dataset("fields read from documents, December 2009 to 2011, simulated, with three changes", ocr.make),
     "retail": Dataset("1,014,945 sales of a gift shop, December 2009 to 2011; label: price band", retail.make),
@@ -39,7 +41,7 @@ DATASETS: Final = {
 
 
 def write(name: str, folder: Path) -> Path:
-    """Write the data set `name` to `folder/name.parquet`, whole or not at all; with `by_year` beside it CSV files.
+    """Write the data set `name` to `folder/name.parquet`, whole or not at all, and its parts beside it.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def write(name: str, folder: Path) -> Path:
     --------
     >>> write("fligths", Path("data"))
     Traceback (most recent call last):
-    trimtab.errors.UsageError: there is no data set named 'fligths'; known: bikes, flights, ocr, retail
+    trimtab.errors.UsageError: there is no data set named 'fligths'; known: bikes, conflicts, flights, fraud, ocr, ...
     """
     if name not in DATASETS:
         raise UsageError(f"there is no data set named {name!r}; known: {', '.join(sorted(DATASETS))}")
@@ -75,9 +77,10 @@ def write(name: str, folder: Path) -> Path:
     path = folder / f"{name}.parquet"
     try:
         _replace(path, partial(frame.to_parquet, index=False))
-        by_year = DATASETS[name].by_year
-        for year, rows in frame.groupby(frame[by_year].dt.year) if by_year else ():
-            _replace(folder / name / f"{year}.csv", partial(rows.to_csv, index=False))
+        divide = DATASETS[name].parts
+        for part, rows in divide(frame).items() if divide else ():
+            to = rows.to_csv if part.endswith(".csv") else rows.to_parquet
+            _replace(folder / name / part, partial(to, index=False))
     except OSError as error:
         raise StateError(f"cannot write {path}: {error.strerror or error}") from error
     return path

@@ -59,3 +59,8 @@ def make() -> pd.DataFrame:
         "weekday": raw["ts"].dt.day_of_week.astype("int64"),
         **{column: raw[column] for column in ["tmin", "tmax", "pn", "count"]},
     }).sort_values("hour_start", ignore_index=True)
+
+
+def by_year(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """A CSV file for each year."""
+    return {f"{year}.csv": rows for year, rows in frame.groupby(frame["hour_start"].dt.year)}

@@ -259,7 +259,7 @@ def init(
 
 
 @app.command()
-def data(name: Annotated[str, typer.Argument(help="The data set: bikes, flights, ocr or retail.")]) -> None:
+def data(name: Annotated[str, typer.Argument(help="The data set, such as flights.")]) -> None:
     """Write a demo data set into data/."""
     from trimtab import datasets
 

@@ -45,8 +45,11 @@ def draft(
     file = Path("params") / f"{name}.yaml" if output is None else output
     if file.exists():
         raise UsageError(f"{file} exists; name another file with --output, or remove it")
-    facts = facts_of(table, label)
-    roles = roles_of(facts, label=label, time=time)
+    try:
+        facts = facts_of(table, label, time)
+        roles = roles_of(facts, label=label, time=time)
+    except DataError as error:
+        raise DataError(str(error) if str(error).startswith(str(table)) else f"{table}: {error}") from None
     when = next(one for one in facts if one.name == roles.time)
     if when.first is None or when.last is None:
         raise DataError(f"{table}: column {when.name!r} holds nothing")

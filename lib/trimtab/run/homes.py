@@ -22,9 +22,18 @@ def home_of(params_file: Path | None) -> Path:
     """Where `runs/` and `.trimtab/` live: `TRIMTAB_HOME`, else the folder above `params/`, else the current one."""
     if os.environ.get(HOME):
         return Path(os.environ[HOME]).expanduser().resolve()
-    if params_file is not None and params_file.resolve().parent.name == "params":
-        return params_file.resolve().parent.parent
-    return Path.cwd()
+    return (root_of(params_file) if params_file is not None else None) or Path.cwd()
+
+
+def root_of(params_file: Path) -> Path | None:
+    """The folder above `params/`, in which a params file is, or in a folder of it; None where it is elsewhere.
+
+    Examples
+    --------
+    >>> root_of(Path("/srv/params/tenants/east.yaml")), root_of(Path("/srv/east.yaml"))
+    (PosixPath('/srv'), None)
+    """
+    return next((folder.parent for folder in params_file.resolve().parents if folder.name == "params"), None)
 
 
 def program(home: Path) -> str:

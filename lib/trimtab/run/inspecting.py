@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,19 @@ import ibis.expr.types as ir
 
 from trimtab.errors import DataError
 from trimtab.files import table_in
-from trimtab.roles import Facts, label_of, task_of
+from trimtab.roles import Facts, label_of, task_of, time_of
 
 _COUNTED = 300    # different values up to which about so many is not enough
 
 
-def facts_of(file: Path, label: str | None) -> list[Facts]:
+def facts_of(file: Path, label: str | None, time: str | None = None) -> list[Facts]:
     """What each column holds, in two or three passes over the file.
 
     Parameters
     ----------
     file : Path
-    label : str or None
-        The column to foretell, where it is known.
+    label, time : str or None
+        The column to foretell, and that of times, where they are known.
 
     Raises
     ------
@@ -38,10 +38,12 @@ def facts_of(file: Path, label: str | None) -> list[Facts]:
     try:
         table = table_in(backend, file)
         found = _counted(backend, table)
-        what, _ = label_of(found, label)
-        if task_of(next(one for one in found if one.name == what))[0] == "regression":
-            found = _compared(backend, table, what, found)
-        return found
+        what, when = label_of(found, label)[0], time_of(found, time)[0]
+        foretold = next(one for one in found if one.name == what)
+        others = {"clock": table[when].cast("timestamp").epoch_seconds()}
+        if task_of(foretold)[0] == "regression":
+            others["alike"] = table[what]
+        return _compared(backend, table, others, (what, when), found)
     finally:
         backend.disconnect()
 
@@ -54,7 +56,10 @@ def _counted(backend: Any, table: ir.Table) -> list[Facts]:
         asked[f"known{i}"] = column.count()
         if kind != "other":
             asked[f"distinct{i}"] = column.approx_nunique()
+        if kind == "number":
+            asked[f"whole{i}"] = (column == column.round()).all()
         if kind == "text":
+            asked[f"example{i}"] = column.min()
             asked[f"words{i}"] = (column.strip().length() - column.strip().replace(" ", "").length() + 1).mean()
         if kind == "time":
             asked |= {f"first{i}": column.cast("timestamp").min(), f"last{i}": column.cast("timestamp").max()}
@@ -64,8 +69,9 @@ def _counted(backend: Any, table: ir.Table) -> list[Facts]:
     few = {name: table[name].nunique() for i, name in enumerate(kinds) if 0 < told.get(f"distinct{i}", 0) < _COUNTED}
     exact = backend.to_pyarrow(table.aggregate(**few)).to_pylist()[0] if few else {}
     return [
-        Facts(name, kind, told["rows"], told[f"known{i}"], exact.get(name, told.get(f"distinct{i}", 0)),
-              told.get(f"words{i}") or 0.0, told.get(f"first{i}"), told.get(f"last{i}"))
+        Facts(name, "whole" if told.get(f"whole{i}") else kind, told["rows"], told[f"known{i}"],
+              exact.get(name, told.get(f"distinct{i}", 0)), told.get(f"words{i}") or 0.0, told.get(f"first{i}"),
+              told.get(f"last{i}"), example=told.get(f"example{i}") or "")
         for i, (name, kind) in enumerate(kinds.items())
     ]
 
@@ -78,13 +84,23 @@ def _kind(kind: dt.DataType) -> str:
     return "text" if kind.is_string() else "time" if kind.is_timestamp() or kind.is_date() else "other"
 
 
-def _compared(backend: Any, table: ir.Table, label: str, facts: Sequence[Facts]) -> list[Facts]:
-    """The same, with each number's correlation with the label."""
-    numbers = [one.name for one in facts if one.kind in ("number", "whole") and one.name != label and one.distinct > 1]
+def _compared(
+    backend: Any, table: ir.Table, others: Mapping[str, ir.Value], but: Collection[str], facts: Sequence[Facts]
+) -> list[Facts]:
+    """The same, with each number's correlation with others."""
+    counted = [one for one in facts if one.kind in ("number", "whole") and one.distinct > 1]
+    numbers = [one.name for one in counted if one.name not in but]
     if not numbers:
         return list(facts)
-    said = table[label].cast("float64")
-    asked = {f"r{i}": table[name].cast("float64").corr(said, how="pop") for i, name in enumerate(numbers)}
+    asked = {
+        f"{what}{i}": table[name].cast("float64").corr(other.cast("float64"), how="pop")
+        for i, name in enumerate(numbers) for what, other in others.items()
+    }
     told = backend.to_pyarrow(table.aggregate(**asked)).to_pylist()[0]
-    alike = {name: told[f"r{i}"] for i, name in enumerate(numbers)}
-    return [replace(one, alike=math.nan if alike.get(one.name) is None else alike[one.name]) for one in facts]
+    place = {name: i for i, name in enumerate(numbers)}
+
+    def _found(what: str, name: str) -> float:
+        found = told.get(f"{what}{place.get(name)}")
+        return math.nan if found is None else float(found)
+
+    return [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name)) for one in facts]

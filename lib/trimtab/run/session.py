@@ -113,7 +113,8 @@ class Session:
 
     def _opened(self, data: Data, as_of: datetime | str) -> Records:
         folder = self.loaded.path.parent
-        return Records.open(data, as_of, [folder, folder.parent, Path.cwd(), self.home])
+        root = homes.root_of(self.loaded.path) or folder.parent
+        return Records.open(data, as_of, [folder, folder.parent, root, Path.cwd(), self.home])
 
     @property
     def as_of(self) -> datetime:

@@ -123,7 +123,7 @@ def confidence_based(
     beyond = _outside(*scores) if outside is None else outside
     halves = calibration.cross_fitted(scores[0], holdout.actual, weights=weights, folds=2)
     told = _assumptions(holdout, len(current), _calibrated(holdout, halves, fitted, weights), weights, beyond)
-    missed = _missed(holdout, halves, bind, weights, seed) if len(holdout.labels) > 2 else [""] * len(measures)
+    missed = _missed(holdout, halves, bind, weights, seed)
     return {
         one: estimates.settle(
             float(value[i]), drawn[:, i], confidence=confidence, method=CONFIDENCE, baseline=baseline[i],
@@ -201,7 +201,7 @@ def _missed(
 ) -> list[str]:
     """For each measure, what is wrong with its estimate on the holdout itself; empty where chance may explain it.
 
-    Two classes leave little room for that, once they pass the test; of more, tests see only what they look at.
+    The test of calibration looks at all records, or at each class; a metric may hang on few, say of high score.
     """
     counts = calibration.checked_weights(weights, len(holdout))
     possible, every = bind(every_outcome(holdout)), np.tile(counts, len(holdout.labels))

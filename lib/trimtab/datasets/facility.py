@@ -1,0 +1,123 @@
+"""Which bookings of rooms will clash, and which payments are fraud? Simulated, with changes on known days."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FIRST: Final = date(2025, 1, 1)
+LAST: Final = date(2025, 10, 31)
+ANNEXE: Final = date(2025, 6, 2)
+"""A building opens that nobody has booked before; clashes there are twice as likely."""
+SHIFT: Final = date(2025, 6, 16)
+"""From this day on payments of one tenant are larger, and fraud hides in small ones instead of in large ones."""
+TENANTS: Final = ("east", "north", "south")
+DRIFTING: Final = "east"
+_SEED: Final = 20250101
+_BUILDINGS: Final = ("A", "B", "C", "D", "E")
+_NEVER: Final = 0.15    # of the outcomes, nobody ever tells
+
+Array = npt.NDArray[Any]
+
+
+def conflicts() -> pd.DataFrame:
+    """Bookings of rooms, and whether two parties came.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per booking, sorted by `booked_at`:
+
+        - `booked_at`, `booking`: when, and its number
+        - `building`: A to E, from 2 June 2025 on the annexe, too
+        - `hours_ahead`, `duration`, `attendees`, `earlier_clashes`: of the booking and the room
+        - `clash`: whether two parties came, about 8 in 100; the label, missing where nobody told
+        - `told_at`: when that was known, a day to two weeks later; missing where nobody told
+
+    Notes
+    -----
+    A generator and no real bookings. Numbers a day follow a Poisson distribution, fewer on weekends.
+    """
+    rng = np.random.default_rng(_SEED)
+    at = _times(rng, 400)
+    count = len(at)
+    building = rng.choice(_BUILDINGS, count, p=[0.3, 0.25, 0.2, 0.15, 0.1]).astype(object)
+    annexe = (at >= np.datetime64(ANNEXE)) & (rng.random(count) < 0.25)
+    building[annexe] = "annexe"
+    frame = pd.DataFrame({
+        "booked_at": at, "booking": np.arange(count), "building": building,
+        "hours_ahead": rng.gamma(1.5, 40, count).round(1), "duration": rng.choice([0.5, 1, 1.5, 2, 4], count),
+        "attendees": 1 + rng.poisson(6, count), "earlier_clashes": rng.poisson(0.6, count),
+    })
+    odds = (-3.6 + 0.9 * frame["earlier_clashes"] - 0.008 * frame["hours_ahead"] + 0.05 * frame["attendees"]
+            + 0.2 * frame["duration"] + np.log(2) * annexe)
+    return _told(rng, frame, "clash", odds.to_numpy(), days=(1, 14))
+
+
+def fraud() -> pd.DataFrame:
+    """Payments of three tenants, and whether they were fraud.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per payment, sorted by `paid_at`:
+
+        - `paid_at`, `payment`, `tenant`: when, its number, and whose; east, north or south
+        - `amount`, `account_days`, `payments_before`, `channel`: of the payment and the account
+        - `fraud`: about 3 in 100; the label, missing where nobody told
+        - `told_at`: when that was known, three days to six weeks later; missing where nobody told
+
+    Notes
+    -----
+    A generator and no real payments. Only `DRIFTING` changes, from `SHIFT` on.
+    """
+    rng = np.random.default_rng(_SEED + 1)
+    return pd.concat([_payments(rng, tenant) for tenant in TENANTS]).sort_values(
+        ["paid_at", "tenant"], ignore_index=True)
+
+
+def by_tenant(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """A file for each tenant."""
+    return {f"{tenant}.parquet": frame[frame["tenant"] == tenant] for tenant in TENANTS}
+
+
+def _payments(rng: np.random.Generator, tenant: str) -> pd.DataFrame:
+    at = _times(rng, 300)
+    count = len(at)
+    moved = (at >= np.datetime64(SHIFT)) & (tenant == DRIFTING)
+    frame = pd.DataFrame({
+        "paid_at": at, "payment": [f"{tenant[0]}{number:06d}" for number in range(count)], "tenant": tenant,
+        "amount": (rng.lognormal(3.5, 0.9, count) * np.where(moved, 1.6, 1.0)).round(2),
+        "account_days": rng.gamma(2.0, 300, count).round(0), "payments_before": rng.poisson(12, count),
+        "channel": rng.choice(["card", "transfer", "wallet"], count, p=[0.6, 0.3, 0.1]),
+    })
+    large = (np.log(frame["amount"]) - 3.5) * np.where(moved, -1.4, 1.4)
+    odds = -3.6 + large - 0.0015 * frame["account_days"] + 0.8 * (frame["channel"] == "wallet")
+    return _told(rng, frame, "fraud", odds.to_numpy(), days=(3, 42))
+
+
+def _times(rng: np.random.Generator, a_day: int) -> Array:
+    """When records came to be, fewer on weekends."""
+    days = pd.date_range(FIRST, LAST, freq="D")
+    counts = rng.poisson(a_day * np.where(days.day_of_week >= 5, 0.4, 1.0))
+    seconds = np.repeat(np.arange(len(days)), counts) * 86_400 + rng.integers(7 * 3600, 20 * 3600, counts.sum())
+    found: Array = np.datetime64(FIRST) + np.sort(seconds).astype("timedelta64[s]")
+    return found
+
+
+def _told(
+    rng: np.random.Generator, frame: pd.DataFrame, label: str, odds: Array, *, days: tuple[int, int]
+) -> pd.DataFrame:
+    """With what came, and when that was known, if ever."""
+    count = len(frame)
+    came = pd.array(rng.random(count) < 1 / (1 + np.exp(-odds)), dtype="boolean")
+    late = pd.to_timedelta(rng.integers(days[0] * 86_400, days[1] * 86_400, count), unit="s")
+    known = frame.iloc[:, 0] + late
+    never = rng.random(count) < _NEVER
+    came[never] = pd.NA
+    frame[label], frame["told_at"] = came, known.where(~never)
+    return frame
