@@ -259,7 +259,9 @@ def init(
 
 
 @app.command()
-def data(name: Annotated[str, typer.Argument(help="The data set, such as flights.")]) -> None:
+def data(
+    name: Annotated[str, typer.Argument(help="The data set: bikes, conflicts, flights, fraud, ocr or retail.")]
+) -> None:
     """Write a demo data set into data/."""
     from trimtab import datasets
 
