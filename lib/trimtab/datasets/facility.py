@@ -12,7 +12,7 @@ import pandas as pd
 FIRST: Final = date(2025, 1, 1)
 LAST: Final = date(2025, 10, 31)
 ANNEXE: Final = date(2025, 6, 2)
-"""A building opens that nobody has booked before; clashes there are twice as likely."""
+"""A building opens that nobody has booked before; the odds of a clash there are twice as high."""
 SHIFT: Final = date(2025, 6, 16)
 """From this day on payments of one tenant are larger, and fraud hides in small ones instead of in large ones."""
 TENANTS: Final = ("east", "north", "south")

@@ -98,8 +98,9 @@ def class_changes(
     Examples
     --------
     >>> outputs = Outputs(("a", "b"), np.repeat([0, 1], 100), np.repeat([0, 1], [190, 10]))
-    >>> mondays = np.tile(np.array(["2024-01-01", "2024-01-08"], dtype="datetime64[D]"), 100)
-    >>> (worst, *_) = class_changes(class_baseline(outputs, mondays), outputs, mondays + 7)
+    >>> days = np.tile(np.array(["2024-01-01", "2024-01-02", "2024-01-08", "2024-01-09"], dtype="datetime64[D]"), 50)
+    >>> monday = weekdays_of(days) == 0
+    >>> (worst, *_) = class_changes(class_baseline(outputs, days), outputs.take(monday), days[monday] + 14)
     >>> worst.lost, worst.before.of_weekdays
     (0.0, True)
     """
