@@ -26,10 +26,11 @@ from show import bars, prose, table
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
+STORIES = ROOT / "docs" / "reference-systems.md"
 PACKAGES = ("duckdb", "ibis-framework", "pandas", "numpy", "scipy", "scikit-learn", "mlflow-skinny", "papermill")
 PARTS = (
     "loop", "profiling", "speed", "year", "warm", "null", "days", "power", "confidence", "simulations", "harm", "gate",
-    "faults",
+    "faults", "stories",
 )
 _MODULES = {"profiling": "profile_speed", "faults": "fault_trials"}
 
@@ -87,6 +88,20 @@ def document(kept: Sequence[dict[str, Any]]) -> str:
     ]) + "\n"
 
 
+def stories(kept: Sequence[dict[str, Any]]) -> str:
+    """All of docs/reference-systems.md, with the figures that were measured."""
+    page = STORIES.read_text()
+    for part in kept:
+        page = importlib.import_module("stories").filled(page, part["found"]) if part["part"] == "stories" else page
+    return page
+
+
+def _write() -> None:
+    kept = results()
+    DOCUMENT.write_text(document(kept))
+    STORIES.write_text(stories(kept))
+
+
 def _reduced(kept: Sequence[dict[str, Any]]) -> list[str]:
     """A warning, where verdicts rest on fewer repetitions than usual."""
     fewer = [f"{part['part']} ({part['share']:.0%})" for part in kept if part["share"] < 1]
@@ -105,7 +120,7 @@ def _setup(part: dict[str, Any]) -> list[str]:
 def main(asked: Sequence[str]) -> None:
     """Measure the parts asked for, or all, and write the document; "document" alone only writes it."""
     if list(asked) == ["document"]:
-        DOCUMENT.write_text(document(results()))
+        _write()
         return
     unknown = [part for part in asked if part not in known()]
     if unknown:
@@ -116,7 +131,7 @@ def main(asked: Sequence[str]) -> None:
     else:    # each in a process of its own: what one leaves behind, servers and memory, is not the next one's
         for part in parts:
             subprocess.run([sys.executable, __file__, part], check=True)
-    DOCUMENT.write_text(document(results()))
+    _write()
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def test_every_part_can_be_measured_and_shown(part: str) -> None:
 
 def test_the_document_says_what_the_results_say() -> None:
     assert bench.DOCUMENT.read_text() == bench.document(bench.results())
+    assert bench.STORIES.read_text() == bench.stories(bench.results())
 
 
 def test_the_timed_check_makes_the_calls_of_the_notebook() -> None:

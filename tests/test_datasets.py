@@ -193,7 +193,7 @@ def test_bookings_clash_as_often_as_is_said_and_outcomes_come_late_or_never() ->
     frame = facility.conflicts()
     assert frame.equals(facility.conflicts())
     assert frame["booked_at"].is_monotonic_increasing
-    assert 0.07 < frame["clash"].mean() < 0.09
+    assert 0.07 < frame.loc[frame["building"] != "annexe", "clash"].mean() < 0.09
     assert 0.14 < frame["clash"].isna().mean() < 0.16
     assert frame["clash"].isna().equals(frame["told_at"].isna())
     late = (frame["told_at"] - frame["booked_at"]).dropna()
@@ -211,8 +211,8 @@ def test_payments_of_one_tenant_change_on_their_day_and_those_of_others_do_not()
     late = frame["paid_at"] >= pd.Timestamp(facility.SHIFT)
     for tenant, rows in frame.groupby("tenant"):
         before, after = (rows.loc[mask[rows.index], "amount"].median() for mask in (~late, late))
-        assert (after / before > 1.5) == (tenant == facility.DRIFTING)
-        assert 0.95 < after / before / (1.6 if tenant == facility.DRIFTING else 1.0) < 1.05
+        assert (after / before > 2) == (tenant == facility.DRIFTING)
+        assert 0.95 < after / before / (facility.RATE if tenant == facility.DRIFTING else 1.0) < 1.05
     assert {name: len(rows) for name, rows in facility.by_tenant(frame).items()} == {
         f"{tenant}.parquet": int((frame["tenant"] == tenant).sum()) for tenant in facility.TENANTS}
 

@@ -15,8 +15,8 @@ NOW = datetime(2024, 4, 1)    # a Monday, midnight
 WEEK = timedelta(days=7)
 SECOND = timedelta(seconds=1)
 NAMES = (
-    "master", "enabled", "tenants", "one_run", "contract", "min_severity", "confirmation", "min_records", "cooldown",
-    "budget", "quiet_hours", "something_new", "approval",
+    "master", "enabled", "tenants", "one_run", "contract", "min_severity", "confirmation", "min_records", "min_recent",
+    "cooldown", "budget", "quiet_hours", "something_new", "approval",
 )
 
 
@@ -77,6 +77,12 @@ def test_a_broken_contract_is_told_with_all_that_is_broken() -> None:
 ])
 def test_a_decision_below_the_asked_severity_is_refused(severity: str, blocked: tuple[str, ...]) -> None:
     assert guard(severity).blocked_by == blocked
+
+
+@pytest.mark.parametrize(("recent", "blocked"), [(99, ("min_recent",)), (100, ()), (None, ("min_recent",))])
+def test_too_few_recent_records_refuse_where_some_are_asked_for(recent: int | None, blocked: tuple[str, ...]) -> None:
+    assert guard(settings={"min_recent": 100}, recent_records=recent).blocked_by == blocked
+    assert guard(recent_records=recent).allowed
 
 
 @pytest.mark.parametrize(("records", "blocked"), [(199, ("min_records",)), (200, ())])

@@ -18,6 +18,7 @@ from trimtab.decide.signals import default_triggers, grade
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.run import checking, lifecycle
 from trimtab.settings.drift import DriftSettings
+from trimtab.settings.notation import parse_time
 from trimtab.settings.triggers import Trigger
 
 __all__ = ["params"]    # a fixture
@@ -94,3 +95,17 @@ def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:
               "completed_at"}
     assert wanted <= set(tables.retrain_events.c.keys())
     assert {"retrain_events_by_model", "retrain_events_by_trigger"} <= {i.name for i in tables.retrain_events.indexes}
+
+
+def test_a06_history_and_recent_records_are_learned_from_and_a_hundred_recent_ones_are_needed(params: Path) -> None:
+    with_recent = tt.open(params, as_of="2024-04-15", overrides={"guardrails.min_recent": 100})
+    learned_until = parse_time(with_recent.champion.lineage["holdout_until"])
+    training, holdout = with_recent.training_windows()
+    assert training.start < learned_until < holdout.end, "what the champion learned from, and what came after it"
+    decision = tt.decide([], with_recent.params)
+    evidence = {one.name: one for one in checking.guard(with_recent, decision).checks}["min_recent"]
+    recent = with_recent.records.between("recent", learned_until, with_recent.as_of).labelled
+    assert evidence.passed
+    assert evidence.evidence.startswith(f"{recent:,} labelled records are newer")
+    too_few = tt.open(params, as_of="2024-04-15", overrides={"guardrails.min_recent": recent + 1})
+    assert "min_recent" in checking.guard(too_few, decision).blocked_by

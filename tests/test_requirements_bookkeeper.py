@@ -199,6 +199,7 @@ def test_b09_signals_and_decision_can_be_had_interactively(params: Path) -> None
 
 
 def test_b10_challenger_never_touches_what_serves(params: Path) -> None:
+    """A07, too: it is trained in a process of its own while the champion goes on."""
     session = tt.open(params, as_of="2024-04-15")
     before = session.registry.fetch(1) / "model.skops"
     content = before.read_bytes()

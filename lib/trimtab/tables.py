@@ -77,7 +77,8 @@ def proportions(found: Proportions, alpha: float = 0.05) -> Styler | None:
         return sentence(f"There are no records that rates and confidences could be read from. {found.told}".rstrip())
     rows.sort(key=lambda row: math.inf if math.isnan(float(str(row["p"]))) else float(str(row["p"])))
     more = f"; {len(rows) - MOST_GROUPS} more are not shown" if len(rows) > MOST_GROUPS else ""
-    caption = f"Rates and confidences{more}. {found.told}".rstrip(". ")
+    newest = f"; results of reading since {moment(found.since)}" if found.since else ""
+    caption = f"Rates and confidences{newest}{more}. {found.told}".rstrip(". ")
     return table(
         rows[:MOST_GROUPS], caption=caption, marks={"moved": {"yes": "warn"}},
         formats={"before": number, "now": number, "deviations": signed, "natural": number, "standard errors": signed,

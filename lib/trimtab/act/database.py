@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from trimtab.act import tables
+from trimtab.act import migrations, tables
 from trimtab.errors import StateError
 
 
@@ -31,29 +31,11 @@ def connect(url: str | sa.URL) -> sa.Engine:
         raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
-    for _ in tables.metadata.tables:
-        try:
-            tables.metadata.create_all(engine)
-            _add_columns(engine)
-            break
-        except SQLAlchemyError as error:
-            # Two first runs make the tables at once, one after the other; so with what an older ledger lacks.
-            if not any(words in str(error) for words in ("already exists", "duplicate column")):
-                raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
+    try:
+        migrations.bring_up(engine)
+    except SQLAlchemyError as error:
+        raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
     return engine
-
-
-def _add_columns(engine: sa.Engine) -> None:
-    """Give the tables of an older ledger the columns that have come since; in old rows they are null."""
-    known = sa.inspect(engine)
-    for table in tables.metadata.sorted_tables:
-        there = {column["name"] for column in known.get_columns(table.name)}
-        missing = [column for column in table.columns if column.name not in there]
-        with engine.begin() as connection:
-            for column in missing:
-                quote, kind = engine.dialect.identifier_preparer, column.type.compile(engine.dialect)
-                added = f"ALTER TABLE {quote.format_table(table)} ADD COLUMN {quote.format_column(column)} {kind}"
-                connection.execute(sa.text(added))
 
 
 def copy(url: str, file: Path) -> sa.Engine:

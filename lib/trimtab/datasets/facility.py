@@ -12,9 +12,11 @@ import pandas as pd
 FIRST: Final = date(2025, 1, 1)
 LAST: Final = date(2025, 10, 31)
 ANNEXE: Final = date(2025, 6, 2)
-"""A building opens that nobody has booked before; the odds of a clash there are twice as high."""
+"""A building opens that nobody has booked before; the odds of a clash there are four times as high."""
 SHIFT: Final = date(2025, 6, 16)
-"""From this day on payments of one tenant are larger, and fraud hides in small ones instead of in large ones."""
+"""From this day on one tenant is paid in another currency, and fraud hides in small payments instead of large ones."""
+RATE: Final = 2.5
+"""What a payment of before is in that currency."""
 TENANTS: Final = ("east", "north", "south")
 DRIFTING: Final = "east"
 _SEED: Final = 20250101
@@ -24,8 +26,15 @@ _NEVER: Final = 0.15    # of the outcomes, nobody ever tells
 Array = npt.NDArray[Any]
 
 
-def conflicts() -> pd.DataFrame:
+def conflicts(*, seed: int = _SEED, annexe: date = ANNEXE) -> pd.DataFrame:
     """Bookings of rooms, and whether two parties came.
+
+    Parameters
+    ----------
+    seed : int
+        Another one draws other bookings.
+    annexe : date
+        When it opens.
 
     Returns
     -------
@@ -33,7 +42,7 @@ def conflicts() -> pd.DataFrame:
         One row per booking, sorted by `booked_at`:
 
         - `booked_at`, `booking`: when, and its number
-        - `building`: A to E, from 2 June 2025 on the annexe, too
+        - `building`: A to E, in time the annexe, too
         - `hours_ahead`, `duration`, `attendees`, `earlier_clashes`: of the booking and the room
         - `clash`: whether two parties came, about 8 in 100; the label, missing where nobody told
         - `told_at`: when that was known, a day to two weeks later; missing where nobody told
@@ -42,24 +51,33 @@ def conflicts() -> pd.DataFrame:
     -----
     A generator and no real bookings. Numbers a day follow a Poisson distribution, fewer on weekends.
     """
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(seed)
     at = _times(rng, 400)
     count = len(at)
     building = rng.choice(_BUILDINGS, count, p=[0.3, 0.25, 0.2, 0.15, 0.1]).astype(object)
-    annexe = (at >= np.datetime64(ANNEXE)) & (rng.random(count) < 0.25)
-    building[annexe] = "annexe"
+    there = (at >= np.datetime64(annexe)) & (rng.random(count) < 0.25)
+    building[there] = "annexe"
     frame = pd.DataFrame({
         "booked_at": at, "booking": np.arange(count), "building": building,
         "hours_ahead": rng.gamma(1.5, 40, count).round(1), "duration": rng.choice([0.5, 1, 1.5, 2, 4], count),
         "attendees": 1 + rng.poisson(6, count), "earlier_clashes": rng.poisson(0.6, count),
     })
     odds = (-3.6 + 0.9 * frame["earlier_clashes"] - 0.008 * frame["hours_ahead"] + 0.05 * frame["attendees"]
-            + 0.2 * frame["duration"] + np.log(2) * annexe)
+            + 0.2 * frame["duration"] + np.log(4) * there)
     return _told(rng, frame, "clash", odds.to_numpy(), days=(1, 14))
 
 
-def fraud() -> pd.DataFrame:
+def fraud(*, seed: int = _SEED + 1, shift: date = SHIFT, rate: float = RATE) -> pd.DataFrame:
     """Payments of three tenants, and whether they were fraud.
+
+    Parameters
+    ----------
+    seed : int
+        Another one draws other payments.
+    shift : date
+        From when on `DRIFTING` is paid in another currency.
+    rate : float
+        What a payment of before is in it.
 
     Returns
     -------
@@ -73,10 +91,11 @@ def fraud() -> pd.DataFrame:
 
     Notes
     -----
-    A generator and no real payments. Only `DRIFTING` changes, from `SHIFT` on.
+    A generator and no real payments. Only `DRIFTING` changes.
     """
-    rng = np.random.default_rng(_SEED + 1)
-    return pd.concat([_payments(rng, tenant) for tenant in TENANTS]).sort_values(
+    rng = np.random.default_rng(seed)
+    moves = {DRIFTING: np.datetime64(shift)}
+    return pd.concat([_payments(rng, tenant, moves.get(tenant), rate) for tenant in TENANTS]).sort_values(
         ["paid_at", "tenant"], ignore_index=True)
 
 
@@ -85,13 +104,13 @@ def by_tenant(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {f"{tenant}.parquet": frame[frame["tenant"] == tenant] for tenant in TENANTS}
 
 
-def _payments(rng: np.random.Generator, tenant: str) -> pd.DataFrame:
+def _payments(rng: np.random.Generator, tenant: str, moves: np.datetime64 | None, rate: float) -> pd.DataFrame:
     at = _times(rng, 300)
     count = len(at)
-    moved = (at >= np.datetime64(SHIFT)) & (tenant == DRIFTING)
+    moved = (at >= moves) if moves is not None else np.zeros(count, bool)
     frame = pd.DataFrame({
         "paid_at": at, "payment": [f"{tenant[0]}{number:06d}" for number in range(count)], "tenant": tenant,
-        "amount": (rng.lognormal(3.5, 0.9, count) * np.where(moved, 1.6, 1.0)).round(2),
+        "amount": (rng.lognormal(3.5, 0.9, count) * np.where(moved, rate, 1.0)).round(2),
         "account_days": rng.gamma(2.0, 300, count).round(0), "payments_before": rng.poisson(12, count),
         "channel": rng.choice(["card", "transfer", "wallet"], count, p=[0.6, 0.3, 0.1]),
     })

@@ -74,6 +74,8 @@ class Circumstances:
         Labelled records that a challenger would learn from.
     as_of : datetime
         The time of the run, in UTC.
+    recent_records : int or None
+        Those of them that are newer than what the champion was made from; None where that is not known.
     tenant : str or None
         Whose model it is.
     retrained : sequence of datetime
@@ -95,6 +97,7 @@ class Circumstances:
 
     training_records: int
     as_of: datetime
+    recent_records: int | None = None
     tenant: str | None = None
     retrained: Sequence[datetime] = ()
     rolled_back: datetime | None = None
@@ -138,6 +141,7 @@ def check(decision: Decision, settings: Guardrails, now: Circumstances) -> Guard
             "min_records", now.training_records >= settings.min_records,
             f"{now.training_records:,} labelled records to learn from, at least {settings.min_records:,} are asked for",
         ),
+        _recent(settings, now.recent_records),
         _cooldown(settings, now),
         _budget(settings, now),
         _quiet_hours(settings, now.as_of),
@@ -162,6 +166,16 @@ def _tenant(settings: Guardrails, tenant: str | None) -> Check:
     named = tenant in settings.tenants
     told = f"retraining is switched on for {listed}; {whose} is {'' if named else 'not '}listed"
     return Check("tenants", named, told)
+
+
+def _recent(settings: Guardrails, recent: int | None) -> Check:
+    if recent is None:
+        return Check("min_recent", not settings.min_recent, "what the champion was made from is not known")
+    return Check(
+        "min_recent", recent >= settings.min_recent,
+        f"{recent:,} labelled records are newer than those the champion was made from, "
+        f"at least {settings.min_recent:,} are asked for",
+    )
 
 
 def _one_run(other: str | None) -> Check:

@@ -9,6 +9,7 @@ from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Circumstances, Guard
 from trimtab.plain import plain
 from trimtab.run.session import Session
+from trimtab.settings.notation import parse_time
 from trimtab.windows import Window
 
 _HOW = ("task", "data", "estimator")    # sections of a params file that a model follows from
@@ -22,6 +23,7 @@ def guard(session: Session, decision: Decision) -> Guard:
     active = ledger.lease.active()
     return guardrails.check(decision, session.params.guardrails, Circumstances(
         training_records=training.rows if training else 0,
+        recent_records=_recent(session),
         as_of=session.as_of,
         tenant=session.params.tenant,
         retrained=ledger.retrains.retrained(session.run_id),
@@ -48,6 +50,12 @@ def _broken(session: Session) -> list[str]:
     """In which ways the records break what the params file says of them: what a run can look at, but not learn from."""
     gone = contract.gone(session.records, *session.windows())
     return [f"column {name!r} holds nothing in the current window" for name in gone]
+
+
+def _recent(session: Session) -> int | None:
+    """Labelled records that are newer than those the champion was made from; None where these are not known."""
+    until = session.champion.lineage.get("holdout_until")
+    return None if until is None else session.records.between("recent", parse_time(until), session.as_of).labelled
 
 
 def _repeated(session: Session, training: Window) -> bool:

@@ -47,6 +47,8 @@ class Proportions:
         Which of the two kinds the params file names, as signals: rate_drop, confidence_shift.
     gone, new : tuple of str
         Fields of which there are no extraction results any more, and those of which there were none before.
+    since : datetime, optional
+        From when on extraction results were looked at, where that is not the current window.
     """
 
     rates: tuple[Moved, ...]
@@ -54,6 +56,7 @@ class Proportions:
     named: tuple[str, ...]
     gone: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
+    since: datetime | None = None
 
     @property
     def told(self) -> str:
@@ -79,15 +82,24 @@ def proportions(session: Session, window: Window) -> Proportions:
         pair = session.profile(session.reference_window()), session.profile(window)
         rates = _moved(rate, {name: name for name in data.rates}, *pair)
         confidences = _moved(mean, {name: name for name in data.confidences}, *pair)
-    fields = _fields(session)
+    fields, results = _fields(session), _results(session, window)
     if asked is not None and fields is not None:
-        pair = fields.profiles(session, window)
+        pair = fields.profiles(session, results)
         rates += _moved(rate, fields.names(asked.rates), *pair)
         confidences += _moved(mean, fields.names((asked.confidence,) if asked.confidence else ()), *pair)
-    gone, new = fields.changed(window) if fields is not None else ((), ())
+    gone, new = fields.changed(results) if fields is not None else ((), ())
     named = {"rate_drop": data.rates or (asked and asked.rates),
              "confidence_shift": data.confidences or (asked and asked.confidence)}
-    return Proportions(rates, confidences, tuple(name for name, what in named.items() if what), gone, new)
+    return Proportions(rates, confidences, tuple(name for name, what in named.items() if what), gone, new,
+                       since=None if results is window else results.start)
+
+
+def _results(session: Session, window: Window) -> Window:
+    """The stretch of time whose extraction results are looked at; only its bounds count."""
+    asked = session.params.data.extractions
+    if asked is None or asked.last is None:
+        return window
+    return replace(window, start=window.end - asked.last)
 
 
 def count(session: Session, start: datetime, end: datetime) -> None:

@@ -33,13 +33,18 @@ class WindowSpec(Section):
 
 
 class Extractions(Section):
-    """A table of what was read out of documents: one row per document and field, beside the records."""
+    """A table of what was read out of documents: one row per document and field, beside the records.
+
+    A reader breaks overnight, while records change over weeks: where `last` is set, so much of the newest results is
+    looked at, in the place of the current window.
+    """
 
     table: str
     field: str
     time: str | None = None
     confidence: str | None = None
     rates: tuple[str, ...] = ()
+    last: Duration | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,7 @@ class Guardrails(Section):
     enabled: bool = True
     tenants: tuple[str, ...] | None = None
     min_records: Count = 200
+    min_recent: Annotated[int, Field(ge=0)] = 0
     max_runtime: Duration = timedelta(seconds=900)
     cooldown: Duration = timedelta(days=7)
     min_severity: Severity = "high"
