@@ -43,7 +43,7 @@ def test_every_command_of_units_and_crontab_exists() -> None:
         assert {word for word in words if word.startswith("-")} <= options
 
 
-def test_the_daily_schedule_is_that_of_the_facility() -> None:
+def test_f12_daily_schedule_is_that_of_the_facility() -> None:
     crontab = (DEPLOY / "crontab").read_text()
     for hours, command in (("0 1,2", "backfill"), ("0 3", "run drift"), ("0 4", "run retrain")):
         assert re.search(rf"^{re.escape(hours)} \* \* \* +\$TRIMTAB {command} ", crontab, re.M)

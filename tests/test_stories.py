@@ -95,7 +95,7 @@ def _pipeline(made: Callable[[str], Path]) -> Story:
 @pytest.mark.parametrize(("make", "still"), [    # whether nothing but that changes: real records have seasons, too
     (_bookkeeper, True), (_conflicts, True), (_fraud, True), (_rides, False), (_pipeline, False),
 ])
-def test_story_of_a_reference_system_goes_as_it_should_on_other_days_and_seeds(
+def test_f22_story_of_a_reference_system_goes_as_it_should_on_other_days_and_seeds(
     make: Callable[[Callable[[str], Path]], Story], still: bool, made: Callable[[str], Path], tmp_path: Path
 ) -> None:
     story = make(made)
