@@ -584,3 +584,25 @@ def test_everyday_words_are_no_secrets(write: Write, monkeypatch: pytest.MonkeyP
     loaded = params.load(write(BINARY), overrides={"guardrails.enabled": "${SWITCH}"})
     assert loaded.params.guardrails.enabled
     assert loaded.redact('{"metadata": true}') == '{"metadata": true}'
+
+
+@pytest.mark.parametrize(("environment", "table"), [
+    ({}, "here.parquet"), ({"PLACE": ""}, "here.parquet"), ({"PLACE": "there.parquet"}, "there.parquet"),
+])
+def test_text_after_a_variable_stands_in_for_one_that_is_not_set(
+    write: Write, environment: dict[str, str], table: str
+) -> None:
+    loaded = _load(write(merged(BINARY, data={"table": "${PLACE:-here.parquet}"})), **environment)
+    assert loaded.params.data.table == table
+    assert loaded.public["data"]["table"] == "${PLACE:-here.parquet}"
+    assert "here.parquet" in loaded.redact("here.parquet"), "what stands in the file is no secret"
+
+
+@pytest.mark.parametrize(("environment", "urls"), [({}, ()), ({"CALL": "json://h"}, ("json://h",))])
+def test_address_that_the_environment_leaves_open_is_none(
+    write: Write, environment: dict[str, str], urls: tuple[str, ...]
+) -> None:
+    loaded = _load(write(merged(BINARY, alerts={"urls": ["${CALL:-}"]})), **environment)
+    assert loaded.params.alerts.urls == urls
+    kept = _load(write(merged(BINARY, alerts={"urls": ["${CALL:-json://user:secret@h}"]})), **environment)
+    assert kept.public["alerts"]["urls"] == ["<alert url>"]

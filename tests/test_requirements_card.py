@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import nbformat
+import pytest
+import sqlalchemy as sa
 from promises import ROOT, params
 
+import trimtab as tt
+from trimtab import datasets
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 
@@ -64,3 +69,30 @@ def test_c07_continuous_integration_runs_the_notebooks_under_nbval() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
     assert "make --no-print-directory nbval" in _make("test") or "--nbval-lax" in _make("test")
     assert "--nbval-lax" in _make("nbval")
+
+
+def test_c05_production_keeps_its_ledger_on_a_server_and_tells_its_address_to_nobody(
+    fresh_home: Path, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The params file that one begins from, with what it wants from the environment, and the flights of 2013."""
+    home = shutil.copytree(fresh_home, tmp_path / "prod")
+    shutil.copytree(ROOT / "params", home / "params")
+    (home / "data").mkdir()
+    made = ROOT / "data" / "flights.parquet"
+    (home / "data" / "flights.parquet").symlink_to(made if made.exists() else datasets.write("flights", tmp_path))
+    monkeypatch.setenv("TRIMTAB_LEDGER", postgres)
+    monkeypatch.delenv("TRIMTAB_HOME", raising=False)
+    path = home / "params" / "prod.yaml"
+    outcome = run(Request("retrain", path, as_of="2013-04-01", progress=False))
+    assert (outcome.exit_code, outcome.result["champion_after"]) == (0, 1), outcome.error
+    later = run(Request("retrain", path, as_of="2013-07-01", progress=False))
+    assert "master" in later.result["guard"]["blocked_by"], "it measures, and retrains nothing by itself"
+    session = tt.open(path, as_of="2013-07-01")
+    with session.ledger.engine.connect() as connection:
+        assert connection.dialect.name == "postgresql"
+        assert connection.scalar(sa.text("SELECT COUNT(*) FROM runs")) == 2
+    session.close()
+    assert not (home / ".trimtab" / "ledger.db").exists()
+    written = [file for file in home.rglob("*") if file.is_file() and file.suffix in {".ipynb", ".json", ".html"}]
+    assert len(written) >= 8
+    assert not any(postgres in file.read_text() for file in written)

@@ -27,7 +27,7 @@ from trimtab.overrides import Keys, from_environment, from_overrides, leaves, pu
 from trimtab.settings import Params
 from trimtab.yaml_text import NoYAMLError, read_yaml
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _CREDENTIALS = (    # in URLs and connection strings: of a user, alone before the host, among what is asked
     re.compile(r"://[^/@\s:]*:(?P<secret>\S+?)@(?=[^@/\s]*(?:[/?#\s]|$))"),
     re.compile(r"https?://(?P<secret>[^/@\s:]{8,})@"),
@@ -210,7 +210,10 @@ def _resolve(
     origins: Mapping[Keys, str],
     file: Path,
 ) -> Any:
-    """Put the environment's values in the place of `${NAME}`, remembering each as a secret."""
+    """Put the environment's values in the place of `${NAME}`, remembering each as a secret.
+
+    What follows `:-` stands in for one that is not set, or empty; it is written in the file and no secret.
+    """
     if isinstance(value, dict):
         return {k: _resolve(v, (*keys, k), variables, secrets, origins, file) for k, v in value.items()}
     if isinstance(value, list):
@@ -219,6 +222,8 @@ def _resolve(
         return value
 
     def _look_up(match: re.Match[str]) -> str:
+        if match[2] is not None and not variables.get(match[1]):
+            return match[2]
         if match[1] not in variables:
             where = _origin(origins, keys, file)
             raise ParamsError(f"{where}: {'.'.join(keys)}: the environment variable {match[1]} is not set")
@@ -247,7 +252,8 @@ def _public(tree: Mapping[str, Any], params: Params) -> dict[str, Any]:
             put(shown, keys, value)
     blanked: dict[str, Any] = _blank(shown)
     blanked["alerts"]["urls"] = [
-        url if _REFERENCE.fullmatch(url) else "<alert url>" for url in blanked.get("alerts", {}).get("urls", [])
+        url if (named := _REFERENCE.fullmatch(url)) and not named[2] else "<alert url>"
+        for url in blanked.get("alerts", {}).get("urls", [])
     ]
     return blanked
 

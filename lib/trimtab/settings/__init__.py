@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trimtab.settings.data import Data, Windows
 from trimtab.settings.drift import DriftSettings
@@ -27,6 +27,12 @@ class Alerts(Section):
     """Where messages go, as Apprise URLs."""
 
     urls: tuple[str, ...] = ()
+
+    @field_validator("urls")
+    @classmethod
+    def _named(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        """An empty one is none: the environment may leave it open."""
+        return tuple(url for url in urls if url.strip())
 
 
 class Store(Section):
