@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from trimtab.act.database import is_sqlite
-from trimtab.errors import StateError
+from trimtab.errors import StateError, first_line
 from trimtab.plain import to_text, write_atomically
 
 if TYPE_CHECKING:
@@ -103,13 +103,9 @@ def _told(method: Callable[P, R]) -> Callable[P, R]:
             # MLflow's class is looked up only now: importing it for a call that goes well may be all that call costs.
             if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _THEIRS:
                 raise
-            raise StateError(f"store.registry: {_first_line(error)}") from error
+            raise StateError(f"store.registry: {first_line(error)}") from error
 
     return _telling
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
 
 
 def _places(stored: str | None, source: str | None) -> tuple[str, ...]:
@@ -287,7 +283,7 @@ class Registry:
         try:
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
         except Exception as error:    # each kind of place has a library of its own, with errors of its own
-            raise StateError(f"store.registry: {source} cannot be fetched: {_first_line(error)}") from error
+            raise StateError(f"store.registry: {source} cannot be fetched: {first_line(error)}") from error
 
 
 class DryRegistry:
