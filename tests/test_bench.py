@@ -49,6 +49,14 @@ def test_the_document_says_what_the_results_say() -> None:
     assert bench.STORIES.read_text() == bench.stories(bench.results())
 
 
+def test_b22_cycles_beside_the_older_system_are_measured() -> None:
+    kept = {one["part"]: one["found"] for one in bench.results()}
+    cycles = kept["loop"]["cycles"]
+    assert [one["records"] for one in cycles] == [2000, 5000, 10000]
+    assert all(one["seconds"] < one["quoted"] / 2 for one in cycles)
+    assert {"power", "null"} <= kept.keys()
+
+
 def test_the_timed_check_makes_the_calls_of_the_notebook() -> None:
     notebook = nbformat.read(bench.ROOT / "notebooks" / "02_drift_analysis.ipynb", as_version=4)
     cells = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")

@@ -113,6 +113,12 @@ def test_every_kept_requirement_names_tests_that_exist_and_name_it(requirement: 
         assert requirement.lower() in found.group(0).lower(), f"{test} does not name {requirement}"
 
 
+def test_every_requirement_has_one_row() -> None:
+    last = {"B": 22, "F": 22, "A": 10, "P": 12, "C": 7, "X": 10}
+    wanted = [f"{group}{number:02d}" for group, until in last.items() for number in range(1, until + 1)]
+    assert sorted(re.findall(r"^\| ([A-Z]\d\d) \|", REQUIREMENTS, re.M)) == sorted(wanted)
+
+
 MODULES = [trimtab, *(importlib.import_module(one.name) for one in pkgutil.walk_packages(trimtab.__path__, "trimtab."))]
 KEYS = set(_keys(Params))
 _FILE = re.compile(r"\.(json|yaml|py|md|html|db|log)$")
