@@ -171,11 +171,9 @@ def _tenant(settings: Guardrails, tenant: str | None) -> Check:
 def _recent(settings: Guardrails, recent: int | None) -> Check:
     if recent is None:
         return Check("min_recent", not settings.min_recent, "what the champion was made from is not known")
-    return Check(
-        "min_recent", recent >= settings.min_recent,
-        f"{recent:,} labelled records are newer than those the champion was made from, "
-        f"at least {settings.min_recent:,} are asked for",
-    )
+    wanted = f"at least {settings.min_recent:,} are asked for" if settings.min_recent else "no number is asked for"
+    told = f"{recent:,} labelled records are newer than those the champion was made from, {wanted}"
+    return Check("min_recent", recent >= settings.min_recent, told)
 
 
 def _one_run(other: str | None) -> Check:
