@@ -293,3 +293,14 @@ def test_state_that_cannot_be_written_can_be_read(project: Callable[..., Path], 
 def test_who_rolls_back_is_said_in_words(by: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         cli.run("rollback", by=by, why="a try")
+
+
+def test_output_that_cannot_be_printed_is_one_sentence(lived: Path, home: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no device that is always full")
+    (home / "t.csv").write_text("a\n1\n2\n")
+    files = ("--reference", "t.csv", "--recent", "t.csv")
+    for words in (("history", "-p", str(lived)), ("models", "--json", "-p", str(lived)), ("check", *files)):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([TRIMTAB, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (4, "trimtab: standard output: No space left on device\n")

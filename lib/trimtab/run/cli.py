@@ -282,6 +282,9 @@ def main() -> None:
     except _TYPED_WRONGLY as error:
         code = UsageError.exit_code
         _explain(error, sys.argv[1:])
+    except OSError as error:    # a full disk behind standard output, say
+        say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        code = StepError.exit_code
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 0
     _leave(code)
@@ -310,6 +313,11 @@ def _leave(code: int) -> NoReturn:
         server.stop()
     # What multiprocessing does at an ordinary end: its folder in /tmp goes.
     util._exit_function()  # type: ignore[attr-defined]  # -- typeshed leaves it out
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if not code:
+            say(f"standard output: {error.strerror or error}")
+        code = code or StepError.exit_code
     sys.stderr.flush()
     os._exit(code)
