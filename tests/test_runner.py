@@ -270,3 +270,13 @@ def test_logged_predictions_are_used_where_they_were_logged(project: Callable[..
     assert 0 < scored.labelled < scored.rows
     assert scored.performance is not None
     assert scored.performance.rows == scored.labelled
+
+
+def test_what_a_run_could_not_rename_before_it_ended_is_removed_by_the_next(served: Path) -> None:
+    """A folder that cannot be written any more keeps what was written beside: nobody can remove it there, either."""
+    ended = next(folder for folder in (served.parent / "runs" / "demo").iterdir() if folder.is_dir())
+    beside = ended / ".07_watch.ipynb.4711.tmp"
+    beside.write_text("half of it")
+    kept = sorted(path.name for path in ended.iterdir() if path != beside)
+    assert _run(served, as_of="2024-04-15").exit_code == 0
+    assert sorted(path.name for path in ended.iterdir()) == kept

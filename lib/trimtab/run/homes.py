@@ -93,8 +93,13 @@ def tidy(home: Path, run_dir: Path) -> None:
     shutil.rmtree(workshop(home, run_dir.name), ignore_errors=True)
     shutil.rmtree(home / ".trimtab" / "dry" / run_dir.name, ignore_errors=True)
     for folder in (run_dir, home / ".trimtab", home / "runs"):
-        for beside in folder.glob(".*.tmp"):
-            beside.unlink(missing_ok=True)
+        sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what was written beside and not renamed: by who died, or could not write there any more."""
+    for beside in folder.glob(".*.tmp"):
+        beside.unlink(missing_ok=True)
 
 
 def checked_run_id(run_id: str) -> str:

@@ -182,6 +182,8 @@ class Run:
                 self._complete(self.folder.parent / homes.checked_run_id(dead))
             except UsageError as error:    # the ledger names a run as no run is called; nothing is made of that name
                 self.manifest.notes.append(str(error))
+        for ended in ledger.runs(limit=2):    # the one before may have ended in a folder that could not be written
+            homes.sweep(self.folder.parent / Path(ended["run_id"]).name)
         self.manifest.notes += brought_together
         self._telling.settled(session.run_id)
         self.champion_before = session.registry.champion()
