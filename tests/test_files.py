@@ -95,6 +95,10 @@ def test_parquet_and_json_lines_are_read(tmp_path: Path) -> None:
     ("a.csv.gz", b"a,b\n1,2\n", "cannot be unpacked"),
     ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 9999)[:-40], "cannot be"),
     ("a.csv", b"a,b\r1,2\r3,4\r", "its lines end in carriage returns alone"),
+    ("a.csv", b"x\ra\0\xff" * 99, "is no text (tried utf-8, utf-16, latin-1)"),
+    ("a.csv", b"a,x,X\n1,2,3\n", "its first line names 'x' and 'X', where capital letters make no difference"),
+    ("a.csv", b'a:b\n"1":2\n', "its first line has one column (looked for comma, semicolon, tab, vertical bar)"),
+    ("a.csv", "a,b\n1,€\n".encode("cp1252"), "often write windows-1252: save it as UTF-8"),
     ("a.docx", b"a,b\n1,2\n", "a table's file name ends in .csv, .json"),
 ])
 def test_what_is_no_table_is_refused_with_what_was_tried(tmp_path: Path, name: str, content: bytes, told: str) -> None:
@@ -136,7 +140,8 @@ def _pickled(file: Path) -> None:
 
 @pytest.mark.parametrize(("made", "told"), [
     (_pickled, "it holds Python objects, which are never unpickled"),
-    (lambda file: file.write_bytes(pickle.dumps([1, 2])), "cannot be read"),
+    (lambda file: file.write_bytes(pickle.dumps([1, 2])), "is no NumPy file; write it with numpy.save"),
+    (lambda file: file.write_text("1\n2\n"), "is no NumPy file; write it with numpy.save"),
     (lambda file: np.save(file, np.ones((3, 2))), "holds float64 of shape (3, 2), not one number or text per record"),
     (lambda file: np.save(file, np.array([1, np.nan, np.inf])), "2 of 3 values are missing or infinite, the first at"),
     (lambda file: np.save(file, np.ones(0)), "holds no values"),
@@ -148,6 +153,12 @@ def test_arrays_that_cannot_be_used_are_refused(tmp_path: Path, made: Any, told:
     with pytest.raises(DataError) as refused:
         array_in(file)
     assert told in str(refused.value)
+
+
+def test_several_arrays_in_a_file_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", p=np.ones(3), y=np.ones(3))
+    with pytest.raises(DataError, match="holds several arrays; write the one that is meant"):
+        array_in(tmp_path / "a.npz")
 
 
 def test_of_a_text_file_with_columns_no_values_are_taken(tmp_path: Path) -> None:

@@ -67,12 +67,15 @@ def layout_of(file: Path) -> Layout:
     encoding = _encoding(beginning)
     text = codecs.decode(beginning, "utf-8-sig" if encoding == "utf-8" else encoding, "replace")
     head = next((line for line in io.StringIO(text) if line.strip()), "")
+    none = f"{file}: is no text (tried {', '.join(ENCODINGS)})"
+    if "\0" in text or "�" in text[:-2]:
+        raise DataError(none)
     if "\r" in head.rstrip("\r\n"):
         raise DataError(f"{file}: its lines end in carriage returns alone; write them with line feeds")
     delimiter = max(DELIMITERS, key=lambda one: len(_cells(head, one)))
     names = _cells(head, delimiter)
-    if "\0" in text or "�" in text[:-2] or not names:
-        raise DataError(f"{file}: is no text (tried {', '.join(ENCODINGS)})")
+    if not names:
+        raise DataError(none)
     return Layout(encoding, delimiter, names)
 
 
@@ -134,7 +137,7 @@ def text_table(
     ------
     DataError
         When a file cannot be read, is divided in another way than the first, has a column twice that is needed, or
-        lacks one that another has.
+        lacks one that another has; or has two that differ in capital letters alone, of which one is needed.
     """
     layouts = {file: layout_of(file) for file in files}
     try:
@@ -168,13 +171,26 @@ def _read(
         if "unicode" in str(error) and not certain:    # what the beginning does not show
             raise UnicodeError from error
         which = first if len(layouts) == 1 else f"{first} and {len(layouts) - 1} more"
-        raise DataError(f"{which}: cannot be read as {layout}: {_told(error)}") from error
+        raise DataError(f"{which}: cannot be read as {layout}: {_told(error)}{_hint(layout)}") from error
+
+
+def _hint(layout: Layout) -> str:
+    """What else a file may be that its layout does not fit."""
+    if len(layout.columns) == 1:
+        return f"; its first line has one column (looked for {', '.join(DELIMITERS.values())})"
+    return "; programs on Windows often write windows-1252: save it as UTF-8" if layout.encoding == "latin-1" else ""
 
 
 def _common(layouts: Mapping[Path, Layout], wanted: Sequence[str] | None) -> list[str]:
     """The columns to be had from all files."""
     first, layout = next(iter(layouts.items()))
     kept = [name for name in dict.fromkeys(layout.columns) if name.strip()]
+    alike: dict[str, list[str]] = {}
+    for name in kept:
+        alike.setdefault(name.lower(), []).append(name)
+    if twice := next((name for name in wanted or kept if len(alike.get(name.lower(), ())) > 1), None):
+        told = f"{' and '.join(map(repr, alike[twice.lower()]))}, where capital letters make no difference; rename one"
+        raise DataError(f"{first}: its first line names {told} (read as {layout})")
     for file, its in layouts.items():
         if its.delimiter != layout.delimiter:
             told = f"its columns are divided by {DELIMITERS[its.delimiter]}s, those of {first.name} by "
