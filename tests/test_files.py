@@ -16,7 +16,7 @@ import pytest
 
 from trimtab.errors import DataError
 from trimtab.files import array_in, table_in
-from trimtab.text_files import Layout, layout_of
+from trimtab.text_files import Layout, layout_of, text_table, typed
 
 ROWS = [{"day": "2024-01-01", "n": 1, "price": 2.5, "city": "Köln"}, {"day": "2024-01-02", "n": None, "price": -3.0,
         "city": "a, b"}]
@@ -68,6 +68,21 @@ def test_an_encoding_that_only_a_late_line_shows_is_found(tmp_path: Path) -> Non
     file.write_bytes(b"a,b\n" + b"1,u\n" * 50_000 + "2,ü\n".encode("latin-1"))
     assert layout_of(file).encoding == "utf-8"
     assert _read(file)[1][-1] == {"a": 2, "b": "ü"}
+
+
+@pytest.mark.parametrize("mark", ["NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None", ""])
+def test_numbers_and_truth_values_that_are_said_to_be_missing_are(tmp_path: Path, mark: str) -> None:
+    text = f"a;b;c;d;e\n1;2,5;true;NO;{mark}\n{mark};{mark};{mark};{mark};{mark}\n"
+    _, rows = _read(_written(tmp_path, "a.csv", text))
+    empty = {"a": None, "b": None, "c": None, "d": mark or None, "e": mark or None}
+    assert rows == [{"a": 1, "b": 2.5, "c": True, "d": "NO", "e": mark or None}, empty]
+
+
+def test_what_does_not_fit_the_type_that_was_seen_is_missing(tmp_path: Path) -> None:
+    backend = ibis.duckdb.connect()
+    table = text_table(backend, [_written(tmp_path, "a.csv", "n,k\n1,a\n2,b\nmuch,c\n")], lambda read, comma: typed(
+        read, read.filter(read.k != "c"), ["n"], backend.to_pyarrow, comma=comma, source="a.csv"))
+    assert backend.to_pyarrow(table.n).to_pylist() == [1, 2, None]
 
 
 def test_a_column_without_a_name_is_left_out(tmp_path: Path) -> None:

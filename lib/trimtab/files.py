@@ -38,7 +38,8 @@ def table_in(backend: Any, file: Path) -> ir.Table:
     Notes
     -----
     Columns of a text file have the narrowest type that all their values fit: whole numbers, numbers, truth values,
-    else text. One without a name, as pandas writes its index, is left out. In any file, texts that are all times are
+    else text. NA, NULL and the like are missing where all others are numbers or truth values.
+    A column without a name, as pandas writes its index, is left out. In any file, texts that are all times are
     times, in UTC.
     """
     reader = READERS.get(suffix_of(str(file)))

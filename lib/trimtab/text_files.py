@@ -29,6 +29,7 @@ _LOOKED_AT = 1 << 16    # bytes from the beginning
 _KINDS = ("int64", "float64", "boolean")
 _DECIMAL_COMMA = r"^\s*[+-]?[0-9]*(,[0-9]+)?([eE][+-]?[0-9]+)?\s*$"
 _IN_THOUSANDS = r"^\s*[+-]?[0-9]{1,3}(,[0-9]{3})+\s*$"
+_MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None")    # as R, pandas and spreadsheets write it
 _WHOLE = r"^\s*[+-]?[0-9]{1,18}\s*$"
 _PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
@@ -237,6 +238,8 @@ def typed(
 ) -> ir.Table:
     """Columns of text with the narrowest type that all values of the records seen fit.
 
+    What says in words that a number or truth value is missing (`_MISSING`) is missing; among texts it is a text.
+
     Parameters
     ----------
     table, seen : ibis Table
@@ -259,25 +262,36 @@ def typed(
     counts = run(seen.aggregate(**asked)).to_pylist()[0]
     shaped: dict[str, ir.Value] = {}
     for i, name in enumerate(names):
-        count = {what: counts[f"{what}{i}"] for what in ("known", "decimal", "commas", "thousands", *_KINDS)}
+        count = {what: counts[f"{what}{i}"] for what in ("any", "known", "decimal", "commas", "thousands", *_KINDS)}
         kind = next((kind for kind in _KINDS if count[kind] == count["known"]), None)
-        if not count["known"]:
+        if not count["any"]:
             shaped[name] = ibis.null()
+        elif not count["known"]:
+            continue    # as texts: a later record may show that None is a level
         elif kind:
-            shaped[name] = table[name].try_cast(kind)
+            shaped[name] = _unless_missing(table[name]).try_cast(kind)
         elif comma and count["commas"] and count["decimal"] == count["known"]:
             if count["thousands"] == count["commas"]:
                 told = "all numbers with one have groups of three digits; write them with a point, or without groups"
                 raise DataError(f"{source}: column {name!r}: are its commas decimal ones, or of thousands? {told}")
-            shaped[name] = table[name].replace(",", ".").try_cast("float64")
+            shaped[name] = _unless_missing(table[name]).replace(",", ".").try_cast("float64")
     return table.mutate(**shaped)
+
+
+def _unless_missing(column: ir.Value) -> ir.Value:
+    """The column without words for what is missing.
+
+    A bare column that is tried to be cast DuckDB (2.0) casts while it reads the file, and fails at what does not fit.
+    """
+    return ibis.ifelse(column.isin(_MISSING), ibis.null("string"), column)
 
 
 def _asked(column: ir.Value, comma: bool) -> dict[str, ir.Value]:
     """How many values there are, and how many fit each type; with commas, whichever they may be."""
     nothing = ibis.literal(0)
     return {
-        "known": column.count(), "int64": column.re_search(_WHOLE).sum(), "float64": column.try_cast("float64").count(),
+        "any": column.count(), "known": _unless_missing(column).count(), "int64": column.re_search(_WHOLE).sum(),
+        "float64": _unless_missing(column).try_cast("float64").count(),
         "boolean": column.lower().isin(["true", "false"]).sum(),
         "decimal": column.re_search(_DECIMAL_COMMA).sum() if comma else nothing,
         "thousands": column.re_search(_IN_THOUSANDS).sum() if comma else nothing,
