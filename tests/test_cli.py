@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 import trimtab as tt
 from trimtab.errors import TrimtabError, UsageError
-from trimtab.run import cli, homes
+from trimtab.run import cli, homes, terminal
 from trimtab.run.cli import app
 from trimtab.run.results import FIELDS
 
@@ -293,3 +293,11 @@ def test_state_that_cannot_be_written_can_be_read(project: Callable[..., Path], 
 def test_who_rolls_back_is_said_in_words(by: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         cli.run("rollback", by=by, why="a try")
+
+
+@pytest.mark.parametrize(("tenant", "begins"), [(None, "demo: drift as of"), ("east", "demo@east: drift as of")])
+def test_outcome_names_the_tenant_where_there_is_one(
+    capsys: pytest.CaptureFixture[str], tenant: str | None, begins: str
+) -> None:
+    terminal.tell({**dict.fromkeys(FIELDS), "model": "demo", "tenant": tenant, "pipeline": "drift"}, None)
+    assert capsys.readouterr().out.startswith(begins)
