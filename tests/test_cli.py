@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 import trimtab as tt
 from trimtab.errors import TrimtabError, UsageError
-from trimtab.run import cli, homes
+from trimtab.run import cli, homes, terminal
 from trimtab.run.cli import app
 from trimtab.run.results import FIELDS
 
@@ -304,3 +304,11 @@ def test_output_that_cannot_be_printed_is_one_sentence(lived: Path, home: Path) 
         with Path("/dev/full").open("w") as full:
             done = subprocess.run([TRIMTAB, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
         assert (done.returncode, done.stderr) == (4, "trimtab: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize(("tenant", "begins"), [(None, "demo: drift as of"), ("east", "demo@east: drift as of")])
+def test_outcome_names_the_tenant_where_there_is_one(
+    capsys: pytest.CaptureFixture[str], tenant: str | None, begins: str
+) -> None:
+    terminal.tell({**dict.fromkeys(FIELDS), "model": "demo", "tenant": tenant, "pipeline": "drift"}, None)
+    assert capsys.readouterr().out.startswith(begins)

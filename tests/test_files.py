@@ -16,7 +16,7 @@ import pytest
 
 from trimtab.errors import DataError
 from trimtab.files import array_in, table_in
-from trimtab.text_files import Layout, layout_of
+from trimtab.text_files import Layout, layout_of, text_table, typed
 
 ROWS = [{"day": "2024-01-01", "n": 1, "price": 2.5, "city": "Köln"}, {"day": "2024-01-02", "n": None, "price": -3.0,
         "city": "a, b"}]
@@ -70,6 +70,21 @@ def test_an_encoding_that_only_a_late_line_shows_is_found(tmp_path: Path) -> Non
     assert _read(file)[1][-1] == {"a": 2, "b": "ü"}
 
 
+@pytest.mark.parametrize("mark", ["NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None", ""])
+def test_numbers_and_truth_values_that_are_said_to_be_missing_are(tmp_path: Path, mark: str) -> None:
+    text = f"a;b;c;d;e\n1;2,5;true;NO;{mark}\n{mark};{mark};{mark};{mark};{mark}\n"
+    _, rows = _read(_written(tmp_path, "a.csv", text))
+    empty = {"a": None, "b": None, "c": None, "d": mark or None, "e": mark or None}
+    assert rows == [{"a": 1, "b": 2.5, "c": True, "d": "NO", "e": mark or None}, empty]
+
+
+def test_what_does_not_fit_the_type_that_was_seen_is_missing(tmp_path: Path) -> None:
+    backend = ibis.duckdb.connect()
+    table = text_table(backend, [_written(tmp_path, "a.csv", "n,k\n1,a\n2,b\nmuch,c\n")], lambda read, comma: typed(
+        read, read.filter(read.k != "c"), ["n"], backend.to_pyarrow, comma=comma, source="a.csv"))
+    assert backend.to_pyarrow(table.n).to_pylist() == [1, 2, None]
+
+
 def test_a_column_without_a_name_is_left_out(tmp_path: Path) -> None:
     text = pd.DataFrame({"a": [1, 2], "b": [3, 4]}).to_csv()
     assert text.startswith(",a,b")
@@ -95,6 +110,10 @@ def test_parquet_and_json_lines_are_read(tmp_path: Path) -> None:
     ("a.csv.gz", b"a,b\n1,2\n", "cannot be unpacked"),
     ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 9999)[:-40], "cannot be"),
     ("a.csv", b"a,b\r1,2\r3,4\r", "its lines end in carriage returns alone"),
+    ("a.csv", b"x\ra\0\xff" * 99, "is no text (tried utf-8, utf-16, latin-1)"),
+    ("a.csv", b"a,x,X\n1,2,3\n", "its first line names 'x' and 'X', where capital letters make no difference"),
+    ("a.csv", b'a:b\n"1":2\n', "its first line has one column (looked for comma, semicolon, tab, vertical bar)"),
+    ("a.csv", "a,b\n1,€\n".encode("cp1252"), "often write windows-1252: save it as UTF-8"),
     ("a.docx", b"a,b\n1,2\n", "a table's file name ends in .csv, .json"),
 ])
 def test_what_is_no_table_is_refused_with_what_was_tried(tmp_path: Path, name: str, content: bytes, told: str) -> None:
@@ -136,7 +155,8 @@ def _pickled(file: Path) -> None:
 
 @pytest.mark.parametrize(("made", "told"), [
     (_pickled, "it holds Python objects, which are never unpickled"),
-    (lambda file: file.write_bytes(pickle.dumps([1, 2])), "cannot be read"),
+    (lambda file: file.write_bytes(pickle.dumps([1, 2])), "is no NumPy file; write it with numpy.save"),
+    (lambda file: file.write_text("1\n2\n"), "is no NumPy file; write it with numpy.save"),
     (lambda file: np.save(file, np.ones((3, 2))), "holds float64 of shape (3, 2), not one number or text per record"),
     (lambda file: np.save(file, np.array([1, np.nan, np.inf])), "2 of 3 values are missing or infinite, the first at"),
     (lambda file: np.save(file, np.ones(0)), "holds no values"),
@@ -148,6 +168,12 @@ def test_arrays_that_cannot_be_used_are_refused(tmp_path: Path, made: Any, told:
     with pytest.raises(DataError) as refused:
         array_in(file)
     assert told in str(refused.value)
+
+
+def test_several_arrays_in_a_file_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", p=np.ones(3), y=np.ones(3))
+    with pytest.raises(DataError, match="holds several arrays; write the one that is meant"):
+        array_in(tmp_path / "a.npz")
 
 
 def test_of_a_text_file_with_columns_no_values_are_taken(tmp_path: Path) -> None:

@@ -67,3 +67,23 @@ def test_records_are_found_from_the_folder_above_params_wherever_a_run_works(
     assert (ended.exit_code, ended.result["champion_after"]) == (0, 1), ended.error
     monkeypatch.delenv("TRIMTAB_HOME")
     assert homes.home_of(params) == root
+
+
+@pytest.mark.parametrize("named", [None, "elsewhere"])
+def test_notebooks_find_home_and_records_where_the_run_does(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    """A params file outside any `params/`, a home that is relative or not named at all, a table where one stands."""
+    monkeypatch.chdir(tmp_path)
+    found = tmp_path / "elsewhere" if named else tmp_path
+    (home / ".trimtab").rename(tmp_path / ".trimtab") if named is None else home.rename(found)
+    monkeypatch.setenv("TRIMTAB_HOME", named) if named else monkeypatch.delenv("TRIMTAB_HOME")
+    binary_table().to_parquet(tmp_path / "here.parquet")
+    params = tmp_path / "far" / "off" / "mine.yaml"
+    params.parent.mkdir(parents=True)
+    params.write_text(yaml.safe_dump(merged(BINARY, data={"table": "here.parquet"})))
+    for pipeline, moment in (("baseline", "2024-03-15"), ("drift", "2024-04-15")):
+        ended = run(Request(pipeline=pipeline, params=params, as_of=moment, progress=False))
+        assert (ended.exit_code, ended.result["champion_after"]) == (0, 1), ended.error
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("ledger.db")] == [
+        found.relative_to(tmp_path) / ".trimtab" / "ledger.db"]

@@ -90,6 +90,21 @@ def test_next_steps_leave_records_to_be_watched(tmp_path: Path) -> None:
     assert made.begin < made.first < made.end
 
 
+def test_records_of_each_month_are_enough_to_be_watched_and_learned_from_again(home: Path) -> None:
+    rng = np.random.default_rng(4)
+    months = np.repeat(pd.date_range("2014-01-01", periods=120, freq="MS"), 6)
+    rate = rng.normal(3, 1, len(months))
+    price = 100 + 30 * rate * np.where(months >= "2021-06-01", -1, 1) + rng.normal(0, 3, len(months))
+    pd.DataFrame({"month": months, "rate": rate, "price": price}).to_csv(home / "houses.csv", index=False)
+    file, made = draft(Path("houses.csv"))
+    windows = params.load(file).params.windows
+    assert (windows.current.last, windows.training.last.days) == (pd.Timedelta("365D"), (made.first - made.begin).days)
+    assert run(Request("baseline", file, as_of=made.first.isoformat(), progress=False)).exit_code == 0
+    ended = run(Request("retrain", file, progress=False))
+    assert ended.result["guard"]["allowed"], ended.result["guard"]
+    assert ended.result["verdict"] is not None
+
+
 @pytest.mark.parametrize("name", [
     "x: y", "# x", "yes", "null", "1", "a, b", "[x]", "x\ny", "x' \"y\"", "größe", "-", "{{ x }}", "x\x1b[31m", " x ",
 ])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
 from trimtab.errors import DataError, first_line
 from trimtab.measure.models.outputs import Array
@@ -37,7 +38,8 @@ def table_in(backend: Any, file: Path) -> ir.Table:
     Notes
     -----
     Columns of a text file have the narrowest type that all their values fit: whole numbers, numbers, truth values,
-    else text. One without a name, as pandas writes its index, is left out. In any file, texts that are all times are
+    else text. NA, NULL and the like are missing where all others are numbers or truth values.
+    A column without a name, as pandas writes its index, is left out. In any file, texts that are all times are
     times, in UTC.
     """
     reader = READERS.get(suffix_of(str(file)))
@@ -62,8 +64,13 @@ def array_in(file: Path) -> Array:
         have to be unpickled.
     """
     _there(file)
+    if suffix_of(str(file)) == ".npz":
+        raise DataError(f"{file}: holds several arrays; write the one that is meant with numpy.save")
     if suffix_of(str(file)) != ".npy":
         return _lines(file)
+    with file.open("rb") as stream:
+        if stream.read(len(MAGIC_PREFIX)) != MAGIC_PREFIX:
+            raise DataError(f"{file}: is no NumPy file; write it with numpy.save")
     try:
         found: Array = np.load(file, allow_pickle=False)
     except Exception as error:

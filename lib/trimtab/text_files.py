@@ -29,6 +29,7 @@ _LOOKED_AT = 1 << 16    # bytes from the beginning
 _KINDS = ("int64", "float64", "boolean")
 _DECIMAL_COMMA = r"^\s*[+-]?[0-9]*(,[0-9]+)?([eE][+-]?[0-9]+)?\s*$"
 _IN_THOUSANDS = r"^\s*[+-]?[0-9]{1,3}(,[0-9]{3})+\s*$"
+_MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None")    # as R, pandas and spreadsheets write it
 _WHOLE = r"^\s*[+-]?[0-9]{1,18}\s*$"
 _PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
@@ -67,12 +68,15 @@ def layout_of(file: Path) -> Layout:
     encoding = _encoding(beginning)
     text = codecs.decode(beginning, "utf-8-sig" if encoding == "utf-8" else encoding, "replace")
     head = next((line for line in io.StringIO(text) if line.strip()), "")
+    none = f"{file}: is no text (tried {', '.join(ENCODINGS)})"
+    if "\0" in text or "�" in text[:-2]:
+        raise DataError(none)
     if "\r" in head.rstrip("\r\n"):
         raise DataError(f"{file}: its lines end in carriage returns alone; write them with line feeds")
     delimiter = max(DELIMITERS, key=lambda one: len(_cells(head, one)))
     names = _cells(head, delimiter)
-    if "\0" in text or "�" in text[:-2] or not names:
-        raise DataError(f"{file}: is no text (tried {', '.join(ENCODINGS)})")
+    if not names:
+        raise DataError(none)
     return Layout(encoding, delimiter, names)
 
 
@@ -134,7 +138,7 @@ def text_table(
     ------
     DataError
         When a file cannot be read, is divided in another way than the first, has a column twice that is needed, or
-        lacks one that another has.
+        lacks one that another has; or has two that differ in capital letters alone, of which one is needed.
     """
     layouts = {file: layout_of(file) for file in files}
     try:
@@ -168,13 +172,26 @@ def _read(
         if "unicode" in str(error) and not certain:    # what the beginning does not show
             raise UnicodeError from error
         which = first if len(layouts) == 1 else f"{first} and {len(layouts) - 1} more"
-        raise DataError(f"{which}: cannot be read as {layout}: {_told(error)}") from error
+        raise DataError(f"{which}: cannot be read as {layout}: {_told(error)}{_hint(layout)}") from error
+
+
+def _hint(layout: Layout) -> str:
+    """What else a file may be that its layout does not fit."""
+    if len(layout.columns) == 1:
+        return f"; its first line has one column (looked for {', '.join(DELIMITERS.values())})"
+    return "; programs on Windows often write windows-1252: save it as UTF-8" if layout.encoding == "latin-1" else ""
 
 
 def _common(layouts: Mapping[Path, Layout], wanted: Sequence[str] | None) -> list[str]:
     """The columns to be had from all files."""
     first, layout = next(iter(layouts.items()))
     kept = [name for name in dict.fromkeys(layout.columns) if name.strip()]
+    alike: dict[str, list[str]] = {}
+    for name in kept:
+        alike.setdefault(name.lower(), []).append(name)
+    if twice := next((name for name in wanted or kept if len(alike.get(name.lower(), ())) > 1), None):
+        told = f"{' and '.join(map(repr, alike[twice.lower()]))}, where capital letters make no difference; rename one"
+        raise DataError(f"{first}: its first line names {told} (read as {layout})")
     for file, its in layouts.items():
         if its.delimiter != layout.delimiter:
             told = f"its columns are divided by {DELIMITERS[its.delimiter]}s, those of {first.name} by "
@@ -221,6 +238,8 @@ def typed(
 ) -> ir.Table:
     """Columns of text with the narrowest type that all values of the records seen fit.
 
+    What says in words that a number or truth value is missing (`_MISSING`) is missing; among texts it is a text.
+
     Parameters
     ----------
     table, seen : ibis Table
@@ -243,25 +262,36 @@ def typed(
     counts = run(seen.aggregate(**asked)).to_pylist()[0]
     shaped: dict[str, ir.Value] = {}
     for i, name in enumerate(names):
-        count = {what: counts[f"{what}{i}"] for what in ("known", "decimal", "commas", "thousands", *_KINDS)}
+        count = {what: counts[f"{what}{i}"] for what in ("any", "known", "decimal", "commas", "thousands", *_KINDS)}
         kind = next((kind for kind in _KINDS if count[kind] == count["known"]), None)
-        if not count["known"]:
+        if not count["any"]:
             shaped[name] = ibis.null()
+        elif not count["known"]:
+            continue    # as texts: a later record may show that None is a level
         elif kind:
-            shaped[name] = table[name].try_cast(kind)
+            shaped[name] = _unless_missing(table[name]).try_cast(kind)
         elif comma and count["commas"] and count["decimal"] == count["known"]:
             if count["thousands"] == count["commas"]:
                 told = "all numbers with one have groups of three digits; write them with a point, or without groups"
                 raise DataError(f"{source}: column {name!r}: are its commas decimal ones, or of thousands? {told}")
-            shaped[name] = table[name].replace(",", ".").try_cast("float64")
+            shaped[name] = _unless_missing(table[name]).replace(",", ".").try_cast("float64")
     return table.mutate(**shaped)
+
+
+def _unless_missing(column: ir.Value) -> ir.Value:
+    """The column without words for what is missing.
+
+    A bare column that is tried to be cast DuckDB (2.0) casts while it reads the file, and fails at what does not fit.
+    """
+    return ibis.ifelse(column.isin(_MISSING), ibis.null("string"), column)
 
 
 def _asked(column: ir.Value, comma: bool) -> dict[str, ir.Value]:
     """How many values there are, and how many fit each type; with commas, whichever they may be."""
     nothing = ibis.literal(0)
     return {
-        "known": column.count(), "int64": column.re_search(_WHOLE).sum(), "float64": column.try_cast("float64").count(),
+        "any": column.count(), "known": _unless_missing(column).count(), "int64": column.re_search(_WHOLE).sum(),
+        "float64": _unless_missing(column).try_cast("float64").count(),
         "boolean": column.lower().isin(["true", "false"]).sum(),
         "decimal": column.re_search(_DECIMAL_COMMA).sum() if comma else nothing,
         "thousands": column.re_search(_IN_THOUSANDS).sum() if comma else nothing,

@@ -19,9 +19,10 @@ from trimtab.text import visible
 _WIDTH = 110
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./ -]*")
 _LONG = timedelta(days=5)    # records that span more are looked at by days
-_CURRENT = (timedelta(hours=1), timedelta(days=1), timedelta(days=7), timedelta(days=30), timedelta(days=90))
+_CURRENT = (timedelta(hours=1), *(timedelta(days=days) for days in (1, 7, 30, 90, 180, 365)))
 _ENOUGH = 300                # records of a window to be compared
 _LEAST = 200                 # labelled records to learn from, by default
+_PLENTY = 1000               # for which a training window may be longer than a year
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def _windows(made: Draft) -> tuple[timedelta, timedelta]:
     current = next((one for one in able if made.rows * (one / span) >= _ENOUGH), able[-1])
     if span > _LONG:
         learnt = timedelta(days=math.ceil(learnt / timedelta(days=1)))
-    return current, min(learnt, timedelta(days=365))
+    plenty = timedelta(days=math.ceil(_PLENTY * (span / made.rows) / timedelta(days=1)))
+    return current, min(learnt, max(timedelta(days=365), plenty))
 
 
 def written(made: Draft, facts: Sequence[Facts], place: str) -> str:
@@ -133,7 +135,7 @@ def _estimator(roles: Roles) -> list[str]:
 
 def _guardrails(made: Draft) -> list[str]:
     """Fewer records to learn from than are asked for by default, where there are no more."""
-    least = made.rows * 0.5
+    least = made.rows * (_windows(made)[1] / (made.end - made.begin)) * 0.7    # without holdout, and some to spare
     if least >= _LEAST:
         return []
     return ["", "guardrails:", *(f"  {line}" for line in _with_comments([

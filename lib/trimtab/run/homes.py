@@ -15,6 +15,7 @@ from pathlib import Path
 from trimtab.errors import StateError, UsageError
 
 HOME = "TRIMTAB_HOME"
+_TYPED_IN = "TRIMTAB_TYPED_IN"    # of a run under way
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 
@@ -34,6 +35,22 @@ def root_of(params_file: Path) -> Path | None:
     (PosixPath('/srv'), None)
     """
     return next((folder.parent for folder in params_file.resolve().parents if folder.name == "params"), None)
+
+
+def typed_in() -> Path:
+    """The folder that a command was typed in; the notebooks that it executes work in another one."""
+    return Path(os.environ.get(_TYPED_IN) or Path.cwd())
+
+
+def for_notebooks(home: Path) -> dict[str, str]:
+    """What the notebooks of a run find in their environment, so that they look for files where the run does.
+
+    Examples
+    --------
+    >>> for_notebooks(Path("/srv"))["TRIMTAB_HOME"]
+    '/srv'
+    """
+    return {HOME: str(home), _TYPED_IN: str(typed_in())}
 
 
 def program(home: Path) -> str:

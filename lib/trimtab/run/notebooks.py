@@ -137,6 +137,7 @@ def execute(
     *,
     warm: bool,
     limits: Limits,
+    settings: Mapping[str, str] | None = None,
     redact: Callable[[str], str] = str,
     progress: bool = True,
     ready: Callable[[], None] | None = None,
@@ -153,6 +154,8 @@ def execute(
         Fork the kernel from the warm server, or start an ordinary one.
     limits : Limits
         After how long it is interrupted, and killed.
+    settings : mapping, optional
+        Of its environment, on top of this process's.
     redact : callable
         Takes secrets out of text before it is written.
     progress : bool
@@ -171,8 +174,8 @@ def execute(
     """
     deadline = Deadline(source.stem, limits)
     try:
-        _execute(source, target, parameters, deadline, warm=warm, redact=redact, progress=progress,
-                 ready=ready)
+        with _environment({**server.thread_environment(), **(settings or {})}):
+            _execute(source, target, parameters, deadline, warm=warm, redact=redact, progress=progress, ready=ready)
     except (StepError, TimeLimitError):
         if deadline.error is None:
             raise
@@ -189,19 +192,18 @@ def _execute(
     papermill_io.register(_SCHEME, _Atomic(redact, ready))
     name = source.stem
     try:
-        with _environment(server.thread_environment()):
-            papermill.execute_notebook(
-                _address(source),
-                _address(target),
-                parameters=dict(parameters),
-                cwd=str(source.parent),
-                kernel_name="python3",
-                kernel_manager_class=deadline.manager_class(warm=warm),
-                on_notebook_start=deadline.begin,
-                on_cell_start=deadline.check,
-                progress_bar=_bar(name) if progress else False,
-                shutdown_kernel="immediate",
-            )
+        papermill.execute_notebook(
+            _address(source),
+            _address(target),
+            parameters=dict(parameters),
+            cwd=str(source.parent),
+            kernel_name="python3",
+            kernel_manager_class=deadline.manager_class(warm=warm),
+            on_notebook_start=deadline.begin,
+            on_cell_start=deadline.check,
+            progress_bar=_bar(name) if progress else False,
+            shutdown_kernel="immediate",
+        )
     except PapermillExecutionError as error:
         raise _translated(name, error, redact) from error
     except DeadKernelError as error:

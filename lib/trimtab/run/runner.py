@@ -236,8 +236,8 @@ class Run:
         try:
             notebooks.execute(
                 source, target, preflight.parameters(self.session, self.request, notebook) | more,
-                warm=self.request.warm, limits=limits, redact=self.loaded.redact, progress=self.request.progress,
-                ready=self._hold,
+                warm=self.request.warm, limits=limits, settings=homes.for_notebooks(self.session.home),
+                redact=self.loaded.redact, progress=self.request.progress, ready=self._hold,
             )
             found = read(target, notebook)
             step.status, step.scraps = "succeeded", plain(found)

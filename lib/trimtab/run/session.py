@@ -114,7 +114,7 @@ class Session:
     def _opened(self, data: Data, as_of: datetime | str) -> Records:
         folder = self.loaded.path.parent
         root = homes.root_of(self.loaded.path) or folder.parent
-        return Records.open(data, as_of, [folder, folder.parent, root, Path.cwd(), self.home])
+        return Records.open(data, as_of, [folder, folder.parent, root, homes.typed_in(), self.home])
 
     @property
     def as_of(self) -> datetime:

@@ -51,7 +51,8 @@ def tell(result: dict[str, Any], report: Path | None) -> None:
     """The outcome in a few lines for a person."""
     decision, guard = result["decision"], result["guard"]
     before, after = result["champion_before"], result["champion_after"]
-    what = f"{result['model']}: {result['pipeline']} as of {result['as_of']}"
+    who = result["model"] + (f"@{result['tenant']}" if result["tenant"] else "")
+    what = f"{who}: {result['pipeline']} as of {result['as_of']}"
     show(f"{what}: {result['status']} in {result['seconds']} s")
     if decision:
         asks = "retrain" if decision["needs_retrain"] else "no retraining needed"
