@@ -42,7 +42,7 @@ LOOKS = 4    # days in which a bad promotion has to be seen, for outcomes take a
 _ASK = {    # somebody wants a model made now, whatever the safeguards say
     "triggers": [{"signal": "model_age", "at_least": 0, "severity": "high"}],
     "guardrails.cooldown": "0d", "guardrails.budget": None, "guardrails.approval": None, "guardrails.quiet_hours": [],
-    "guardrails.tenants": None, "estimator.candidates": {},
+    "guardrails.tenants": None, "guardrails.min_recent": 0, "estimator.candidates": {},
 }
 
 def _bad(path: str, **params: Any) -> dict[str, Any]:

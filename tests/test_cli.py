@@ -312,3 +312,9 @@ def test_outcome_names_the_tenant_where_there_is_one(
 ) -> None:
     terminal.tell({**dict.fromkeys(FIELDS), "model": "demo", "tenant": tenant, "pipeline": "drift"}, None)
     assert capsys.readouterr().out.startswith(begins)
+
+
+def test_verdict_is_told_with_its_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    result = {**dict.fromkeys(FIELDS), "model": "demo", "pipeline": "retrain", "verdict": "hold"}
+    terminal.tell(result, None, ("roc_auc: gain more than 0: too little evidence.",))
+    assert "  verdict: hold\n    - roc_auc: gain more than 0: too little evidence.\n" in capsys.readouterr().out

@@ -124,3 +124,8 @@ def test_new_records_ask_beside_a_signal_that_is_moderate(served: Path) -> None:
         moderate = {name for name, one in found.items() if rank(one.severity) >= rank("medium")}
         assert found["new_records"].value >= 1
         assert ("feature_drift" in moderate, "new_records" in moderate) == (asked, asked), found
+
+
+def test_rule_beside_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="with: none holds always"):
+        Trigger.model_validate({"signal": "new_records", "at_least": 1, "severity": "high", "with": "none"})

@@ -156,7 +156,7 @@ def _carry_out(
     else:
         if outcome.answer:
             tell_answer(outcome.result, outcome.answer, params)
-        tell(outcome.result, outcome.report)
+        tell(outcome.result, outcome.report, outcome.because)
     if outcome.error:
         say(outcome.error)
     raise typer.Exit(outcome.exit_code)

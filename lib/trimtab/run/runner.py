@@ -49,13 +49,14 @@ from trimtab.text import LONGEST_LINE, cut
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: what `--json` prints, the exit code with its sentence, and what a person's answer did."""
+    """How a run ended: what `--json` prints, the exit code with its sentence, what an answer did, why the verdict."""
 
     result: dict[str, Any]
     exit_code: int
     error: str | None
     report: Path | None
     answer: str | None = None
+    because: tuple[str, ...] = ()
 
 
 def new_run_id(pipeline: str) -> str:
@@ -327,7 +328,8 @@ class Run:
         told = self.loaded.redact(str(error)) if error else None
         answer = next((one.scraps["reading"] for one in manifest.steps if "answer" in one.scraps), None)
         code = error.exit_code if error else 0
-        return Outcome(manifest.result, code, told, report if problem is None else None, answer)
+        because = next((tuple(one.scraps["reasons"]) for one in manifest.steps if "verdict" in one.scraps), ())
+        return Outcome(manifest.result, code, told, report if problem is None else None, answer, because)
 
     def _leave_nothing_open(self) -> None:
         """Settle a change that a step began and could not settle; where that fails, too, the next start does it."""

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ def show_table(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -
     Console(width=None if told else _PLAIN_WIDTH).print(shown)
 
 
-def tell(result: dict[str, Any], report: Path | None) -> None:
-    """The outcome in a few lines for a person."""
+def tell(result: dict[str, Any], report: Path | None, because: Sequence[str] = ()) -> None:
+    """The outcome in a few lines for a person; `because` are the reasons of the verdict."""
     decision, guard = result["decision"], result["guard"]
     before, after = result["champion_before"], result["champion_after"]
     who = result["model"] + (f"@{result['tenant']}" if result["tenant"] else "")
@@ -63,6 +64,8 @@ def tell(result: dict[str, Any], report: Path | None) -> None:
         show(f"  blocked by: {', '.join(guard['blocked_by'])}")
     if result["verdict"]:
         show(f"  verdict: {result['verdict']}")
+        for reason in because:
+            show(f"    - {reason}")
     unknown = result.get("champion_unknown")
     known = _version(before) + ("" if before == after else f" -> {_version(after)}")
     show(f"  champion: {known if unknown is None else f'unknown ({unknown})'}")

@@ -43,6 +43,12 @@ class Trigger(Section):
         return self
 
     @model_validator(mode="after")
+    def _beside_something(self) -> Self:
+        if self.with_ == "none":
+            raise ValueError("with: none holds always; leave it out, or name a severity from low on")
+        return self
+
+    @model_validator(mode="after")
     def _metric_of_a_loss(self) -> Self:
         if self.signal != "performance_drop" and (self.metric is not None or self.unit != "share"):
             raise ValueError(f"metric and unit are for rules on performance_drop, not on {self.signal}")
