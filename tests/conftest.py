@@ -86,6 +86,11 @@ def postgres(postgres_server: str) -> str:
     return postgres_server.format(name)
 
 
+def without_number(connection: Any) -> None:
+    """Make a ledger one from before schemas had numbers, which got tables and columns as they came."""
+    connection.exec_driver_sql("DROP TABLE trimtab_schema")
+
+
 @pytest.fixture(scope="session")
 def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose registry is made: MLflow takes five seconds for it, so all tests copy this one."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from conftest import without_number
 
 from trimtab.act import outbox as outboxes
 from trimtab.act.database import connect
@@ -319,4 +320,5 @@ def test_older_ledger_gets_an_outbox(tmp_path: Path) -> None:
     engine = connect(url)
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE outbox"))
+        without_number(connection)
     assert Ledger(connect(url), "demo").outbox.all() == []

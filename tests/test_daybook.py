@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import BINARY, binary_table, merged
+from conftest import BINARY, binary_table, merged, without_number
 
 import trimtab as tt
 from trimtab.act import database
@@ -100,6 +100,7 @@ def test_a_ledger_from_before_is_given_the_columns_that_it_lacks(tmp_path: Path)
     with old.begin() as connection:
         for name in ("interval_width", "is_degraded", "confusion"):
             connection.exec_driver_sql(f"ALTER TABLE performance_snapshots DROP COLUMN {name}")
+        without_number(connection)
     old.dispose()
     book = DayBook(database.connect(url), "m", None)
     book.keep_snapshots(1, [day(5)])
@@ -112,6 +113,7 @@ def test_days_that_were_scored_before_confusions_were_kept_are_read_without(tmp_
     DayBook(old, "m", None).keep_snapshots(1, [day(5)])
     with old.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE performance_snapshots DROP COLUMN confusion")
+        without_number(connection)
     old.dispose()
     (found,) = DayBook(database.connect(url), "m", None).snapshots(1)
     assert found.confusion is None
@@ -123,6 +125,7 @@ def test_a_ledger_on_postgresql_keeps_days_too_and_is_given_what_it_lacks(postgr
     with old.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE performance_snapshots DROP COLUMN coverage, DROP COLUMN is_degraded, "
                                    "DROP COLUMN confusion")
+        without_number(connection)
     old.dispose()
     book = DayBook(database.connect(postgres), "m", None)
     book.keep_snapshots(1, [day(5)])

@@ -15,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from conftest import without_number
 
 from trimtab.act import database, migrations, tables
 from trimtab.act.ledger import Ledger
@@ -97,7 +98,7 @@ def test_ledger_from_before_schemas_had_numbers_is_brought_forward(
 ) -> None:
     """It got tables and columns as they came: here some of the second schema's, and one of them without a column."""
     with engine.begin() as connection:
-        connection.execute(sa.text(f"DROP TABLE {migrations.VERSIONS}"))
+        without_number(connection)
         connection.execute(sa.text("ALTER TABLE runs ADD COLUMN params TEXT"))
         tables.metadata.create_all(connection, tables=[tables.approvals, tables.outbox])
         connection.execute(sa.text("ALTER TABLE approvals DROP COLUMN used_by"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from conftest import without_number
 from crashes import Died
 from test_champion import Alias
 
@@ -124,6 +125,7 @@ def test_a_ledger_from_before_there_was_quarantine_is_opened_and_used(tmp_path: 
     change(older, alias, 1)
     with older.engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE quarantine"))
+        without_number(connection)
         for column in ("forced", "quarantines"):
             connection.execute(sa.text(f"ALTER TABLE champion_changes DROP COLUMN {column}"))
     older.close()
