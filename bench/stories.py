@@ -45,6 +45,7 @@ _ASK = {    # somebody wants a model made now, whatever the safeguards say
     "guardrails.tenants": None, "guardrails.min_recent": 0, "estimator.candidates": {},
 }
 
+
 def _bad(path: str, **params: Any) -> dict[str, Any]:
     """Settings of a class that stands in for whatever the params file names."""
     own = {f"estimator.params.{key}": value for key, value in params.items()}
