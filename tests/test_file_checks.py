@@ -15,8 +15,8 @@ import pytest
 import trimtab as tt
 from trimtab.decide.signals import Signal
 from trimtab.errors import DataError, ParamsError
-from trimtab.run.advice import said
 from trimtab.run.file_checks import Beside, check_files
+from trimtab.run.said import said
 from trimtab.settings.triggers import Trigger
 
 ROWS, NOW = 2000, 1000
@@ -148,6 +148,44 @@ def test_undrifted_files_with_outcomes_hardly_ever_ask_for_anything() -> None:
     assert asked / checks <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / checks)
 
 
+def _foretold(seed: int, rows: int = 1500, *, honest: float = 1.0) -> tuple[Any, Any]:
+    """Probabilities of something rare, and whether it came: as foretold, or less and less so."""
+    rng = np.random.default_rng(seed)
+    told = rng.beta(1, 9, rows)
+    return told, (rng.random(rows) < honest * told + (1 - honest) * rng.permutation(told)).astype(int)
+
+
+def test_fractions_beside_zeros_and_ones_are_probabilities() -> None:
+    frames = [pd.DataFrame({"x": np.random.default_rng(one).normal(size=1500)}) for one in (0, 1)]
+    before, now = _foretold(0), _foretold(1, honest=0.0)
+    found = tt.check(*frames, predictions=now[0], actuals=now[1], baseline=before)
+    lost = _signal(found, "performance_drop")
+    assert lost.message.startswith("roc_auc went from 0.7")
+    assert lost.severity in ("high", "critical")
+    assert found.metrics["recent"]["roc_auc"] == pytest.approx(0.5, abs=0.06)
+    assert found.metrics["recent"]["log_loss"] > found.metrics["reference"]["log_loss"]
+    for written in (now[1].astype(bool), now[1].astype(str), now[1].astype(float)):
+        assert tt.check(*frames, predictions=now[0], actuals=written, baseline=before).decision == found.decision
+    by_squares = tt.check(*frames, predictions=now[0], actuals=now[1], task="regression")
+    assert "mae" in by_squares.metrics["recent"]
+    with pytest.raises(DataError, match="probabilities go with actuals of 0 and 1"):
+        said((now[0], np.where(now[1] > 0, "yes", "no")))
+    few = tt.check(*[one.head(30) for one in frames], predictions=now[0][:30], actuals=np.arange(30) == 7,
+                   baseline=(before[0][:30], before[1][:30]))
+    assert "of the class that counts" in _signal(few, "performance_drop").message
+
+
+def test_honest_probabilities_of_something_rare_hardly_ever_ask_for_anything() -> None:
+    checks, asked = 150, 0
+    for seed in range(checks):
+        rng = np.random.default_rng(seed)
+        frames = [pd.DataFrame(rng.normal(size=(1500, 2)), columns=list("ab")) for _ in range(2)]
+        now, before = _foretold(2 * seed), _foretold(2 * seed + 1)
+        found = tt.check(*frames, predictions=now[0], actuals=now[1], baseline=before)
+        asked += found.decision.severity != "none"
+    assert asked / checks <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / checks)
+
+
 # -- what does not fit -------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +194,7 @@ def test_undrifted_files_with_outcomes_hardly_ever_ask_for_anything() -> None:
     (Beside(baseline_predictions="base_p.npy", baseline_actuals="base_y.csv"), "need predictions of the recent"),
     (Beside("base_p.npy", "now_y.csv"), "of the recent records there are 2,000 predictions and 1,000 actuals"),
     (Beside("base_p.npy", "base_y.csv"), "there are 2,000 predictions for 1,000 recent records"),
-    (Beside("said", "now_y.csv"), "the recent table has no column 'said', and a file's name has an ending"),
+    (Beside("said", "now_y.csv"), "the file new.csv has no column 'said', and a file's name has an ending"),
     (Beside("nix.npy", "now_y.csv"), "nix.npy: there is no such file"),
     (Beside("now_p.npy", "kind", task="regression"), "are no numbers"),
 ])
@@ -167,9 +205,10 @@ def test_outcomes_that_do_not_fit_are_refused(folder: Path, beside: Beside, told
 
 
 @pytest.mark.parametrize(("change", "told"), [
-    (lambda frame: frame.drop(columns="kind"), "the two tables differ in their columns: only one of them has 'kind'"),
-    (lambda frame: frame.iloc[:0], "the current table is empty"),
-    (lambda frame: frame.assign(x="much"), "column 'x' holds float64 in the reference table, string in the current"),
+    (lambda frame: frame.drop(columns="kind"),
+     "the two tables differ in their columns: only the file ref.csv has 'kind'"),
+    (lambda frame: frame.iloc[:0], "the file new.csv is empty"),
+    (lambda frame: frame.assign(x="much"), "column 'x' holds float64 in the file ref.csv, string in the file new.csv"),
 ])
 def test_files_that_do_not_fit_each_other_are_refused(folder: Path, change: Any, told: str) -> None:
     before, now = _tables()

@@ -14,7 +14,9 @@ import yaml
 
 from trimtab import params
 from trimtab.errors import DataError, UsageError
-from trimtab.roles import Facts, label_of, roles_of, task_of, time_of
+from trimtab.facts import Facts
+from trimtab.moments import time_of
+from trimtab.roles import label_of, roles_of, task_of
 from trimtab.run.drafting import draft, next_steps
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
@@ -133,12 +135,13 @@ AT = _fact("at", "time", 1000)
     (_fact("nr", "whole", 1000, known=999), None), (_fact("customer_id", "text", 1000, known=900), None),
     (_fact("x", "other"), None), (_fact("x", "other", 0, known=0), None),
     (_fact("x", distinct=1), None), (_fact("predicted"), None),
+    (_fact("n", "whole", 1000, low=5, high=1004), "id"), (_fact("n", "whole", 1000, low=5, high=2004), "numeric"),
     (_fact("x", alike=-1.0), None), (_fact("x", "whole", clock=1.0), None), (_fact("x", alike=0.99), "numeric"),
 ], ids=str)
 def test_a_column_plays_the_part_that_it_can(column: Facts, part: str | None) -> None:
     found = roles_of([AT, _fact("other"), column, _fact("y", "boolean", 2)])
-    assert [name for name in ("numeric", "categorical", "text") if column.name in getattr(found, name)] == (
-        [part] if part else [])
+    assert [name for name in ("numeric", "categorical", "text", "id") if column.name in (getattr(found, name) or ())] \
+        == ([part] if part else [])
     assert (column.name in found.left_out) == (part is None)
 
 
@@ -146,6 +149,8 @@ def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
     late = _fact("late", "time", 900, known=900)
     assert time_of([late, AT])[0] == "at"
     assert time_of([late, AT], "late") == ("late", "named")
+    assert time_of([_fact("birth_date", "time"), _fact("made", "time", 900, known=900)])[0] == "made"
+    assert time_of([_fact("valid_until", "time")])[0] == "valid_until"
     columns = [AT, _fact("target", "boolean", 2), _fact("x"), _fact("row_id", "whole", 1000)]
     assert label_of(columns)[0] == "target"
     assert label_of([AT, _fact("x"), _fact("row_id", "whole", 1000)])[0] == "x"
@@ -159,6 +164,16 @@ def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
      "none of the columns holds times, and models are watched through time: add one"),
     ([_fact("at", "text", example="31.12.2024 23:59"), _fact("y", "boolean", 2)], {},
      "write 'at' ('31.12.2024 23:59') as 2024-12-31 or 2024-12-31 23:59"),
+    ([_fact("month", "text", example="2024-03"), _fact("y", "boolean", 2)], {},
+     "write 'month' ('2024-03') as 2024-03-01"),
+    ([_fact("ts", "whole", low=1.6e9, high=1.7e9), _fact("y", "boolean", 2)], {},
+     "write 'ts', which may be seconds since 1970, as 2024-12-31 23:59"),
+    ([_fact("ts", "whole", low=1.6e12, high=1.7e12), _fact("y", "boolean", 2)], {}, "be milliseconds since 1970, as"),
+    ([_fact("day", "whole", low=20230405, high=20240101), _fact("y", "boolean", 2)], {},
+     "write 'day' (20230405) as 2023-04-05"),
+    ([_fact("year", "whole", low=1999, high=2024), _fact("y", "boolean", 2)], {}, "write 'year' (1999) as 1999-12-31"),
+    ([AT, _fact("ts", "whole", low=1.6e9, high=1.7e9), _fact("y")], {"time": "ts"},
+     "column 'ts' holds no times; write 'ts', which may be seconds since 1970"),
     ([AT, _fact("x"), _fact("y")], {"time": "x"}, "column 'x' holds no times"),
     ([AT, _fact("x"), _fact("price")], {"label": "prise"},
      "--label: there is no column 'prise'; did you mean 'price'?"),
@@ -187,6 +202,24 @@ def test_whole_numbers_with_gaps_are_classes_and_a_clock_is_no_feature(tmp_path:
     (tmp_path / "u.csv").write_text("a,b\n1,2\n2,3\n")
     with pytest.raises(DataError, match=r"u\.csv: none of the columns holds times"):
         draft(tmp_path / "u.csv", tmp_path / "u.yaml")
+
+
+@pytest.mark.parametrize(("exponent", "earliest", "latest"), [(1, 0.69, 0.71), (3, 0.87, 0.9), (0.2, 0.2, 0.22)])
+def test_the_first_model_is_made_from_most_records_however_they_come(
+    tmp_path: Path, exponent: float, earliest: float, latest: float
+) -> None:
+    span, rng = pd.Timedelta("300D"), np.random.default_rng(3)
+    begin = pd.Timestamp("2024-01-01")
+    at = begin + (1 - (1 - np.linspace(0, 1, 3000)) ** exponent) * span if exponent < 1 else \
+        begin + np.linspace(0, 1, 3000) ** (1 / exponent) * span
+    pd.DataFrame({"at": at, "x": rng.normal(size=3000), "y": rng.integers(0, 2, 3000)}).to_csv(tmp_path / "t.csv")
+    file, made = draft(tmp_path / "t.csv", tmp_path / "t.yaml")
+    share = (made.first - made.begin) / span
+    assert earliest <= share <= latest
+    assert made.earlier == pytest.approx(int((at < made.first).sum()), rel=0.1)
+    windows = params.load(file).params.windows
+    watched = int((at > at[-1] - windows.current.last).sum())
+    assert watched >= 200 or exponent < 1    # where records dry up, the newest window has fewer than the mean
 
 
 def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:

@@ -72,6 +72,22 @@ def test_a_rule_for_a_signal_that_does_not_exist_is_refused() -> None:
         triggers_for(DriftSettings(), [Trigger(signal="modelage", at_least=1, severity="low")])
 
 
+def test_a_rule_that_nothing_could_ever_meet_is_refused() -> None:
+    def _rule(signal: str, at_least: float, **more: Any) -> Trigger:
+        return Trigger(signal=signal, at_least=at_least, severity=more.pop("severity", "low"), **more)
+
+    for never in (_rule("rate_drop", 2), _rule("joint_drift", 1.5), _rule("performance_drop", 5, metric="f1"),
+                  _rule("performance_drop", 1.5, metric="f1", unit="points")):
+        with pytest.raises(ParamsError, match="is never at_least"):
+            triggers_for(DriftSettings(), [never])
+    with pytest.raises(ParamsError, match="triggers: unknown metric 'joy'; known: accuracy"):
+        triggers_for(DriftSettings(), [_rule("performance_drop", 0.1, metric="joy")])
+    may = [_rule("feature_drift", 3), _rule("performance_drop", 3, metric="mae"), _rule("growth", 2),
+           _rule("performance_drop", 50, metric="mae", unit="points"), _rule("outliers", 9, severity="none"),
+           _rule("performance_drop", 3, metric="r2"), _rule("performance_drop", 3)]
+    assert set(may) <= set(triggers_for(DriftSettings(), may))
+
+
 def test_every_signal_has_a_default_rule_but_a_schedule() -> None:
     assert {t.signal for t in DEFAULTS} == set(signals.SIGNALS) - {"schedule"}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import NormalDist
 
+from trimtab.decide.reach import refuse_unreachable
 from trimtab.decide.severity import rank
 from trimtab.errors import ParamsError
 from trimtab.measure.calendar import beginnings
@@ -205,11 +206,12 @@ def triggers_for(drift: DriftSettings, own: Sequence[Trigger]) -> tuple[Trigger,
     Raises
     ------
     ParamsError
-        When a rule names a signal that does not exist.
+        When a rule names a signal or a metric that does not exist, or could never hold.
     """
     for trigger in own:
         if trigger.signal not in SIGNALS:
             raise ParamsError(f"triggers: there is no signal {trigger.signal!r}; known: {', '.join(SIGNALS)}")
+        refuse_unreachable(trigger)
     mentioned = {trigger.signal for trigger in own}
     return tuple(own) + tuple(t for t in default_triggers(drift) if t.signal not in mentioned)
 

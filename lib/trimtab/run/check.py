@@ -16,8 +16,9 @@ from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
 from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each, without_value
-from trimtab.run.advice import Said, performances, said, signals
+from trimtab.run.advice import performances, signals
 from trimtab.run.plain_tables import compared_as, watched_of, window_of
+from trimtab.run.said import Said, said
 from trimtab.settings.drift import DriftSettings, drift_settings
 from trimtab.settings.triggers import Trigger
 from trimtab.tally import (
@@ -152,7 +153,8 @@ def check(
     baseline : pair of array-like, shape (reference's records,), optional
         The same of the reference: how much worse is it by now?
     task : str, optional
-        "classification" or "regression", where predictions alone do not tell.
+        "classification" or "regression", where predictions alone do not tell; fractions from 0 to 1 beside outcomes
+        of 0 and 1 are taken for probabilities.
     triggers : sequence of Trigger, optional
         Rules in the place of the defaults.
 
@@ -184,7 +186,8 @@ def check(
     if (predictions is None) != (actuals is None) or (baseline is not None and predictions is None):
         raise DataError("predictions and actuals go together, and a baseline with them: how right is told by both")
     backend = ibis.duckdb.connect()
-    two = [window_of(backend, name, data) for name, data in (("reference", reference), ("current", current))]
+    two = [window_of(backend, name, data) for name, data in (
+        ("reference table", reference), ("current table", current))]
     rows = [window.rows for window in two]
     beside = None if predictions is None else said((predictions, actuals), baseline, task=task, rows=rows)
     return compared(backend, two, asked, beside)
@@ -284,9 +287,9 @@ def _profiles(
     for window in (before, after):
         kind = window.table.schema().get(time)
         if kind is None or not kind.is_timestamp():
-            raise DataError(f"time={time!r} names no column of times of the {window.name} table")
+            raise DataError(f"time={time!r} names no column of times of the {window.name}")
         if backend.to_pyarrow(window.table.aggregate(n=window.table[time].isnull().sum())).to_pylist()[0]["n"]:
-            raise DataError(f"column {time!r} of the {window.name} table has records without a time")
+            raise DataError(f"column {time!r} of the {window.name} has records without a time")
     bins = freeze(backend, before, watched)
     days = [count_days(backend, window, watched, bins, time) for window in (before, after)]
     return tuple(replace(counted.total(), days=counted) for counted in days)  # type: ignore[return-value]  # -- of two

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import yaml
 
-from trimtab.roles import Facts, Roles
+from trimtab.facts import Facts
+from trimtab.roles import Roles
 from trimtab.settings.notation import format_duration
 from trimtab.text import visible
 
 _WIDTH = 110
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./ -]*")
+_DAY = timedelta(days=1)
 _LONG = timedelta(days=5)    # records that span more are looked at by days
 _CURRENT = (timedelta(hours=1), *(timedelta(days=days) for days in (1, 7, 30, 90, 180, 365)))
 _ENOUGH = 300                # records of a window to be compared
@@ -38,6 +40,8 @@ class Draft:
     begin, end, first : datetime
         Of the first and the last record; the time as of which a first model can be made, so that later records are
         left to be watched.
+    earlier : int
+        Records before that, about.
     """
 
     model: str
@@ -46,6 +50,17 @@ class Draft:
     begin: datetime
     end: datetime
     first: datetime
+    earlier: int
+
+    @property
+    def learned_daily(self) -> float:
+        """Records a day, before the first model is made."""
+        return max(self.earlier, 1) / ((self.first - self.begin) / _DAY)
+
+    @property
+    def watched_daily(self) -> float:
+        """Records a day, from then on."""
+        return max(self.rows - self.earlier, 1) / ((self.end - self.first) / _DAY)
 
 
 def _windows(made: Draft) -> tuple[timedelta, timedelta]:
@@ -53,10 +68,10 @@ def _windows(made: Draft) -> tuple[timedelta, timedelta]:
     span, rest, learnt = made.end - made.begin, made.end - made.first, made.first - made.begin
     shortest = timedelta(days=7) if rest > timedelta(days=14) else timedelta(days=1) if span > _LONG else _CURRENT[0]
     able = [one for one in _CURRENT if shortest <= one <= rest] or [shortest]
-    current = next((one for one in able if made.rows * (one / span) >= _ENOUGH), able[-1])
+    current = next((one for one in able if made.watched_daily * (one / _DAY) >= _ENOUGH), able[-1])
     if span > _LONG:
-        learnt = timedelta(days=math.ceil(learnt / timedelta(days=1)))
-    plenty = timedelta(days=math.ceil(_PLENTY * (span / made.rows) / timedelta(days=1)))
+        learnt = math.ceil(learnt / _DAY) * _DAY
+    plenty = math.ceil(_PLENTY / made.learned_daily) * _DAY
     return current, min(learnt, max(timedelta(days=365), plenty))
 
 
@@ -113,7 +128,7 @@ def _data(roles: Roles, facts: Sequence[Facts], place: str) -> list[str]:
 
 def _spans(made: Draft) -> list[str]:
     current, training = _windows(made)
-    count = made.rows * (current / (made.end - made.begin))
+    count = made.watched_daily * (current / _DAY)
     return [f"  {line}" for line in _with_comments([
         ("reference", "training", "recent records are compared with those that the champion was made from"),
         ("current", f"{{last: {format_duration(current)}}}", f"the recent ones: about {count:,.0f} records"),
@@ -135,7 +150,7 @@ def _estimator(roles: Roles) -> list[str]:
 
 def _guardrails(made: Draft) -> list[str]:
     """Fewer records to learn from than are asked for by default, where there are no more."""
-    least = made.rows * (_windows(made)[1] / (made.end - made.begin)) * 0.7    # without holdout, and some to spare
+    least = made.learned_daily * (_windows(made)[1] / _DAY) * 0.7    # without holdout, and some to spare
     if least >= _LEAST:
         return []
     return ["", "guardrails:", *(f"  {line}" for line in _with_comments([

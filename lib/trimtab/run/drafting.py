@@ -8,15 +8,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from trimtab import params
 from trimtab.errors import DataError, UsageError
+from trimtab.facts import Facts
 from trimtab.plain import write_atomically
 from trimtab.records import Records
 from trimtab.roles import roles_of
 from trimtab.run.drafted import Draft, written
-from trimtab.run.inspecting import facts_of
+from trimtab.run.inspecting import LATE, facts_of
 
-_FIRST = 0.7              # of the time that the records span; a first model is made from them, the others are watched
+_EDGE = 0.1               # of the time that the records span: at least so much is learned from, and is watched
 _CANNOT_BE_NAMED = re.compile(r"[^a-z0-9]+")
 
 
@@ -56,8 +59,8 @@ def draft(
     span = when.last - when.first
     if span <= timedelta(0):
         raise DataError(f"{table}: all records are of {when.first:%Y-%m-%d %H:%M}, and models are watched through time")
-    first = _round(when.first + _FIRST * span, span)
-    made = Draft(name, roles, when.rows, when.first, when.last, first)
+    first = _first(when.first, when.late or when.last, when.last)
+    made = Draft(name, roles, when.rows, when.first, when.last, first, _before(first, when))
     text = written(made, facts, _place(table, file))
     _tried(text, file, table.resolve().parent)
     try:
@@ -96,7 +99,20 @@ def _tried(text: str, file: Path, folder: Path) -> None:
     Records.open(data, "latest", [home, home.parent, folder]).close()
 
 
-def _round(moment: datetime, span: timedelta) -> datetime:
-    """A time that can be typed: a midnight where the records span more than a few days."""
+def _before(first: datetime, when: Facts) -> int:
+    """Records before a time, about: evenly seven in ten until `late`, and then the others."""
+    points = [(one or first).timestamp() for one in (when.first, when.late, when.last)]
+    share = np.interp(first.timestamp(), points, [0.0, LATE, 1.0])
+    return round(when.rows * float(share))
+
+
+def _first(begin: datetime, late: datetime, end: datetime) -> datetime:
+    """As of when a first model can be made, so that records are left to be watched; a time that can be typed.
+
+    A midnight, where the records span more than a few days.
+    """
+    span = end - begin
+    moment = min(max(late, begin + _EDGE * span), end - _EDGE * span)
     kept = moment.replace(minute=0, second=0, microsecond=0)
-    return kept.replace(hour=0) if span > timedelta(days=5) else kept
+    kept = kept.replace(hour=0) if span > timedelta(days=5) else kept
+    return kept if kept > begin + _EDGE / 2 * span else moment.replace(microsecond=0)

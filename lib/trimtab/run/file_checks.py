@@ -15,9 +15,9 @@ from trimtab.files import array_in, table_in
 from trimtab.measure.models.outputs import Array
 from trimtab.overrides import tree_of
 from trimtab.plain import plain
-from trimtab.run.advice import Pair, said
 from trimtab.run.check import Asked, CheckResult, compared
 from trimtab.run.plain_tables import window_of
+from trimtab.run.said import Pair, said
 from trimtab.run.terminal import show
 from trimtab.settings.drift import DriftSettings
 from trimtab.settings.section import Section
@@ -74,12 +74,12 @@ def check_files(
     rules = _Rules.told(tree_of(overrides), "")
     asked = Asked(time, text, segments, rules.drift, rules.triggers)
     backend = ibis.duckdb.connect()
-    tables = [table_in(backend, file) for file in (reference, recent)]
+    tables = [(f"file {file}", table_in(backend, file)) for file in (reference, recent)]
     columns = [name for name in (beside.predictions, beside.actuals) if name is not None and not Path(name).suffix]
     pairs = _pairs(backend, tables, beside, columns)
     two = [
         window_of(backend, name, table.drop(*[one for one in columns if one in table.columns]))
-        for name, table in zip(("reference", "current"), tables, strict=True)
+        for name, table in tables
     ]
     outcomes = None if pairs is None else said(
         pairs["recent"], pairs.get("reference"), task=beside.task, rows=[window.rows for window in two])
@@ -87,7 +87,7 @@ def check_files(
 
 
 def _pairs(
-    backend: Any, tables: Sequence[ir.Table], beside: Beside, columns: Collection[str]
+    backend: Any, tables: Sequence[tuple[str, ir.Table]], beside: Beside, columns: Collection[str]
 ) -> dict[str, Pair] | None:
     """Predictions and outcomes by side; None where there are none."""
     recent = beside.predictions, beside.actuals
@@ -100,26 +100,25 @@ def _pairs(
             raise DataError("baseline predictions need predictions of the recent records beside them")
         return None
     def _pair(place: int, names: tuple[str | None, str | None]) -> Pair:
-        which = ("reference", "recent")[place]
-        predicted, actual = (_values(backend, tables[place], which, str(one), columns) for one in names)
+        predicted, actual = (_values(backend, *tables[place], str(one), columns) for one in names)
         return predicted, actual
 
     found = {"recent": _pair(1, recent)}
-    if reference[0] is None and set(columns) == set(recent) and set(columns) <= set(tables[0].columns):
+    if reference[0] is None and set(columns) == set(recent) and set(columns) <= set(tables[0][1].columns):
         reference = recent
     if reference[0] is not None:
         found["reference"] = _pair(0, reference)
     return found
 
 
-def _values(backend: Any, table: ir.Table, which: str, name: str, columns: Collection[str]) -> Array:
+def _values(backend: Any, which: str, table: ir.Table, name: str, columns: Collection[str]) -> Array:
     """A column of the table, or what is in a file."""
     if name not in columns:
         return array_in(Path(name))
     if name not in table.columns:
-        raise DataError(f"the {which} table has no column {name!r}, and a file's name has an ending")
+        raise DataError(f"the {which} has no column {name!r}, and a file's name has an ending")
     if missing := backend.to_pyarrow(table[name].isnull().sum()).as_py():
-        raise DataError(f"column {name!r} of the {which} table has {plural(missing, 'missing value')}")
+        raise DataError(f"column {name!r} of the {which} has {plural(missing, 'missing value')}")
     found: Array = backend.to_pyarrow(table.select(name))[name].to_numpy()
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from trimtab.errors import DataError
+from trimtab.facts import Facts
 from trimtab.files import table_in
-from trimtab.roles import Facts, label_of, task_of, time_of
+from trimtab.moments import time_of
+from trimtab.roles import label_of, task_of
 
+LATE = 0.7
+"""Of the records: a first model is made from them, the others are watched."""
 _COUNTED = 300    # different values up to which about so many is not enough
 
 
@@ -58,6 +63,8 @@ def _counted(backend: Any, table: ir.Table) -> list[Facts]:
             asked[f"distinct{i}"] = column.approx_nunique()
         if kind == "number":
             asked[f"whole{i}"] = (column == column.round()).all()
+        if kind in ("number", "whole"):
+            asked |= {f"low{i}": column.min().cast("float64"), f"high{i}": column.max().cast("float64")}
         if kind == "text":
             asked[f"example{i}"] = column.min()
             asked[f"words{i}"] = (column.strip().length() - column.strip().replace(" ", "").length() + 1).mean()
@@ -71,7 +78,8 @@ def _counted(backend: Any, table: ir.Table) -> list[Facts]:
     return [
         Facts(name, "whole" if told.get(f"whole{i}") else kind, told["rows"], told[f"known{i}"],
               exact.get(name, told.get(f"distinct{i}", 0)), told.get(f"words{i}") or 0.0, told.get(f"first{i}"),
-              told.get(f"last{i}"), example=told.get(f"example{i}") or "")
+              told.get(f"last{i}"), example=told.get(f"example{i}") or "", low=_number(told.get(f"low{i}")),
+              high=_number(told.get(f"high{i}")))
         for i, (name, kind) in enumerate(kinds.items())
     ]
 
@@ -84,23 +92,27 @@ def _kind(kind: dt.DataType) -> str:
     return "text" if kind.is_string() else "time" if kind.is_timestamp() or kind.is_date() else "other"
 
 
+def _number(found: float | None) -> float:
+    return math.nan if found is None else float(found)
+
+
 def _compared(
     backend: Any, table: ir.Table, others: Mapping[str, ir.Value], but: Collection[str], facts: Sequence[Facts]
 ) -> list[Facts]:
-    """The same, with each number's correlation with others."""
+    """The same, with each number's correlation with others, and by when most records had come."""
     counted = [one for one in facts if one.kind in ("number", "whole") and one.distinct > 1]
     numbers = [one.name for one in counted if one.name not in but]
-    if not numbers:
-        return list(facts)
     asked = {
         f"{what}{i}": table[name].cast("float64").corr(other.cast("float64"), how="pop")
         for i, name in enumerate(numbers) for what, other in others.items()
     }
-    told = backend.to_pyarrow(table.aggregate(**asked)).to_pylist()[0]
+    late = others["clock"].approx_quantile(LATE)
+    told = backend.to_pyarrow(table.aggregate(**asked, late=late)).to_pylist()[0]
     place = {name: i for i, name in enumerate(numbers)}
 
     def _found(what: str, name: str) -> float:
-        found = told.get(f"{what}{place.get(name)}")
-        return math.nan if found is None else float(found)
+        return _number(told.get(f"{what}{place.get(name)}"))
 
-    return [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name)) for one in facts]
+    when = None if told["late"] is None else datetime.fromtimestamp(told["late"], UTC).replace(tzinfo=None)
+    return [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name),
+                    late=when if one.name in but and one.kind == "time" else None) for one in facts]

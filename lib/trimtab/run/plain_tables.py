@@ -23,6 +23,11 @@ _MOST_LEVELS_SHARE = 0.5    # a text column whose values are mostly distinct is 
 def window_of(backend: Any, name: str, data: Any) -> Window:
     """A table, or an expression of the backend, as a window of records.
 
+    Parameters
+    ----------
+    name : str
+        What errors call it: "reference table", "file new.csv".
+
     Raises
     ------
     DataError
@@ -37,12 +42,12 @@ def window_of(backend: Any, name: str, data: Any) -> Window:
     except Exception as error:
         told = " ".join(str(error).split())[:300] or type(error).__name__
         refused = "" if arrow is None else _refused(backend, arrow)
-        which = f"column {refused} of the {name} table is" if refused else f"the {name} table holds a column"
+        which = f"column {refused} of the {name} is" if refused else f"the {name} holds a column"
         raise DataError(f"{which} of a type that cannot be compared: {told}") from error
     if not rows:
-        raise DataError(f"the {name} table is empty")
+        raise DataError(f"the {name} is empty")
     if infinite:
-        raise DataError(f"column {infinite[0]!r} of the {name} table holds infinite values")
+        raise DataError(f"column {infinite[0]!r} of the {name} holds infinite values")
     whole = datetime.min, datetime.now(UTC).replace(tzinfo=None)
     return Window(name, *whole, rows=rows, labelled=0, table=table)
 
@@ -63,21 +68,22 @@ def _as_arrow(name: str, data: Any) -> pa.Table:
     Floats of half precision, which DuckDB does not read from Arrow, are widened.
     """
     if not hasattr(data, "__arrow_c_stream__") or not hasattr(data, "columns"):
-        raise DataError(f"the {name} is a {type(data).__name__}, not a table: pass a pandas, Polars or Arrow table")
+        called = name.removesuffix(" table")
+        raise DataError(f"the {called} is a {type(data).__name__}, not a table: pass a pandas, Polars or Arrow table")
     try:
         table = pa.Table.from_pandas(data, preserve_index=False) if _is_pandas(data) else pa.table(data)
     except Exception as error:
         # Arrow's errors come in several parts, of which a later one names the column.
         parts = [" ".join(str(part).split()) for part in error.args] or [type(error).__name__]
-        raise DataError(f"the {name} table cannot be read: {'; '.join(parts)}") from error
+        raise DataError(f"the {name} cannot be read: {'; '.join(parts)}") from error
     names = [column.lower() for column in table.column_names]
     if not names:
-        raise DataError(f"the {name} table is empty")
+        raise DataError(f"the {name} is empty")
     if "" in names:
-        raise DataError(f"the {name} table has a column without a name, at place {names.index('') + 1}; name it")
+        raise DataError(f"the {name} has a column without a name, at place {names.index('') + 1}; name it")
     twice = next((column for column in table.column_names if names.count(column.lower()) > 1), None)
     if twice is not None:
-        raise DataError(f"the {name} table has more than one column {twice!r} (capital letters make no difference)")
+        raise DataError(f"the {name} has more than one column {twice!r} (capital letters make no difference)")
     for place, column in enumerate(table.column_names):
         if pa.types.is_float16(table[column].type):
             table = table.set_column(place, column, table[column].cast(pa.float32()))
@@ -106,10 +112,11 @@ def compared_as(backend: Any, before: Window, after: Window) -> tuple[Window, Wi
     """
     different = sorted(set(before.table.columns) ^ set(after.table.columns))
     if different:
-        named = ", ".join(map(repr, different))
-        raise DataError(f"the two tables differ in their columns: only one of them has {named}")
+        has = [(one.name, [name for name in different if name in one.table.columns]) for one in (before, after)]
+        told = ", ".join(f"only the {where} has {', '.join(map(repr, mine))}" for where, mine in has if mine)
+        raise DataError(f"the two tables differ in their columns: {told}")
     empty = [_empty(backend, window.table) for window in (before, after)]
-    kinds = _kinds(before.table, after.table, empty)
+    kinds = _kinds(before, after, empty)
     before, after = (_told(window, nothing, kinds) for window, nothing in zip((before, after), empty, strict=True))
     return before, after, kinds
 
@@ -128,16 +135,17 @@ def _told(window: Window, empty: Collection[str], kinds: Mapping[str, str]) -> W
     return replace(window, table=window.table.mutate(**casts)) if casts else window
 
 
-def _kinds(before: ir.Table, after: ir.Table, empty: Sequence[Collection[str]]) -> dict[str, str]:
+def _kinds(before: Window, after: Window, empty: Sequence[Collection[str]]) -> dict[str, str]:
     """How each column is compared; the same in both tables, where one that is all null agrees with any."""
     kinds = {}
-    for name in before.columns:
-        types = [table[name].type() for table in (before, after)]
+    for name in before.table.columns:
+        types = [one.table[name].type() for one in (before, after)]
         known = [kind for kind, nothing in zip(types, empty, strict=True) if name not in nothing]
         known = known or [kind for kind in types if kind.is_string()]    # texts without any, on both sides
         found = {_kind(kind) for kind in known}
         if len(found) > 1:
-            raise DataError(f"column {name!r} holds {types[0]} in the reference table, {types[1]} in the current")
+            where = f"{types[0]} in the {before.name}, {types[1]} in the {after.name}"
+            raise DataError(f"column {name!r} holds {where}")
         kinds[name] = found.pop() if found else "number"
     return kinds
 

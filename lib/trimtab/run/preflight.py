@@ -11,10 +11,12 @@ from typing import Any
 from trimtab import contract
 from trimtab.act import estimators
 from trimtab.decide import signals
+from trimtab.decide.reach import refuse_unreachable
 from trimtab.errors import ParamsError, StateError, UsageError
 from trimtab.measure.models.metrics import METRICS
 from trimtab.run import approving, kernels, notebooks, rollbacks
 from trimtab.run.pipelines import NOTEBOOKS
+from trimtab.run.scored import primary_metric
 from trimtab.run.session import Session
 from trimtab.settings.promotion import Criterion
 
@@ -59,6 +61,7 @@ def check(session: Session, request: Request) -> None:
     for trigger in signals.triggers_for(params.drift, params.triggers):
         if trigger.metric is not None:
             check_metric("triggers", trigger.metric, params.task)
+        refuse_unreachable(trigger, primary_metric(params))
     for name in NOTEBOOKS[request.pipeline]:
         notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
     _check_place(session.run_dir)

@@ -1,0 +1,89 @@
+"""What a column holds that nobody has described, and finding one by its name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from trimtab.errors import DataError
+from trimtab.wording import plural
+
+_DISTINCT = 0.95          # share of different values from which on a column tells records apart
+_DENSE = 0.9              # … of a number that counts the records, whose different values are known less exactly
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a column holds.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        "number", "whole", "boolean", "text", "time" or "other".
+    rows, known, distinct : int
+        Records; those with a value; different values, about.
+    words : float
+        In the mean, of texts.
+    first, late, last : datetime or None
+        Of times: the first, that by which seven in ten records had come, and the last.
+    low, high : float
+        Of numbers; nan where there is none.
+    alike, clock : float
+        Correlation of numbers with the label, in a regression, and with the time; nan where there is none.
+    example : str
+        One of the texts.
+    """
+
+    name: str
+    kind: str
+    rows: int
+    known: int
+    distinct: int
+    words: float = 0.0
+    first: datetime | None = None
+    last: datetime | None = None
+    alike: float = float("nan")
+    clock: float = float("nan")
+    example: str = ""
+    low: float = float("nan")
+    high: float = float("nan")
+    late: datetime | None = None
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether nearly each record has a value of its own."""
+        return self.known > 0 and self.distinct >= _DISTINCT * self.known
+
+    @property
+    def counts_records(self) -> bool:
+        """Whether these are whole numbers without repetitions or gaps, as one who numbers records gives them.
+
+        Examples
+        --------
+        >>> Facts("row", "whole", 1000, 1000, 1000, low=1, high=1000).counts_records
+        True
+        >>> Facts("price", "whole", 1000, 1000, 1000, low=1, high=90_000).counts_records
+        False
+        """
+        spread = self.high - self.low + 1
+        return self.kind == "whole" and self.known > 1 and self.distinct >= _DENSE * self.known \
+            and self.known * _DENSE <= spread <= self.known / _DENSE
+
+
+def named(facts: Sequence[Facts], name: str, option: str) -> Facts:
+    """The column that somebody has named with an option.
+
+    Raises
+    ------
+    DataError
+        When there is none of that name.
+    """
+    names = [one.name for one in facts]
+    if name in names:
+        return facts[names.index(name)]
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the table has {plural(len(names), 'other column')}"
+    raise DataError(f"--{option}: there is no column {name!r}; {hint}")
