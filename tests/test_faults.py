@@ -13,7 +13,7 @@ import pytest
 from faults import kills, places, trials
 from faults.places import Home
 
-SEED = 11
+SEED = 301    # by which each takes a few seconds: of three runners, of a lock that is held for 1.9 s
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def _permissions(home: Home, template: Path, times: int, rng: np.random.Generato
 def _clocks(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
     for place, seconds in enumerate(np.geomspace(1, 400 * 86_400, times)):
         back = int(seconds * float(rng.uniform(0.9, 1.1))) or 1
-        yield surroundings.clock_back(home, template, back, killed=bool(place % 2))
+        yield surroundings.clock_back(home, template, back, killed=place % 2 == 0)
 
 
 def _locks(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
