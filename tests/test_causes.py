@@ -206,6 +206,21 @@ def test_what_is_watched_but_no_column_of_the_champion_stands_apart(project: Cal
     assert {cause.column for cause in found.ranked} == {"x", "noise"}
 
 
+def test_columns_that_are_only_watched_move_and_no_model_ever_sees_them(project: Callable[..., Path]) -> None:
+    table = _noisy(binary_table(4000))
+    late = table["at"] >= START + pd.Timedelta(days=70)
+    table["amount"] = np.random.default_rng(5).normal(size=len(table)) + 2.0 * late
+    table["code"] = np.where(late, "new", "old")
+    path = project(merged(BINARY, data={"watched": {"numeric": ["amount"], "categorical": ["code"]}}), table)
+    _served(path, "2024-03-10")
+    session = tt.open(path, as_of="2024-04-20")
+    drift = tt.compare(*map(session.profile, session.windows()))
+    assert {"amount", "code"} <= {column.name for column in drift.drifted(**session.thresholds.bounds)}
+    assert list(session.champion.lineage["features"]) == list(session.params.data.features)
+    assert not {"amount", "code"} & set(session.params.data.features)
+    assert {"amount", "code"} <= {cause.column for cause in causes(session, drift).apart}
+
+
 def test_length_of_a_text_counts_as_the_text(project: Callable[..., Path]) -> None:
     rng, rows = np.random.default_rng(0), 3000
     table = regression_table(rows)

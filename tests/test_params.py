@@ -512,6 +512,17 @@ def test_columns_are_named_once_in_a_fixed_order() -> None:
     data = Data(table="t", time="at", label="y", **roles)
     assert data.columns == ("at", "y", "x", "k")
     assert data.features == ("x", "k")
+    watched = Data(table="t", time="at", numeric=("x",), watched={"numeric": ("m",), "categorical": ("k",)})
+    assert (watched.features, watched.columns) == (("x",), ("at", "x", "m", "k"))
+
+
+@pytest.mark.parametrize(("watched", "told"), [
+    ({"numeric": ["x"]}, "column 'x' is named under watched, and as a feature"),
+    ({"numeric": ["m"], "categorical": ["m"]}, "column 'm' is named under watched as numeric and as categorical"),
+])
+def test_a_column_that_is_only_watched_is_one_thing(watched: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        Data(table="t", time="at", numeric=("x",), watched=watched)
 
 
 def test_single_estimator_is_called_by_its_class_and_candidates_by_their_names() -> None:

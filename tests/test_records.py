@@ -444,6 +444,8 @@ def test_record_without_a_time_is_never_seen() -> None:
         ({"x": "1"}, {}, ["'x' (numeric)", "string"]),
         ({"c": "1"}, {"confidences": ("c",)}, ["'c' (confidences)"]),
         ({"c": "yes"}, {"rates": ("c",)}, ["'c' (rates)"]),
+        ({"c": "yes"}, {"watched": {"numeric": ("c",)}}, ["'c' (watched)", "not numbers"]),
+        ({"c": [[1], [2], [3]]}, {"watched": {"categorical": ("c",)}}, ["'c' (watched)", "single values"]),
         ({"c": 1}, {"text": ("c",)}, ["'c' (text)", "not text"]),
         ({"k": [[1], [2], [3]]}, {}, ["'k' (categorical)", "single values"]),
         ({"y": pd.Timestamp("2024-01-01")}, {}, ["'y' (label)"]),

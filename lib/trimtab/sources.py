@@ -176,7 +176,7 @@ def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], 
     typed: dict[str, ir.Value] = {name: _as_timestamp(data, table, name, source) for name in _times(data)}
     for name in data.columns:
         if name not in typed and _untyped(table[name].type()):
-            numbers = (*data.numeric, *data.confidences, *data.rates, data.score)
+            numbers = (*data.numeric, *data.watched.numeric, *data.confidences, *data.rates, data.score)
             typed[name] = ibis.null("float64" if name in numbers else "string")
         elif table[name].type().is_decimal():    # models know no decimals
             typed[name] = table[name].cast("float64")
@@ -184,6 +184,15 @@ def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], 
     _check_times(data, table, found, source, run)
     _check_types(data, found, source, run)
     return found
+
+
+def watched_of(data: Data) -> Watched:
+    """The columns whose distribution is watched, each counted in one way."""
+    categorical = dict.fromkeys((*data.categorical, *data.watched.categorical, *data.rates, *data.segments))
+    numbers = (*data.numeric, *data.watched.numeric, *data.confidences)
+    numeric = dict.fromkeys(name for name in numbers if name not in data.rates)
+    levels = tuple(name for name in categorical if name not in numeric)
+    return Watched(tuple(numeric), levels, data.text, data.calendar, data.time if data.calendar else "")
 
 
 def _check_names(data: Data, table: ir.Table, source: str) -> None:
@@ -194,7 +203,7 @@ def _check_names(data: Data, table: ir.Table, source: str) -> None:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(names)[:30])}"
             raise DataError(f"{source}: there is no column {name!r} ({role(data, name)}); {hint}")
-    if told := Watched(text=data.text, calendar=data.calendar, clock=data.time).confused(data.columns):
+    if told := watched_of(data).confused(data.columns):
         raise DataError(f"{source}: {told}")
 
 
@@ -212,9 +221,9 @@ def _check_types(data: Data, table: ir.Table, source: str, run: Callable[[ir.Tab
         return _number(kind) or kind.is_string()
 
     wanted: list[tuple[tuple[str | None, ...], Callable[[dt.DataType], bool], str]] = [
-        ((*data.numeric, *data.confidences, *data.rates, data.score), _number, "numbers"),
+        ((*data.numeric, *data.watched.numeric, *data.confidences, *data.rates, data.score), _number, "numbers"),
         (data.text, dt.DataType.is_string, "text"),
-        ((*data.categorical, *data.segments, data.id), _single, "single values"),
+        ((*data.categorical, *data.watched.categorical, *data.segments, data.id), _single, "single values"),
         ((data.label, data.prediction), _label, "labels or numbers"),
     ]
     for names, fits, what in wanted:
@@ -302,4 +311,6 @@ def role(data: Data, name: str) -> str:
     for role in ("numeric", "categorical", "text", "segments", "rates", "confidences"):
         if name in getattr(data, role):
             return role
+    if name in data.watched.columns:
+        return "watched"
     return "other"

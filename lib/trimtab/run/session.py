@@ -34,6 +34,7 @@ from trimtab.settings import Params
 from trimtab.settings.data import Data, WindowSpec
 from trimtab.settings.drift import DriftSettings
 from trimtab.settings.notation import parse_time
+from trimtab.sources import watched_of
 from trimtab.windows import Window
 
 if TYPE_CHECKING:
@@ -226,11 +227,7 @@ class Session:
     @property
     def watched(self) -> Watched:
         """The columns whose distribution is watched."""
-        data = self.params.data
-        categorical = dict.fromkeys((*data.categorical, *data.rates, *data.segments))
-        numeric = dict.fromkeys(name for name in (*data.numeric, *data.confidences) if name not in data.rates)
-        levels = tuple(name for name in categorical if name not in numeric)
-        return Watched(tuple(numeric), levels, data.text, data.calendar, data.time if data.calendar else "")
+        return watched_of(self.params.data)
 
     @property
     def thresholds(self) -> DriftSettings:

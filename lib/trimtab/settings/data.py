@@ -55,6 +55,21 @@ class Extractions(Section):
         return self
 
 
+class WatchedOnly(Section):
+    """Columns that are compared as features are, and that no model sees.
+
+    What a model would learn by heart, as the number of an article, or must not go by, as somebody's age.
+    """
+
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.numeric + self.categorical
+
+
 class Data(Section):
     """Where the records are and which column plays which part."""
 
@@ -75,6 +90,7 @@ class Data(Section):
     rates: tuple[str, ...] = ()
     confidences: tuple[str, ...] = ()
     calendar: tuple[Literal["hour", "weekday", "month"], ...] = ()
+    watched: WatchedOnly = WatchedOnly()
     extractions: Extractions | None = None
 
     @property
@@ -86,7 +102,7 @@ class Data(Section):
     def columns(self) -> tuple[str, ...]:
         """Every column that is named anywhere, once."""
         single = [self.time, self.id, self.label, self.label_time, self.prediction, self.score]
-        many = self.features + self.segments + self.rates + self.confidences
+        many = self.features + self.segments + self.rates + self.confidences + self.watched.columns
         return tuple(dict.fromkeys([name for name in single if name is not None] + list(many)))
 
     @model_validator(mode="after")
@@ -96,6 +112,10 @@ class Data(Section):
         twice = [name for name in self.features if self.features.count(name) > 1]
         if twice:
             raise ValueError(f"column {twice[0]!r} is named twice among numeric, categorical and text")
+        if seen := [name for name in self.watched.columns if name in self.features]:
+            raise ValueError(f"column {seen[0]!r} is named under watched, and as a feature, which is watched anyway")
+        if both := set(self.watched.numeric) & set(self.watched.categorical):
+            raise ValueError(f"column {min(both)!r} is named under watched as numeric and as categorical; it is one")
         if both := set(self.rates) & set(self.confidences):
             raise ValueError(f"column {min(both)!r} is named under rates and under confidences; it is one of the two")
         if self.label in self.features:
