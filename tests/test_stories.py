@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from stories import BY_NAME, Story, found_of, in_fahrenheit, in_inches, play, rolled_back, settled
+from plays import Story, found_of, play, rolled_back, settled
+from stories import BY_NAME, in_fahrenheit, in_inches
 
 from trimtab import datasets
 from trimtab.datasets import facility, ocr
