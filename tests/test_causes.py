@@ -206,7 +206,7 @@ def test_what_is_watched_but_no_column_of_the_champion_stands_apart(project: Cal
     assert {cause.column for cause in found.ranked} == {"x", "noise"}
 
 
-def test_columns_that_are_only_watched_move_and_no_model_ever_sees_them(project: Callable[..., Path]) -> None:
+def test_b17_columns_that_are_only_watched_move_and_no_model_ever_sees_them(project: Callable[..., Path]) -> None:
     table = _noisy(binary_table(4000))
     late = table["at"] >= START + pd.Timedelta(days=70)
     table["amount"] = np.random.default_rng(5).normal(size=len(table)) + 2.0 * late
