@@ -364,6 +364,9 @@ def _outside(reference: ColumnProfile, current: ColumnProfile, variation: Variat
     before, now = (reference.outside, reference.present), (current.outside, current.present)
     (few, n), (some, m) = _thinned(before, now, variation.thinned("outside"))
     expected, p_value = novelty.outside_by_chance(few, n, some, m)
+    if current.far >= LARGE["outside"] * current.present:    # another unit: so far apart are no two days of one kind
+        of_far = novelty.outside_by_chance(reference.far, reference.present, current.far, current.present)
+        expected, p_value = min((expected, p_value), of_far, key=lambda one: one[1])
     return _aspect("outside", max(current.outside / current.present - expected, 0.0), p_value, variation)
 
 

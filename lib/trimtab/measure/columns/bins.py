@@ -69,6 +69,21 @@ class NumericBins:
         """Number of bins."""
         return len(self.edges) + 1
 
+    @property
+    def far(self) -> tuple[float, float]:
+        """Limits that lie as far beyond the range as it is wide; what is beyond them is of another kind.
+
+        Another unit, or a number that stands for something missing. Infinite where the range is too wide for floats.
+
+        Examples
+        --------
+        >>> freeze_numeric([990.0, 1010.0, 1030.0]).far
+        (950.0, 1070.0)
+        """
+        with np.errstate(over="ignore"):
+            width = np.float64(self.maximum) - self.minimum
+            return float(self.minimum - width), float(self.maximum + width)
+
 
 @dataclass(frozen=True)
 class CategoricalBins:

@@ -21,7 +21,7 @@ from trimtab.measure.columns.profile import BESIDE, ColumnProfile, Profile
 
 Matrix = npt.NDArray[np.int64]
 Dates = npt.NDArray[np.datetime64]
-LAYOUT = 2
+LAYOUT = 3
 """Of a day's row: what was kept by another layout is counted anew."""
 
 

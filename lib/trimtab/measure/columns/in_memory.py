@@ -51,8 +51,8 @@ def count_numbers(
     --------
     >>> from trimtab.measure.columns.bins import freeze_numeric
     >>> counts = count_numbers(freeze_numeric([1.0, 2.0]), np.array([1.0, 5.0, np.nan]), np.array([0, 1, 1]), 2)
-    >>> counts.sum(axis=1).tolist()    # of five, one is missing, one an outlier and outside of the reference's range
-    [1, 4]
+    >>> counts.sum(axis=1).tolist()    # of five, one is missing, one an outlier and outside of the range, and far off
+    [1, 5]
     """
     none = np.zeros(len(values), dtype=bool) if nulls is None else nulls
     nans = np.isnan(values) & ~none
@@ -64,6 +64,7 @@ def count_numbers(
         "nulls": groups[none], "nans": groups[nans], "unseen": groups[:0],
         "outliers": of[(present < bins.low) | (present > bins.high)],
         "outside": of[(present < bins.minimum) | (present > bins.maximum)],
+        "far": of[(present < bins.far[0]) | (present > bins.far[1])],
     }
     return np.column_stack([counts, *(np.bincount(beside[name], minlength=size) for name in BESIDE)])
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trimtab.measure.columns.days import Days
 
 Counts = npt.NDArray[np.int64]
-BESIDE = ("nulls", "nans", "unseen", "outliers", "outside")
+BESIDE = ("nulls", "nans", "unseen", "outliers", "outside", "far")
 """What is counted of a column beside its bins."""
 
 
@@ -43,6 +43,8 @@ class ColumnProfile:
         categorical columns.
     outside : int
         Records below the reference's minimum or above its maximum; 0 for categorical columns.
+    far : int
+        Records outside by more than the reference's whole range, as `bins.far` gives it; 0 for categorical columns.
     buckets : tuple of int
         Of the unseen records, those with a level in each of the `bins.BUCKETS` buckets. Empty where there are none, and
         where nobody counted them.
@@ -60,6 +62,7 @@ class ColumnProfile:
     unseen: int = 0
     outliers: int = 0
     outside: int = 0
+    far: int = 0
     buckets: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -108,7 +111,7 @@ class ColumnProfile:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> ColumnProfile:
         """Read back what `to_json` wrote."""
-        numbers = {name: plain[name] for name in BESIDE}
+        numbers = {name: plain.get(name, 0) for name in BESIDE}    # a champion's baseline may be older than one
         buckets = tuple(plain.get("buckets", ()))    # in a champion's baseline there may be none
         return cls(binning.from_json(plain["bins"]), tuple(plain["counts"]), buckets=buckets, **numbers)
 

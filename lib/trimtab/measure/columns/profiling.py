@@ -303,11 +303,12 @@ def _numeric(bins: BinTable, name: str) -> NumericBins:
 
 
 def _cuts(bins: NumericBins) -> list[float]:
-    """Where to count: the edges, and the limits beyond which values are outliers or outside the reference's range.
+    """Where to count: the edges, and the limits beyond which values are outliers, or outside the reference's range.
 
     A limit below which values count is cut just under it, since a cut counts what lies at or below.
     """
-    limits = [_under(bins.low), bins.high, _under(bins.minimum), bins.maximum]
+    limits = [limit for low, high in ((bins.low, bins.high), (bins.minimum, bins.maximum), bins.far)
+              for limit in (_under(low), high)]
     cuts = np.unique(np.asarray([*bins.edges, *limits], dtype=np.float64))
     found: list[float] = cuts[np.isfinite(cuts)].tolist()
     return found
@@ -354,7 +355,7 @@ def _from_cumulative(
     counts = np.diff(np.column_stack([np.zeros_like(present), inner, present]), axis=1)
     unseen = np.zeros_like(present)
     beside = {"nulls": nulls, "nans": nans, "unseen": unseen, "outliers": _beyond(bins.low, bins.high),
-              "outside": _beyond(bins.minimum, bins.maximum)}
+              "outside": _beyond(bins.minimum, bins.maximum), "far": _beyond(*bins.far)}
     return np.column_stack([counts, *(beside[name] for name in BESIDE)])
 
 
