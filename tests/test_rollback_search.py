@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from test_watching import LATER, _run, first, learned, params, promoted, table
 from typer.testing import CliRunner
 
@@ -45,6 +46,23 @@ def test_when_no_old_version_loads_each_is_named_and_the_champion_is_left(params
                                         r"but cannot predict.*; version 1: "):
         _ = found.proof
     assert session.registry.champion() == session.ledger.succession.champion() == 3
+
+
+@pytest.mark.parametrize(("words", "back"), [((), 1), (("--to", "1"), 1)], ids=["by itself", "by name"])
+def test_where_somebody_deleted_what_served_an_older_version_comes_back(
+    params: Path, words: tuple[str, ...], back: int
+) -> None:
+    session = tt.open(params, as_of=LATER)
+    version = promoted(session, learned(table(params), ["x", "z"]))
+    client = MlflowClient(session.registry.url, session.registry.url)
+    client.delete_model_version(session.registry.name, str(version))    # and with it the alias
+    assert session.registry.champion() is None
+    done = CliRunner().invoke(app, ["run", "rollback", "-p", str(params), "--as-of", LATER, "--json", *words])
+    assert done.exit_code == 0, done.output
+    session = tt.open(params)
+    assert session.registry.champion() == session.ledger.succession.champion() == back
+    assert [(one["kind"], one["to_version"]) for one in session.ledger.succession.changes()[-2:]] == [
+        ("foreign", None), ("rollback", back)]
 
 
 def test_quarantine_that_came_after_the_proof_stops_the_change(params: Path) -> None:

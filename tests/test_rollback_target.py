@@ -48,12 +48,23 @@ def test_going_back_past_the_first_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("champion", "to", "message"), [
-    (None, None, "no champion"), (None, 1, "no champion"), (2, 2, "serves already"),
-    (2, 9, "no version 9; known: 1, 2"),
+    (2, 2, "serves already"), (2, 9, "no version 9; known: 1, 2"), (None, 9, "no version 9; known: 1, 2"),
 ])
 def test_what_makes_no_sense_is_refused(champion: int | None, to: int | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         choose_target(served(1, 2), champion, known=[1, 2], to=to)
+
+
+@pytest.mark.parametrize("to", [None, 1])
+def test_where_nobody_ever_served_there_is_nothing_to_go_back_from(to: int | None) -> None:
+    with pytest.raises(UsageError, match="no champion to roll back from, and there never was one"):
+        choose_target([], None, known=[1, 2], to=to)
+
+
+def test_where_the_registry_has_lost_its_champion_who_served_last_comes_back() -> None:
+    assert candidates(served(1, 2, 3), None, known=[1, 2, 3]) == (3, 2, 1)
+    assert candidates(served(1, 2, 3), None, known=[1, 2]) == (2, 1), "its version is gone, too"
+    assert choose_target(served(1, 2, 3), None, known=[1, 2], to=1) == 1
 
 
 def test_all_that_could_come_back_are_named_the_last_to_serve_first() -> None:

@@ -106,7 +106,8 @@ def recover(ledger: Ledger, registry: ModelRegistry, run_id: str | None = None) 
     believed = ledger.succession.champion()
     if serving != believed:
         ledger.succession.record_foreign_change(believed, serving, found_in=run_id)
-        told = f"somebody else moved the champion from version {believed} to {serving}; that is respected"
+        told = f"somebody else moved the champion from version {believed} to {serving}; that is respected" \
+            if serving is not None else f"somebody else took the alias away from version {believed}; nobody serves"
         held = None if serving is None else ledger.quarantine.held().get(serving)
         found.append(f"{told}, though version {serving} is {held}" if held else told)
     return found

@@ -38,7 +38,7 @@ def choose_target(
     Raises
     ------
     UsageError
-        When there is no champion, nothing to go back to, or `to` is unknown, in quarantine or serves already.
+        When nobody ever served, there is nothing to go back to, or `to` is unknown, in quarantine or serves already.
 
     Examples
     --------
@@ -47,8 +47,8 @@ def choose_target(
     """
     if to is None:
         return candidates(served, champion, known, held=held)[0]
-    if champion is None:
-        raise UsageError("there is no champion to roll back from")
+    if champion is None and not served:
+        raise UsageError("there is no champion to roll back from, and there never was one")
     if to == champion:
         raise UsageError(f"version {to} serves already")
     if to not in known:
@@ -72,7 +72,7 @@ def candidates(
     served : sequence of Service
         What came into service, oldest first; kind is promotion, rollback or foreign.
     champion : int or None
-        What serves now.
+        What serves now; None where the registry has lost it, so that who served last may come back, too.
     known : sequence of int
         Versions that the registry has.
     held : mapping
@@ -81,7 +81,7 @@ def candidates(
     Raises
     ------
     UsageError
-        When there is no champion, or no such version.
+        When nobody has ever served, or there is no such version.
 
     Examples
     --------
@@ -91,8 +91,8 @@ def candidates(
     >>> candidates(served, champion=3, known=[1, 2, 3], held={2: "in quarantine"})
     (1,)
     """
-    if champion is None:
-        raise UsageError("there is no champion to roll back from")
+    if champion is None and not served:
+        raise UsageError("there is no champion to roll back from, and there never was one")
     stack: list[int] = []
     for service in served:
         if service.kind == "rollback" and service.version in stack:

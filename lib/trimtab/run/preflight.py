@@ -110,7 +110,8 @@ def check_criteria(criteria: Sequence[Criterion], task: str) -> None:
 
 def _check_stores(session: Session, request: Request) -> None:
     """Whether the registry answers, and for a rollback whether there is a version to go back to."""
-    if session.registry.champion() is None and request.pipeline == "rollback":
+    nobody = session.registry.champion() is None and not session.ledger.succession.served()
+    if nobody and request.pipeline == "rollback":
         raise UsageError(f"{session.registry.name} has no champion yet, so there is nothing to roll back from")
     if request.pipeline == "rollback":
         rollbacks.targets(session, request.extra.get("to"), force=request.extra.get("force", False))

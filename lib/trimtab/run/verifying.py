@@ -326,7 +326,11 @@ def _champion(session: Session) -> Iterator[Finding]:
             return    # a run is at it, or died; the next one brings them together
     if alias != believed:
         yield Finding("differs", f"the alias of {session.registry.name}", None,
-                      f"it names version {alias}, and the ledger {believed}")
+                      f"it names {_called(alias)}, and the ledger {_called(believed)}")
+
+
+def _called(version: int | None) -> str:
+    return "nobody" if version is None else f"version {version}"
 
 
 def _under_way(session: Session) -> Iterator[str]:
