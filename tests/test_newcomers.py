@@ -300,7 +300,8 @@ def test_operator_reads_of_one_level_where_it_is_one_and_of_levels_where_they_ar
     assert _said(*(f"new {i}" for i in range(300))).startswith("kind has levels that the reference never had, ")
 
 
-def test_days_that_were_kept_before_unseen_levels_had_buckets_are_still_read() -> None:
+@pytest.mark.parametrize("had_buckets", [False, True], ids=["the first", "before far values were counted"])
+def test_days_of_earlier_layouts_are_still_read(had_buckets: bool) -> None:
     bins = {"k": freeze_categorical(["a", "b"]), "x": freeze_numeric(np.arange(50.0)), "l": freeze_categorical(["c"])}
     today = {
         "k": profile_array(np.array(["a", "a", "b"]), bins["k"]), "x": profile_array(np.arange(3.0), bins["x"]),
@@ -311,7 +312,8 @@ def test_days_that_were_kept_before_unseen_levels_had_buckets_are_still_read() -
     dropped: list[int] = []
     for one in bins.values():
         width = one.size + len(BESIDE) + (BUCKETS if isinstance(one, CategoricalBins) else 0)
-        dropped += range(start + one.size + len(BESIDE), start + width)
+        far = start + one.size + BESIDE.index("far")
+        dropped += [far] if had_buckets else range(far, start + width)
         start += width
     kept["counts"] = np.delete(np.array(kept["counts"]), dropped, axis=1).tolist()
     assert Days.from_json(kept, bins).counts.tolist() == days.counts.tolist()

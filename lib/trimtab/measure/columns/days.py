@@ -23,6 +23,7 @@ Matrix = npt.NDArray[np.int64]
 Dates = npt.NDArray[np.datetime64]
 LAYOUT = 3
 """Of a day's row: what was kept by another layout is counted anew."""
+_EARLIER = ((5, False), (5, True))    # of champions' baselines: how much of BESIDE, and whether there were buckets
 
 
 Defined = TypeVar("Defined")
@@ -168,11 +169,12 @@ class Days(Daily[BinTable]):
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any], bins: BinTable) -> Days:
-        """Read back what `to_json` wrote; rows of the first layout, too, which had no buckets."""
+        """Read back what `to_json` wrote; rows of earlier layouts, too, with nothing where these had no cells."""
         counts = np.array(plain["counts"], dtype=np.int64).reshape(len(plain["dates"]), -1)
-        without = cells(bins) - sum(_buckets(one) for one in bins.values())
-        if counts.size and counts.shape[1] == without != cells(bins):
-            counts = np.insert(counts, _ends(bins), 0, axis=1)
+        for beside, buckets in _EARLIER:
+            missing = _missing(bins, beside, buckets=buckets)
+            if counts.size and counts.shape[1] == cells(bins) - len(missing):
+                counts = np.insert(counts, missing, 0, axis=1)
         dates = np.array(plain["dates"], dtype="datetime64[D]")
         return cls(dict(bins), dates, counts.reshape(len(dates), cells(bins)))
 
@@ -187,12 +189,21 @@ def _width(bins: Bins) -> int:
     return bins.size + len(BESIDE) + _buckets(bins)
 
 
-def _ends(bins: BinTable) -> list[int]:
-    """Where in a row of the first layout each column ends, as often as it has buckets now."""
+def _missing(bins: BinTable, beside: int, *, buckets: bool) -> list[int]:
+    """Where in a row of an earlier layout cells are missing, as often as there are some.
+
+    Parameters
+    ----------
+    beside : int
+        How many of `BESIDE` it had.
+    buckets : bool
+        Whether it had buckets.
+    """
     found, end = [], 1
     for one in bins.values():
-        end += one.size + len(BESIDE)
-        found += [end] * _buckets(one)
+        end += one.size + beside
+        found += [end] * (len(BESIDE) - beside + (0 if buckets else _buckets(one)))
+        end += _buckets(one) if buckets else 0
     return found
 
 
