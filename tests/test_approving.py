@@ -251,7 +251,7 @@ def test_an_answer_is_told_in_one_sentence_at_the_terminal_and_in_the_tile_of_it
     first, *_, last = done.stdout.splitlines()
     assert first == told.format(path)
     page = Path(last.removeprefix("  report: ")).read_text()
-    assert re.search(rf'<span>Answer</span><b><span class="\w+">{tile}</span></b>by Ada</div>', page)
+    assert re.search(rf'<span>Answer</span><b><span class="\w+">{tile}</span></b>by Ada: [^<]+</div>', page)
     assert "Verdict" not in page
 
 

@@ -253,6 +253,8 @@ CAME_OF_IT = [
     ("watch", {"outcome": "nothing"}, None, "New champion", '<span class="">nothing to watch</span></b></div>'),
     ("watch", {"outcome": "roll_back"}, "rolled_back", "Verdict", '<span class="bad">rolled_back</span></b></div>'),
     ("approval", {"answer": "approved", "by": "Ada"}, None, "Answer", '<span class="good">approved</span></b>by Ada'),
+    ("approval", {"answer": "approved", "by": "Ada", "why": "the <summer> is new"}, None, "Answer",
+     '</b>by Ada: the &lt;summer&gt; is new'),
     ("approval", {"answer": "rejected", "by": "Ada"}, None, "Answer", '<span class="warn">rejected</span></b>by Ada'),
     ("approval", {}, None, "Answer", '<span class="">none</span></b>not carried out'),
     ("drift", {}, None, "Verdict", '<span class="">none</span></b>nothing was evaluated'),

@@ -143,7 +143,7 @@ def _tile(run: dict[str, Any]) -> dict[str, str] | None:
         return None
     if run["pipeline"] == "approval":
         told = scraps.get("06_approval") or {"answer": "none", "by": ""}
-        remark = f"by {told['by']}" if told["by"] else "not carried out"
+        remark = ": ".join(filter(None, (f"by {told['by']}", told.get("why")))) if told["by"] else "not carried out"
         return {"name": "Answer", "word": told["answer"], "remark": remark}
     watched = scraps.get("07_watch") or {}
     if run["pipeline"] == "watch" and result["verdict"] is None:
