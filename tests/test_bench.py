@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import json
 import math
 import re
@@ -28,7 +27,6 @@ import show
 import vocabulary
 import whole
 from faults import trials
-from worth import by_hindsight
 
 from trimtab.decide.signals import FAMILIES, SIGNALS, Signal, default_triggers
 from trimtab.measure.columns.drift import compare
@@ -384,19 +382,3 @@ def test_new_words_are_named_as_changed_and_texts_like_those_before_are_not(monk
 def test_false_alarms_of_texts_of_one_size_are_enough_to_miss_the_bar(worst: float, verdict: str) -> None:
     rates = {f"{one.name}; {vocabulary.ALONE}": {"two tables": [0.0, worst, 0.0]} for one in vocabulary.QUIET}
     assert {one["verdict"] for one in vocabulary._bars({"quiet": 60, "rates": rates})} == {verdict}
-
-
-def test_no_choice_of_months_is_better_than_the_one_by_hindsight() -> None:
-    rng, months, changes = np.random.default_rng(4), 6, 2
-    records = rng.integers(1, 9, months)
-    values = [list(rng.random(month + 1)) for month in range(months)]
-    every = []
-    for chosen in itertools.combinations(range(1, months), changes):
-        made = [max(one for one in (0, *chosen) if one <= month) for month in range(months)]
-        every.append(np.average([values[month][made[month]] for month in range(months)], weights=records))
-    found = [by_hindsight(values, records, changes, least=least) for least in (False, True)]
-    assert found[0] >= max(every) - 1e-12
-    assert found[1] <= min(every) + 1e-12
-    assert by_hindsight(values, records, months - 1, least=False) >= found[0]
-    once = by_hindsight(values, records, 0, least=False)
-    assert once == pytest.approx(np.average([month[0] for month in values], weights=records))
