@@ -53,8 +53,9 @@ def _waiting() -> str:
     return str(asked["run_id"])
 
 
-def _follow(page: str) -> dict[str, Any]:
+def _follow(page: str, clone: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Do what a page says; returns what its Python has left behind."""
+    patch.setenv("TMPDIR", str(clone))
     names: dict[str, Any] = {}
     for kind, text in BLOCK.findall((ROOT / "docs" / page).read_text()):
         if kind == "yaml":
@@ -63,23 +64,30 @@ def _follow(page: str) -> dict[str, Any]:
             Path(path[1]).write_text(text)
         elif kind == "python":
             exec(compile(text, page, "exec"), names)
+        elif text.startswith("export "):
+            patch.setenv("TRIMTAB_HOME", _run(f"{text}printenv TRIMTAB_HOME").strip())
         else:
             _run(text.replace("RUN_ID", _waiting()) if "RUN_ID" in text else text)
     return names
 
 
-def test_f19_every_command_of_the_operators_guide_does_what_it_says(clone: Path) -> None:
-    _follow("operators.md")
+def test_f19_every_command_of_the_operators_guide_does_what_it_says(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _follow("operators.md", clone, monkeypatch)
     changes = json.loads(_run("trimtab history -p params/demo.yaml --json"))["changes"]
     kinds = [one["kind"] for one in sorted(changes, key=lambda one: one["id"])]
     assert kinds == ["promotion", "promotion", "rollback", "rollback"]
     assert {one["by"] for one in changes if one["kind"] == "rollback"} == {"ada"}
 
 
-def test_everything_on_the_data_scientists_page_runs(clone: Path) -> None:
+def test_everything_on_the_data_scientists_page_runs(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with mpl.rc_context({"backend": "agg"}):
-        names = _follow("data-scientists.md")
+        names = _follow("data-scientists.md", clone, monkeypatch)
     assert names["version"] == 1
     names["session"].close()
-    (manifest,) = clone.glob("runs/flight-delays-brought/*/run.json")
+    runs = Path(os.environ["TRIMTAB_HOME"]) / "runs"
+    (manifest,) = runs.glob("flight-delays-brought/*/run.json")
     assert any("somebody else" in note for note in json.loads(manifest.read_text())["notes"])
+    contest = json.loads(max(runs.glob("flight-delays-mine/*/run.json")).read_text())["result"]
+    assert contest["metrics"]["challenger"], "the better candidate was held to the champion"

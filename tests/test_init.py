@@ -18,6 +18,7 @@ from trimtab.facts import Facts
 from trimtab.moments import time_of
 from trimtab.roles import label_of, roles_of, task_of
 from trimtab.run.drafting import draft, next_steps
+from trimtab.run.inspecting import facts_of
 from trimtab.run.preflight import Request
 from trimtab.run.runner import run
 
@@ -105,6 +106,25 @@ def test_records_of_each_month_are_enough_to_be_watched_and_learned_from_again(h
     ended = run(Request("retrain", file, progress=False))
     assert ended.result["guard"]["allowed"], ended.result["guard"]
     assert ended.result["verdict"] is not None
+
+
+def test_one_record_a_month_gets_a_window_in_which_columns_can_be_tested(home: Path) -> None:
+    rng = np.random.default_rng(4)
+    months = pd.date_range("1999-01-01", periods=300, freq="MS")
+    rate = rng.normal(3, 1, len(months)) + np.where(months >= "2020-01-01", 3, 0)
+    pd.DataFrame({"month": months, "rate": rate, "sales": rate + rng.normal(0, 1, 300)}).to_csv(home / "few.csv")
+    file, made = draft(Path("few.csv"), label="sales")
+    assert params.load(file).params.windows.current.last == pd.Timedelta("1095D")
+    assert run(Request("baseline", file, as_of=made.first.isoformat(), progress=False)).exit_code == 0
+    told = run(Request("drift", file, progress=False)).result["decision"]["reasons"]
+    assert any("input columns drifted: rate" in reason for reason in told), told
+
+
+def test_no_column_has_more_values_than_records(tmp_path: Path) -> None:
+    table = pd.DataFrame(np.random.default_rng(1).normal(size=(3000, 20)), columns=[f"c{n}" for n in range(20)])
+    table.iloc[:500, 3] = np.nan
+    table.assign(at=pd.date_range("2024-01-01", periods=3000, freq="h")).to_parquet(tmp_path / "t.parquet")
+    assert all(0 < one.distinct <= one.known for one in facts_of(tmp_path / "t.parquet", label=None))
 
 
 @pytest.mark.parametrize("name", [

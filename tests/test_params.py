@@ -519,10 +519,17 @@ def test_columns_are_named_once_in_a_fixed_order() -> None:
 @pytest.mark.parametrize(("watched", "told"), [
     ({"numeric": ["x"]}, "column 'x' is named under watched, and as a feature"),
     ({"numeric": ["m"], "categorical": ["m"]}, "column 'm' is named under watched as numeric and as categorical"),
+    ({"categorical": ["y"]}, "the label 'y' is named under watched"),
 ])
 def test_a_column_that_is_only_watched_is_one_thing(watched: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
-        Data(table="t", time="at", numeric=("x",), watched=watched)
+        Data(table="t", time="at", label="y", numeric=("x",), watched=watched)
+
+
+def test_logged_scores_without_logged_predictions_are_refused_for_nothing_would_look_at_them() -> None:
+    assert Data(table="t", time="at", numeric=("x",), prediction="said", score="p").score == "p"
+    with pytest.raises(ValidationError, match=r"score 'p' wants data\.prediction beside it"):
+        Data(table="t", time="at", numeric=("x",), score="p")
 
 
 def test_single_estimator_is_called_by_its_class_and_candidates_by_their_names() -> None:

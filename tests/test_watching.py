@@ -244,6 +244,8 @@ def test_drift_run_ends_with_the_rollback_of_a_worse_champion(params: Path) -> N
     assert outcome.error is None
     assert (outcome.result["verdict"], outcome.result["decision"]) == ("rolled_back", None)
     assert (outcome.result["champion_before"], outcome.result["champion_after"]) == (version, 1)
+    (reason,) = outcome.because
+    assert reason.endswith(f"version {version} is rolled back."), "on a terminal it is told below the verdict"
     session = tt.open(params, as_of=LATER)
     assert session.ledger.quarantine.held()[version].by == "trimtab"
     assert session.ledger.succession.rolled_back() == datetime(2024, 4, 11), "so the cooldown has begun"

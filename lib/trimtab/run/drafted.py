@@ -22,7 +22,9 @@ _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./ -]*")
 _DAY = timedelta(days=1)
 _LONG = timedelta(days=5)    # records that span more are looked at by days
 _CURRENT = (timedelta(hours=1), *(timedelta(days=days) for days in (1, 7, 30, 90, 180, 365)))
+_YEARS = tuple(timedelta(days=365 * years) for years in range(2, 11))
 _ENOUGH = 300                # records of a window to be compared
+_TESTED = 33                 # without which nothing is: the 30 that each side needs, and some to spare
 _LEAST = 200                 # labelled records to learn from, by default
 _PLENTY = 1000               # for which a training window may be longer than a year
 
@@ -69,6 +71,9 @@ def _windows(made: Draft) -> tuple[timedelta, timedelta]:
     shortest = timedelta(days=7) if rest > timedelta(days=14) else timedelta(days=1) if span > _LONG else _CURRENT[0]
     able = [one for one in _CURRENT if shortest <= one <= rest] or [shortest]
     current = next((one for one in able if made.watched_daily * (one / _DAY) >= _ENOUGH), able[-1])
+    if made.watched_daily * (current / _DAY) < _TESTED:
+        longer = (one for one in _YEARS if one <= rest and made.watched_daily * (one / _DAY) >= _TESTED)
+        current = next(longer, current)
     if span > _LONG:
         learnt = math.ceil(learnt / _DAY) * _DAY
     plenty = math.ceil(_PLENTY / made.learned_daily) * _DAY

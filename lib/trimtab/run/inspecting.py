@@ -77,8 +77,9 @@ def _counted(backend: Any, table: ir.Table) -> list[Facts]:
     exact = backend.to_pyarrow(table.aggregate(**few)).to_pylist()[0] if few else {}
     return [
         Facts(name, "whole" if told.get(f"whole{i}") else kind, told["rows"], told[f"known{i}"],
-              exact.get(name, told.get(f"distinct{i}", 0)), told.get(f"words{i}") or 0.0, told.get(f"first{i}"),
-              told.get(f"last{i}"), example=told.get(f"example{i}") or "", low=_number(told.get(f"low{i}")),
+              exact.get(name, min(told.get(f"distinct{i}", 0), told[f"known{i}"])),    # else an estimate
+              told.get(f"words{i}") or 0.0, told.get(f"first{i}"), told.get(f"last{i}"),
+              example=told.get(f"example{i}") or "", low=_number(told.get(f"low{i}")),
               high=_number(told.get(f"high{i}")))
         for i, (name, kind) in enumerate(kinds.items())
     ]

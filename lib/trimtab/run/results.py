@@ -86,6 +86,25 @@ def _verdict(found: dict[type, Any]) -> str | None:
     return baseline.verdict if baseline is not None and baseline.champion_before is None else None
 
 
+def because(manifest: Manifest) -> tuple[str, ...]:
+    """Why the verdict is what it is: an evaluation's reasons, or what was seen of a new champion that had to go again.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> from trimtab.run.manifest import Step
+    >>> seen = Step("07_watch", scraps={"outcome": "roll_back", "reading": "Version 2 is 9% worse."})
+    >>> day = datetime(2024, 4, 1)
+    >>> run = Manifest("r1", "churn", None, "drift", "succeeded", day, day, dry_run=False, params={}, steps=[seen])
+    >>> run.result = {"verdict": "rolled_back"}
+    >>> because(run)
+    ('Version 2 is 9% worse.',)
+    """
+    if manifest.result.get("verdict") == "rolled_back":
+        return tuple(str(step.scraps["reading"]) for step in manifest.steps if step.notebook == "07_watch")
+    return next((tuple(step.scraps["reasons"]) for step in manifest.steps if "verdict" in step.scraps), ())
+
+
 def _metrics(
     baseline: BaselineScraps | None, drift: DriftScraps | None, evaluation: EvaluationScraps | None
 ) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from trimtab.run.lease import Hold, heartbeat
 from trimtab.run.manifest import Manifest, Step
 from trimtab.run.pipelines import PIPELINES
 from trimtab.run.preflight import Request
-from trimtab.run.results import summarise
+from trimtab.run.results import because, summarise
 from trimtab.run.scraps import Scraps, read
 from trimtab.run.session import Session
 from trimtab.run.telling import Telling
@@ -328,8 +328,8 @@ class Run:
         told = self.loaded.redact(str(error)) if error else None
         answer = next((one.scraps["reading"] for one in manifest.steps if "answer" in one.scraps), None)
         code = error.exit_code if error else 0
-        because = next((tuple(one.scraps["reasons"]) for one in manifest.steps if "verdict" in one.scraps), ())
-        return Outcome(manifest.result, code, told, report if problem is None else None, answer, because)
+        shown = report if problem is None else None
+        return Outcome(manifest.result, code, told, shown, answer, because(manifest))
 
     def _leave_nothing_open(self) -> None:
         """Settle a change that a step began and could not settle; where that fails, too, the next start does it."""

@@ -114,6 +114,10 @@ class Data(Section):
             raise ValueError(f"column {twice[0]!r} is named twice among numeric, categorical and text")
         if seen := [name for name in self.watched.columns if name in self.features]:
             raise ValueError(f"column {seen[0]!r} is named under watched, and as a feature, which is watched anyway")
+        if self.label is not None and self.label in self.watched.columns:
+            raise ValueError(f"the label {self.label!r} is named under watched; labels are watched anyway, once known")
+        if self.score is not None and self.prediction is None:
+            raise ValueError(f"score {self.score!r} wants data.prediction beside it, the column of what was said")
         if both := set(self.watched.numeric) & set(self.watched.categorical):
             raise ValueError(f"column {min(both)!r} is named under watched as numeric and as categorical; it is one")
         if both := set(self.rates) & set(self.confidences):
