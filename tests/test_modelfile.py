@@ -279,3 +279,11 @@ def test_archive_that_unpacks_to_far_more_than_it_is_is_refused_before_it_is_unp
     assert path.stat().st_size < 500_000
     with pytest.raises(ModelFileError, match="unpacks to 50 MB"):
         modelfile.load(folder, sha256=None)
+
+
+def test_what_is_in_the_place_of_a_model_is_not_written_over(tmp_path: Path, table: pd.DataFrame) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("kept")
+    with pytest.raises(ModelFileError, match="mine: is there already, and not empty; name another folder"):
+        modelfile.save(_fitted(LINEAR, table), tmp_path / "mine", package="sklearn", requirements=[])
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "kept"

@@ -93,11 +93,13 @@ def save(model: Any, folder: Path, *, package: str, requirements: list[str]) -> 
     Raises
     ------
     ModelFileError
-        When the model holds types that nobody reviewed.
+        When the model holds types that nobody reviewed, or the folder is there already and holds something.
     """
     import mlflow.sklearn
     import skops.io
 
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelFileError(f"{folder}: is there already, and not empty; name another folder, or remove it")
     fine, strange = untrusted(skops.io.dumps(model), package)
     if strange:
         raise ModelFileError(f"the fitted model holds types that are not reviewed: {', '.join(strange)}")
