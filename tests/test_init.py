@@ -274,3 +274,14 @@ def test_the_command_tells_roles_and_next_steps(
     found = json.loads(told.output)
     assert (found["params"], found["roles"]["task"]) == ("b.yaml", "regression")
     assert list(found["next"])[1] == "trimtab run drift -p b.yaml"
+
+
+def test_whole_numbers_that_may_be_codes_are_asked_about(tmp_path: Path) -> None:
+    rng, rows = np.random.default_rng(7), 500
+    pd.DataFrame({
+        "at": pd.date_range("2024-01-01", periods=rows, freq="h"), "mode": rng.integers(0, 3, rows),
+        "zip": rng.integers(10_000, 99_999, rows), "amount": rng.integers(0, 5000, rows), "x": rng.normal(size=rows),
+        "y": rng.integers(0, 2, rows)}).to_csv(tmp_path / "t.csv", index=False)
+    file, made = draft(tmp_path / "t.csv", tmp_path / "t.yaml")
+    assert made.roles.numeric == ("mode", "zip", "amount", "x")
+    assert "  # guessed: amounts, not codes, whose place is categorical: [mode, zip]\n" in file.read_text()

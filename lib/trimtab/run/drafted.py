@@ -18,6 +18,9 @@ from trimtab.settings.notation import format_duration
 from trimtab.text import visible
 
 _WIDTH = 110
+_FEW = 10
+_CODE = re.compile(
+    r"(^|_)(zip|plz|code|post(al|code)?|category|type|mode|status|level|grade|kind|class)(_|$)", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./ -]*")
 _DAY = timedelta(days=1)
 _LONG = timedelta(days=5)    # records that span more are looked at by days
@@ -123,12 +126,19 @@ def _data(roles: Roles, facts: Sequence[Facts], place: str) -> list[str]:
     lines = [f"  {line}" for line in _with_comments(told)]
     for part in ("numeric", "categorical", "text"):
         lines += _flow(f"  {part}: ", getattr(roles, part))
+        codes = [name for name in roles.numeric if _may_be_code(by_name[name])] if part == "numeric" else []
+        lines += _flow("  # guessed: amounts, not codes, whose place is categorical: ", codes)
     groups = [name for name in roles.categorical if 2 <= by_name[name].distinct <= 10]
     if groups:
         lines.append(f"  # segments: [{_scalar(groups[0])}]    # groups to be looked at one by one")
     if roles.left_out:
         lines += ["  # left out:", *(f"  #   {_scalar(name)}: {reason}" for name, reason in roles.left_out.items())]
     return lines
+
+
+def _may_be_code(column: Facts) -> bool:
+    """Whether whole numbers may stand for something: few different ones, or a name such as that of a postcode."""
+    return column.kind == "whole" and (column.distinct <= _FEW or bool(_CODE.search(column.name)))
 
 
 def _spans(made: Draft) -> list[str]:
