@@ -115,7 +115,7 @@ def bars_of(name: str, worth: Mapping[str, Any], trained: int) -> list[dict[str,
     """What was promised of it, and what came, with so many challengers trained."""
     loop, static, monthly = (mean_of(worth, arm) for arm in ("loop", "static", "monthly"))
     last, most = worth["months"][-1], worth["monthly"] / 3
-    fewer = bar(f"{name}: retrainings, beside one each month", f"at most {most:.0f}", str(trained),
+    fewer = bar(f"{name}: retrainings, beside one each month", f"at most {most:.1f}", str(trained),
                 met=trained <= most)
     if not is_share(worth):
         return [
