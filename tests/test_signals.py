@@ -179,6 +179,20 @@ def test_each_way_in_which_a_column_can_move_is_a_signal_of_its_own() -> None:
     assert "unseen_levels" not in found    # there is no column that has levels
 
 
+def test_every_column_that_moved_in_a_way_is_named_behind_the_one_that_moved_farthest() -> None:
+    found = columns.outliers(tails(summer=(2, 400), sensor=(2, 90), still=(70, 72)), DriftSettings())
+    assert found.columns == ("summer", "sensor")
+    assert found.message == (
+        "40.0% of the values of summer lie beyond three standard deviations of the reference; less far: sensor.")
+    whole = tuple([1000] + [0] * (NUMBERS.size - 1))
+    before = {f"x{i}": ColumnProfile(NUMBERS, whole) for i in range(8)}
+    now = {f"x{i}": ColumnProfile(NUMBERS, whole, outside=500 - 50 * i) for i in range(8)}
+    moved = compare(Profile(before, 1000), Profile(now, 1000))
+    told = {one.name: one for one in columns.inputs(moved, DriftSettings())}["out_of_range"]
+    assert told.columns == tuple(f"x{i}" for i in range(8))
+    assert told.message.endswith("; less far: x1, x2, x3, x4, x5 and 2 more.")
+
+
 def test_outliers_need_a_numeric_column() -> None:
     assert math.isnan(columns.outliers(drift(x=(500, 500)), DriftSettings()).value)
 

@@ -102,10 +102,13 @@ def outliers(drift: Drift, settings: DriftSettings) -> Measurement:
         return Measurement("outliers", math.nan, "No numeric column has outliers.")
     risen = [c for c in tested if _certain(c["outliers"], settings)]
     worst = max(risen or tested, key=lambda c: c.outliers)
+    large = [c for c in risen if c["outliers"].size >= settings.large["outliers"] and c is not worst]
+    others = [c.name for c in sorted(large, key=lambda c: -c.outliers)]
     return Measurement(
-        "outliers", worst.outliers, columns=(worst.name,), significant=bool(risen), p_value=worst["outliers"].q_value,
+        "outliers", worst.outliers, columns=(worst.name, *others), significant=bool(risen),
+        p_value=worst["outliers"].q_value,
         message=f"{worst.outliers:.1%} of the values of {worst.name} lie beyond three standard deviations of the "
-        "reference.",
+        f"reference{_less_far(others)}.",
     )
 
 
@@ -194,15 +197,23 @@ def _aspect(name: str, drift: Drift, settings: DriftSettings, *, signal: str | N
     tested = [c for c in drift.columns if not math.isnan(c[name].q_value)]
     significant = [c for c in tested if _certain(c[name], settings)]
     worst = max(significant or tested, key=lambda c: c[name].size)
-    large = [c for c in significant if c[name].size >= settings.large[name]]
-    others = f"; {len(large) - 1} more {'has' if len(large) == 2 else 'have'}, but less far" if len(large) > 1 else ""
+    large = sorted((c for c in significant if c[name].size >= settings.large[name]), key=lambda c: -c[name].size)
+    others = _less_far([c.name for c in large[1:]])
     chance = "" if significant else ", which chance or natural variation explains"
     subject = worst.name if signal is None else f"The champion's {worst.name}"
     message = f"{subject} {words.format(worst[name].told)}{others}{chance}."
     return Measurement(
         signal or usual, worst[name].size, message, significant=bool(significant), p_value=worst[name].q_value,
-        columns=tuple(c.name for c in sorted(large, key=lambda c: -c[name].size)) or (worst.name,) * bool(significant),
+        columns=tuple(c.name for c in large) or (worst.name,) * bool(significant),
     )
+
+
+def _less_far(names: Sequence[str], most: int = 5) -> str:
+    """The columns beside the worst, by name as far as a sentence takes them: behind a season stands a broken sensor."""
+    if not names:
+        return ""
+    shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return f"; less far: {shown}"
 
 
 def _certain(aspect: Aspect, settings: DriftSettings) -> bool:
