@@ -201,7 +201,7 @@ def _figures(one: Mapping[str, Any]) -> str:
         ["the same, let through by hand", _days_until(one["trials"]) if rolled_back(one["trials"]) else "it stayed"],
     ]
     if "worth" in one:
-        rows += rows_of(one["worth"], trained(one))
+        rows += rows_of(one["worth"], trained(one), one["verdicts"]["promote"])
     if "cycle" in one:
         cycle = one["cycle"]
         rows.append(["a whole cycle from the shell",

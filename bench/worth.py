@@ -45,7 +45,7 @@ def worth(story: Story, params: Path, until: str) -> dict[str, Any]:
     session.close()
     monthly = len(rows) - 1
     hindsight = by_hindsight(by_month, [row["records"] for row in rows], monthly // 3, least=story.metric == "mae")
-    return {"months": rows, "promoted": len(models) - 1, "monthly": monthly, "hindsight": hindsight}
+    return {"months": rows, "monthly": monthly, "hindsight": hindsight}
 
 
 def by_hindsight(values: Sequence[Sequence[float]], records: Sequence[int], changes: int, *, least: bool) -> float:
@@ -135,7 +135,7 @@ def bars_of(name: str, worth: Mapping[str, Any], trained: int) -> list[dict[str,
     ]
 
 
-def rows_of(worth: Mapping[str, Any], trained: int) -> list[list[str]]:
+def rows_of(worth: Mapping[str, Any], trained: int, promoted: int) -> list[list[str]]:
     """Rows of a story's table."""
     last = worth["months"][-1]
     words = {"loop": "with Trimtab", "static": "the first model", "monthly": "made anew each month"}
@@ -150,4 +150,4 @@ def rows_of(worth: Mapping[str, Any], trained: int) -> list[list[str]]:
              f"{worth['hindsight']:.3g}, than which no others do better"],
             [f"at the end ({last['month']})", end],
             ["models trained",
-             f"{trained} with Trimtab, of which {worth['promoted']} were promoted; {worth['monthly']} anew each month"]]
+             f"{trained} with Trimtab, of which {promoted} were promoted; {worth['monthly']} anew each month"]]
