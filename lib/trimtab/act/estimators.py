@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from trimtab.act.processes import end_with_parent
+from trimtab.act.sockets import keep_short
 from trimtab.errors import DataError, ParamsError
 from trimtab.settings.data import Data
 from trimtab.settings.estimator import Candidate, Ensemble
@@ -82,6 +83,7 @@ def check(candidates: Iterable[Candidate], task: str) -> None:
     ParamsError
         When one of them cannot be made.
     """
+    keep_short()
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as pool:
         for candidate in candidates:

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
 
+from trimtab.act.sockets import keep_short
 from trimtab.errors import StepError, TimeLimitError, TrimtabError, of_place
 
 R = TypeVar("R")
@@ -51,6 +52,7 @@ def apart(work: Callable[..., R], *args: Any, limit: timedelta, what: str, setti
     StepError
         When it failed, with its own words, or ended without an answer.
     """
+    keep_short()
     context = multiprocessing.get_context("forkserver")
     receiver, sender = context.Pipe(duplex=False)
     heard, speaker = context.Pipe(duplex=False)

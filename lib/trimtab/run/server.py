@@ -15,6 +15,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trimtab.act.sockets import keep_short
+
 PRELOAD = ("trimtab.run.preload",)
 SERVER_MARK = "TRIMTAB_FORKSERVER"
 LOAD_LATER = getattr(signal, "SIGUSR1", signal.SIGTERM)    # Windows has none, but no forkserver either
@@ -45,6 +47,7 @@ def start(also: Sequence[str] = (), later: Sequence[str] = ()) -> None:
         Modules that only later kernels will want: `load_later` has them imported.
     """
     global _expecting
+    keep_short()
     before = _server()._forkserver_pid
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOAD))
     os.environ[SERVER_MARK] = ";".join((",".join(also), ",".join(later)))
