@@ -284,4 +284,8 @@ def test_whole_numbers_that_may_be_codes_are_asked_about(tmp_path: Path) -> None
         "y": rng.integers(0, 2, rows)}).to_csv(tmp_path / "t.csv", index=False)
     file, made = draft(tmp_path / "t.csv", tmp_path / "t.yaml")
     assert made.roles.numeric == ("mode", "zip", "amount", "x")
+    many = pd.DataFrame({f"status_{n}": rng.integers(0, 3, rows) for n in range(40)})
+    pd.concat([pd.read_csv(tmp_path / "t.csv"), many], axis=1).to_csv(tmp_path / "u.csv", index=False)
+    other, wide = draft(tmp_path / "u.csv", tmp_path / "u.yaml", label="y")
+    assert params.load(other).params.data.numeric == wide.roles.numeric, "a long guess stays a comment"
     assert "  # guessed: amounts, not codes, whose place is categorical: [mode, zip]\n" in file.read_text()

@@ -24,7 +24,8 @@ def keep_short() -> None:
     OSError
         When no folder can be made there.
     """
-    config: dict[str, Any] = multiprocessing.process.current_process()._config    # type: ignore[attr-defined]
+    current: Any = multiprocessing.process.current_process()    # nothing public says where it listens
+    config: dict[str, Any] = current._config
     if config.get("tempdir") is not None or len(os.fsencode(tempfile.gettempdir())) + _BELOW <= _LONGEST:
         return
     place = tempfile.mkdtemp(prefix="pymp-", dir=_SHORT)

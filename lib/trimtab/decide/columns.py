@@ -212,8 +212,11 @@ def _less_far(names: Sequence[str], most: int = 5) -> str:
     """The columns beside the worst, by name as far as a sentence takes them: behind a season stands a broken sensor."""
     if not names:
         return ""
-    shown = ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-    return f"; less far: {shown}"
+    return f"; less far: {_first(names, most)}"
+
+
+def _first(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _certain(aspect: Aspect, settings: DriftSettings) -> bool:
@@ -221,5 +224,4 @@ def _certain(aspect: Aspect, settings: DriftSettings) -> bool:
 
 
 def _listed(columns: Sequence[ColumnDrift], settings: DriftSettings, most: int = 3) -> str:
-    shown = ", ".join(f"{c.name} ({c.moved(**settings.bounds)[0]})" for c in columns[:most])
-    return shown + (f" and {len(columns) - most} more" if len(columns) > most else "")
+    return _first([f"{c.name} ({c.moved(**settings.bounds)[0]})" for c in columns], most)

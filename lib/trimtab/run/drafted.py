@@ -127,7 +127,8 @@ def _data(roles: Roles, facts: Sequence[Facts], place: str) -> list[str]:
     for part in ("numeric", "categorical", "text"):
         lines += _flow(f"  {part}: ", getattr(roles, part))
         codes = [name for name in roles.numeric if _may_be_code(by_name[name])] if part == "numeric" else []
-        lines += _flow("  # guessed: amounts, not codes, whose place is categorical: ", codes)
+        guessed = _flow("  # guessed: amounts, not codes, whose place is categorical: ", codes)
+        lines += [f"  #{line[3:]}" for line in guessed]
     groups = [name for name in roles.categorical if 2 <= by_name[name].distinct <= 10]
     if groups:
         lines.append(f"  # segments: [{_scalar(groups[0])}]    # groups to be looked at one by one")
