@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,6 +78,13 @@ def test_bad_usage_is_one_sentence_and_exit_code_2(
     assert sorted(home.rglob("*")) == before
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder for temporary files, with a path short enough for a socket however deep the tests' own folders are."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
 def _type(*words: object, temporary: Path) -> subprocess.CompletedProcess[str]:
     temporary.mkdir(exist_ok=True)
     return subprocess.run(
@@ -85,11 +93,11 @@ def _type(*words: object, temporary: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_warm_run_leaves_nothing_in_the_temporary_folder(project: Callable[..., Path], tmp_path: Path) -> None:
+def test_warm_run_leaves_nothing_in_the_temporary_folder(project: Callable[..., Path], short_path: Path) -> None:
     params = project(BINARY, binary_table(800))
-    done = _type("run", "baseline", "-p", params, temporary=tmp_path / "t")
+    done = _type("run", "baseline", "-p", params, temporary=short_path)
     assert done.returncode == 0, done.stderr
-    assert list((tmp_path / "t").iterdir()) == []
+    assert list(short_path.iterdir()) == []
 
 
 def test_refusal_in_json_is_the_same_object_with_nothing_reached(project: Callable[..., Path], tmp_path: Path) -> None:
@@ -114,18 +122,19 @@ def test_command_typed_wrongly_prints_the_object_too(home: Path, tmp_path: Path,
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stop_while_everything_is_still_being_imported(
-    project: Callable[..., Path], home: Path, tmp_path: Path, number: int, code: int
+    project: Callable[..., Path], home: Path, short_path: Path, number: int, code: int
 ) -> None:
     params = project(BINARY, binary_table(300))
     before = sorted(home.rglob("*"))
-    (tmp_path / "t").mkdir()
-    started = subprocess.Popen(
+    with subprocess.Popen(
         [TRIMTAB, "run", "drift", "-p", params], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"TMPDIR": str(tmp_path / "t")},
-    )
-    _wait_until(lambda: list((tmp_path / "t").glob("pymp-*/listener-*")))    # the warm server has just been started
-    started.send_signal(number)
-    out, told = started.communicate(timeout=30)
+        env=os.environ | {"TMPDIR": str(short_path)},
+    ) as started:
+        try:
+            _wait_until(lambda: list(short_path.glob("pymp-*/listener-*")))    # the warm server has just been started
+        finally:
+            started.send_signal(number)
+        out, told = started.communicate(timeout=30)
     assert started.returncode == code
     assert (out, "Traceback" in told) == ("", False)
     assert sorted(home.rglob("*")) == before
