@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,9 +197,11 @@ def test_query_that_finds_no_run_says_in_which_home_it_looked(
 ) -> None:
     params = project(BINARY, binary_table(800))
     told = f"trimtab: no run of demo is recorded in the home {home}; TRIMTAB_HOME names another one\n"
+    shutil.rmtree(home / ".trimtab")
     asked = CliRunner().invoke(app, [query, "-p", str(params), "--json"])
     assert (asked.exit_code, asked.stderr) == (0, told)
     json.loads(asked.stdout)
+    assert not (home / ".trimtab").exists(), "asking is not doing"
     ledger = tt.open(params).ledger
     ledger.start_run("one", pipeline="drift", run_dir="nowhere")
     ledger.finish_run("one", status="succeeded", as_of=None, error=None, result={})

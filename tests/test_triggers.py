@@ -129,3 +129,8 @@ def test_new_records_ask_beside_a_signal_that_is_moderate(served: Path) -> None:
 def test_rule_beside_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="with: none holds always"):
         Trigger.model_validate({"signal": "new_records", "at_least": 1, "severity": "high", "with": "none"})
+
+
+def test_rule_that_always_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"at_least\n  Input should be greater than or equal to 0"):
+        Trigger.model_validate({"signal": "model_age", "at_least": -3, "severity": "high"})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from typing import Any
 import yaml
 
 from trimtab import folders
-from trimtab.errors import ModelFileError
+from trimtab.errors import ModelFileError, first_line
 
 FILE = "model.skops"
 _NOTE = "registered_model_meta"    # MLflow writes it, name and number, where serving code loads a version from
@@ -71,7 +70,7 @@ def untrusted(content: bytes, package: str | None = None) -> tuple[list[str], li
     try:
         names = get_untrusted_types(data=content)
     except Exception as error:
-        raise ModelFileError(f"not a readable model file: {_first_line(error)}") from error
+        raise ModelFileError(f"not a readable model file: {first_line(error)}") from error
     vouched = set((package or "").split()) - _SETTLED
     fine = [name for name in names if name in REVIEWED or name.partition(".")[0] in vouched]
     return fine, [name for name in names if name not in fine]
@@ -163,7 +162,7 @@ def load(
     try:
         return skops.io.loads(content, trusted=fine)
     except Exception as error:
-        raise ModelFileError(f"{path}: cannot be loaded: {_first_line(error)}") from error
+        raise ModelFileError(f"{path}: cannot be loaded: {first_line(error)}") from error
 
 
 def _content(path: Path) -> bytes:
@@ -187,7 +186,7 @@ def _check_size(content: bytes) -> None:
     try:
         sizes = [entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist()]
     except Exception as error:    # zipfile raises several kinds for what is no archive
-        raise ModelFileError(f"not a readable model file: {_first_line(error)}") from error
+        raise ModelFileError(f"not a readable model file: {first_line(error)}") from error
     if sum(sizes) > min(_LARGEST, _EXPANSION * len(content)):
         told = f"unpacks to {sum(sizes) / 1e6:,.0f} MB from {len(content) / 1e6:,.1f} MB"
         raise ModelFileError(f"{told}, so it is refused")
@@ -200,7 +199,7 @@ def _check_description(path: Path) -> None:
         told, served = flavors["sklearn"], flavors.get("python_function") or {}
         named = told["pickled_model"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
-        raise ModelFileError(f"{path}: is missing or damaged: {_first_line(error)}") from None
+        raise ModelFileError(f"{path}: is missing or damaged: {first_line(error)}") from None
     if named != FILE:
         raise ModelFileError(f"{path}: names {named!r} as the model file, not {FILE}")
     asked = [told.get("serialization_format"), told.get("code"), served.get("code"), served.get("loader_module")]
@@ -216,7 +215,3 @@ def _check_others(folder: Path, files: Mapping[str, str]) -> None:
             raise ModelFileError(f"{path}: is missing, and was there when the model was registered")
         if folders.digest(path) != files[name]:
             raise ModelFileError(f"{path}: is not the one that was registered (SHA-256 differs)")
-
-
-def _first_line(error: BaseException) -> str:
-    return re.sub(r"\s+", " ", str(error)).strip()[:300] or type(error).__name__

@@ -139,12 +139,13 @@ def checked_run_id(run_id: str) -> str:
 
 @contextmanager
 def readable(home: Path) -> Iterator[Path]:
-    """A home to read from: itself, or where it cannot be written (a snapshot, an auditor's copy) a copy of its state.
+    """A home to read from: itself, or a copy of its state where that cannot be written (a snapshot, an auditor's copy).
 
-    Databases make files beside themselves even when they are only read.
+    Databases make files beside themselves even when they are only read, and where there is no state a copy of nothing
+    keeps one from being made.
     """
     state = home / ".trimtab"
-    if os.access(state if state.exists() else home, os.W_OK):
+    if os.access(state, os.W_OK):
         yield home
         return
     with tempfile.TemporaryDirectory(prefix="trimtab-") as place:

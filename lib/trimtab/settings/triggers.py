@@ -21,7 +21,7 @@ class Trigger(Section):
     """
 
     signal: str
-    at_least: float
+    at_least: float = Field(ge=0)
     severity: Severity
     metric: str | None = None
     unit: Literal["share", "points"] = "share"
