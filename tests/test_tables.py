@@ -547,3 +547,9 @@ def test_what_came_has_no_meaning_where_an_assumption_of_the_estimate_fails() ->
         html = _shown(tables.expected(Expected({"mae": one}, {}, {"mae": agreed}, "mae")))
         assert told in html
         assert ("do not explain it" in html) == holds
+
+
+def test_a_text_beside_many_numbers_is_not_squeezed_to_a_word_a_line() -> None:
+    rows = [{"column": "temp", "how": "out of range 98.3 pp, PSI 9.73", "PSI": 10.0}]
+    html = cells.table(rows, formats={"PSI": cells.number}).to_html()
+    assert [f"td.col{place} {{\n  min-width" in html for place in range(3)] == [False, True, False]

@@ -89,19 +89,6 @@ def p_value(value: Any) -> str:
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
-def probability(value: float) -> str:
-    """A probability to two digits; what is nearly certain, or nearly excluded, as a bound.
-
-    Examples
-    --------
-    >>> probability(0.914), probability(0.9991), probability(0.0004), probability(1.0)
-    ('0.91', '> 0.99', '< 0.01', '1')
-    """
-    if value in (0.0, 1.0):
-        return f"{value:.0f}"
-    return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else f"{value:.2f}"
-
-
 def count(value: Any) -> str:
     """A whole number with separators, a dash for nothing."""
     return "–" if nothing(value) else f"{int(value):,}"
@@ -164,7 +151,11 @@ def table(
         {"selector": f"th.col{place}", "props": "text-align: right"}
         for place, name in enumerate(frame.columns) if name in known
     ]
-    style = frame.style.hide(axis="index").set_table_styles([*_STYLES, *right])
+    wide: list[CSSDict] = [    # beside many numbers a text would be squeezed to a word a line
+        {"selector": f"td.col{place}", "props": "min-width: 12em"} for place, name in enumerate(frame.columns)
+        if name in plain and any(len(str(text)) > 16 for text in frame[name])
+    ]
+    style = frame.style.hide(axis="index").set_table_styles([*_STYLES, *right, *wide])
     style = style.set_caption(html.escape(shorten(caption, 2 * _LONGEST)))
     for name, write in known.items():
         style = style.format(write, subset=[name])

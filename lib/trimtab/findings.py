@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from trimtab.cells import Format, count, listed, nothing, number, p_value, percent, probability, table
+from trimtab.cells import Format, count, listed, nothing, number, p_value, percent, table
 from trimtab.decide.severity import rank
+from trimtab.wording import probability
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler

@@ -1,4 +1,4 @@
-"""How is a count written in a sentence?"""
+"""How are a count and a probability written in a sentence?"""
 
 from __future__ import annotations
 
@@ -22,3 +22,16 @@ def plural(number: int, thing: str, things: str = "") -> str:
     ('1 criterion holds', '0 criteria hold')
     """
     return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def probability(value: float) -> str:
+    """A probability to two digits; what is nearly certain, or nearly excluded, as a bound.
+
+    Examples
+    --------
+    >>> probability(0.914), probability(0.9991), probability(0.0004), probability(1.0)
+    ('0.91', '> 0.99', '< 0.01', '1')
+    """
+    if value in (0.0, 1.0):
+        return f"{value:.0f}"
+    return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else f"{value:.2f}"

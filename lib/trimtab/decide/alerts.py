@@ -19,6 +19,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from trimtab.text import calm, hide_quoted, one_line, shorten_quoted
+from trimtab.wording import probability
 
 Kind = Literal[
     "drift", "retrain_started", "retrain_finished", "approval_needed", "promoted", "rolled_back", "failed", "warning",
@@ -312,7 +313,7 @@ def _drift(run: Happened) -> Iterator[Message]:
         advice = f"retraining is blocked by {', '.join(blocked)}: read why, then wait or change guardrails."
     elif run.pipeline == "retrain":
         advice = "nothing: this run retrains by itself where that is needed."
-    numbers = (f"severity {found['severity']}, confidence {found['confidence']:.2f}", *_reasons(run))
+    numbers = (f"severity {found['severity']}, confidence {probability(found['confidence'])}", *_reasons(run))
     yield Message("drift", _title(run, f"drift of severity {found['severity']}, {asked}"), numbers, advice,
                   _report(run))
 

@@ -22,7 +22,7 @@ from trimtab.run.terminal import show
 from trimtab.settings.drift import DriftSettings
 from trimtab.settings.section import Section
 from trimtab.settings.triggers import Trigger
-from trimtab.wording import plural
+from trimtab.wording import plural, probability
 
 
 class _Rules(Section):
@@ -138,19 +138,15 @@ def _signal(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: fields[name] for name in names}
 
 
-def _probability(value: float) -> str:
-    return "> 0.99" if value > 0.99 else f"{value:.2f}"
-
-
 def tell(found: CheckResult) -> None:
     """The decision in a few lines for a person."""
     decision = found.decision
     if not decision.needs_retrain and decision.confidence < 0.5:    # a change, and none that is called high
         told = f"no retraining by the rules (severity {decision.severity}; " \
-            f"probability that something changed {_probability(1 - decision.confidence)})"
+            f"probability that something changed {probability(1 - decision.confidence)})"
     else:
         asks = "retrain" if decision.needs_retrain else "no retraining needed"
-        told = f"{asks} (severity {decision.severity}, confidence {_probability(decision.confidence)})"
+        told = f"{asks} (severity {decision.severity}, confidence {probability(decision.confidence)})"
     show(f"decision: {told}")
     for reason in decision.reasons:
         show(f"  - {reason}")

@@ -13,7 +13,7 @@ import jinja2
 from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain, to_text, write_atomically
 from trimtab.run.manifest import FILE, Manifest
-from trimtab.wording import plural
+from trimtab.wording import plural, probability
 
 TITLES = {
     "01_baseline": "Baseline",
@@ -40,6 +40,7 @@ def _templates() -> jinja2.Environment:
     environment.filters["moment"] = lambda text: (text or "")[:16].replace("T", " ")
     environment.filters["second"] = lambda text: (text or "")[:19].replace("T", " ")
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4f}"
+    environment.filters["probability"] = probability
     environment.filters["json"] = to_text
     environment.filters["value"] = lambda value: "not set" if value is None else json.dumps(value, ensure_ascii=False)
     return environment
