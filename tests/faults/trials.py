@@ -19,7 +19,8 @@ Try = Callable[[Home, Path, int, np.random.Generator], Iterator[Trial]]
 def _kills(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
     """Two of three in a retraining, the others in a rollback; spread evenly over the run, each with a little chance."""
     for words, share in ((kills.RETRAIN, 2 / 3), (kills.ROLLBACK, 1 / 3)):
-        whole, count = kills.duration(home, template, words), max(round(times * share), 1)
+        count = round(times * share)
+        whole = kills.duration(home, template, words) if count else 0.0
         for place in range(count):
             after = whole * (place + float(rng.random())) / count
             yield kills.kill(home, template, words, after, rng)
@@ -27,9 +28,9 @@ def _kills(home: Home, template: Path, times: int, rng: np.random.Generator) -> 
 
 def _disks(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
     """Limits of files and disks between next to nothing and what a run needs."""
-    for size in np.geomspace(2e3, 2e6, max(times // 2, 1)):
+    for size in np.geomspace(2e3, 2e6, times // 2):
         yield surroundings.file_too_large(home, template, int(size * (0.8 + 0.4 * float(rng.random()))))
-    for spare in np.geomspace(1e3, 3e6, max(times - times // 2, 1)):
+    for spare in np.geomspace(1e3, 3e6, times - times // 2):
         yield surroundings.disk_full(home, template, int(spare * (0.8 + 0.4 * float(rng.random()))))
 
 
