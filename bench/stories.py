@@ -52,6 +52,8 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
 
 
 _TOLD_BY = {"confidence": ("confidence_shift",), "extracted": ("rate_drop",), "matched": ("rate_drop",)}
+_BECAME = {"promote": "promoted", "needs_approval": "left to a person", "reject": "rejected", "hold": "held",
+           "rolled_back": "rolled back"}
 _INPUTS = ("feature_drift", "feature_shift", "unseen_levels", "out_of_range", "outliers", "prediction_shift")
 STORIES = (
     Story(
@@ -136,13 +138,17 @@ def _bars(found: Mapping[str, Any]) -> list[dict[str, str]]:
         bar("stories: a bad promotion is rolled back", f"{count} of {count}", f"{count - len(stays)} of {count}",
             met=not stays),
     ]
-    quiet = [one["quiet"] for name, one in found.items() if BY_NAME[name].steady]
-    alarms, checks = (sum(one[what] for one in quiet) for what in ("alarms", "checks"))
+    made_up, real = ([one["quiet"] for name, one in found.items() if BY_NAME[name].steady == steady and (
+        steady or BY_NAME[name].changes)] for steady in (True, False))
+    (alarms, checks), (others, beside) = (
+        [sum(one[what] for one in quiet) for what in ("alarms", "checks")] for quiet in (made_up, real))
     runs = sum(one["checks"] for one in found.values())
     failed = sum(len(one["failed"]) for one in found.values())
     rows += [
         bar("stories: alarms of any severity where records are made up and nothing has changed", "under 5 %",
             f"{alarms} of {checks} checks", met=alarms < 0.05 * checks),
+        bar("… and where they are real, and change by themselves, before the change that is played", "under 5 %",
+            f"{others} of {beside} checks", met=others < 0.05 * beside),
         bar("stories: runs that failed", "under 10 %", f"{failed} of {runs:,}", met=failed < 0.1 * runs),
     ]
     for name, one in found.items():
@@ -159,7 +165,8 @@ def show(found: dict[str, Any]) -> str:
     rows = [
         [name, f"{one['first']} to {one['last']}", one["checks"],
          f"{one['quiet']['alarms']} of {one['quiet']['checks']}", _hours(one["changes"]),
-         *(one["verdicts"][verdict] for verdict in ("promote", "reject", "hold")), f"{one['seconds']:.1f} s"]
+         *(one["verdicts"][verdict] for verdict in ("promote", "needs_approval", "reject", "hold")),
+         f"{one['seconds']:.1f} s"]
         for name, one in found["stories"].items()
     ]
     return "\n\n".join([
@@ -167,8 +174,8 @@ def show(found: dict[str, Any]) -> str:
         prose("""The five reference systems, each played through time from its params file (bench/stories.py):
             [reference-systems.md](reference-systems.md) says what they are about. Alarms before: checks up to the first
             change with any evidence of one, whatever its severity; seconds of a check, without kernels."""),
-        table(["story", "from … to", "checks", "alarms before", "hours until told", "promoted", "rejected", "held",
-               "a check"], rows),
+        table(["story", "from … to", "checks", "alarms before", "hours until told", "promoted", "left to a person",
+               "rejected", "held", "a check"], rows),
     ])
 
 
@@ -195,8 +202,8 @@ def _figures(one: Mapping[str, Any]) -> str:
         rows.append([f"{change['on']}: {change['what']}", _telling(change)])
     verdicts = one["verdicts"]
     rows += [
-        ["challengers", f"{verdicts['promote']} promoted, {verdicts['reject']} rejected, {verdicts['hold']} held, "
-                        f"{verdicts['rolled_back']} rolled back"],
+        ["challengers", ", ".join(f"{verdicts[verdict]} {words}" for verdict, words in _BECAME.items()
+                                  if verdicts[verdict] or verdict != "needs_approval")],
         ["a bad challenger", {"reject": "rejected", "hold": "held"}.get(one["trials"][0]["verdict"], "not refused")],
         ["the same, let through by hand", _days_until(one["trials"]) if rolled_back(one["trials"]) else "it stayed"],
     ]

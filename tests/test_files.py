@@ -149,6 +149,25 @@ def test_arrays_come_from_numpy_and_from_text(tmp_path: Path) -> None:
     assert array_in(late)[-1] == "schön"
 
 
+def test_a_name_above_texts_is_told_by_their_number(tmp_path: Path) -> None:
+    file = _written(tmp_path, "a.csv", "prediction\nyes\nno\nyes\n")
+    assert array_in(file, lambda: 3).tolist() == ["yes", "no", "yes"]
+    assert array_in(file, lambda: 4).tolist() == ["prediction", "yes", "no", "yes"]
+    one_too_many = _written(tmp_path, "b.csv", "yes\nyes\nno\nyes\n")
+    assert len(array_in(one_too_many, lambda: 3)) == 4, "a class is no name"
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("1\n\n3\n", "1 of 3 values are missing or infinite, the first at place 2"),
+    ("y\n1\n\n3\n\n", "1 of 3 values are missing or infinite, the first at place 2"),
+    ("yes\n\nno\n", "1 of 3 values are missing or infinite, the first at place 2"),
+    ('y\n"yes"\n""\n"no"\n"no"\n', "1 of 4 values are missing or infinite, the first at place 2"),
+])
+def test_an_empty_line_is_a_missing_value_that_moves_no_other(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        array_in(_written(tmp_path, "a.csv", text), lambda: 4)
+
+
 def _pickled(file: Path) -> None:
     np.save(file, np.array([print, 1], dtype=object), allow_pickle=True)
 

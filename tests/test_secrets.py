@@ -205,3 +205,44 @@ def test_notebook_that_tells_or_whose_kernel_is_killed_leaves_no_secret(
     outcome = run(Request(pipeline="baseline", params=params, progress=False))
     assert outcome.exit_code == 4
     _holds_none(params, f"{outcome} {capfd.readouterr()}")
+
+
+def test_whichever_step_fails_and_tells_all_leaves_no_secret(
+    planted: Planted, typed: Typed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each step of a model's life fails once, is looked at, and then goes on as it was meant to."""
+    criteria = [{"metric": "roc_auc", "min_gain": 0.5, "otherwise": "approve"}]
+    params = planted(guardrails={"cooldown": "0h"}, promotion={"criteria": criteria},
+                     alerts={"urls": ["${HOOK}", "json://127.0.0.1:9/${PASSWORD}/${TOKEN}"]})
+    real, books, told = notebooks.folder(), tmp_path / "books", ""
+
+    def _go(*words: str, failing: str = "") -> str:
+        nonlocal told
+        shutil.rmtree(books, ignore_errors=True)
+        shutil.copytree(real, books)
+        if failing:
+            book, teller = (json.loads(path.read_text()) for path in (
+                books / f"{failing}.ipynb", TESTS / "notebooks" / "tells_all.ipynb"))
+            named = next(place for place, cell in enumerate(book["cells"]) if cell["metadata"].get("tags"))
+            book["cells"][named + 1:] = teller["cells"][2:]    # it keeps its parameters
+            (books / f"{failing}.ipynb").write_text(json.dumps(book))
+        monkeypatch.setattr(notebooks, "folder", lambda: books)
+        code, said = typed(params, *words)
+        assert code == (4 if failing else 0), said
+        assert failing in said
+        told += said
+        return said
+
+    retrain = ("run", "retrain", "--as-of", "2024-04-15")
+    _go("run", "baseline", "--as-of", "2024-02-20")
+    _go("run", "drift", "--as-of", "2024-04-15", failing="02_drift_analysis")
+    _go(*retrain, failing="03_retrain")
+    _go(*retrain, failing="04_evaluate_and_promote")
+    asked = json.loads(next(line for line in _go(*retrain, "--json").splitlines() if line.startswith("{")))
+    assert asked["verdict"] == "needs_approval"
+    answer = ("approve", asked["run_id"], "--by", "Eve", "--why", f"{SECRETS['TABLE']} says so")
+    _go(*answer, failing="06_approval")
+    _go(*answer)
+    _go("run", "rollback", "--check", "--as-of", "2024-04-16", failing="07_watch")
+    _go("run", "rollback", "--by", "Eve", "--why", "it is late", "--as-of", "2024-04-16", failing="05_rollback")
+    _holds_none(params, told)

@@ -54,8 +54,13 @@ def table_in(backend: Any, file: Path) -> ir.Table:
         raise DataError(f"{file}: cannot be read: {first_line(error)}") from error
 
 
-def array_in(file: Path) -> Array:
+def array_in(file: Path, rows: Callable[[], int] | None = None) -> Array:
     """The numbers, truth values or texts in a NumPy file, or in a text file with one of them a line.
+
+    Parameters
+    ----------
+    rows : callable, optional
+        Gives how many there should be: one text more than that, and unlike all others, is the name above them.
 
     Raises
     ------
@@ -67,7 +72,7 @@ def array_in(file: Path) -> Array:
     if suffix_of(str(file)) == ".npz":
         raise DataError(f"{file}: holds several arrays; write the one that is meant with numpy.save")
     if suffix_of(str(file)) != ".npy":
-        return _lines(file)
+        return _lines(file, rows)
     with file.open("rb") as stream:
         if stream.read(len(MAGIC_PREFIX)) != MAGIC_PREFIX:
             raise DataError(f"{file}: is no NumPy file; write it with numpy.save")
@@ -119,20 +124,23 @@ def _dated(table: ir.Table, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
     })
 
 
-def _lines(file: Path) -> Array:
-    """One value a line, with or without a name above them."""
+def _lines(file: Path, rows: Callable[[], int] | None) -> Array:
+    """One value a line, with or without a name above them; an empty line among them is a missing value."""
     layout = layout_of(file)
     if len(layout.columns) > 1:
         raise DataError(f"{file}: holds {len(layout.columns)} columns, not one value per record (read as {layout})")
     content = content_of(file)
     try:
-        lines = codecs.decode(content, layout.encoding).lstrip("\ufeff").splitlines()
+        text = codecs.decode(content, layout.encoding).lstrip("\ufeff")
     except UnicodeDecodeError:    # what the beginning does not show
-        lines = codecs.decode(content, "latin-1").splitlines()
-    values = np.array([line.strip().strip('"') for line in lines if line.strip()])
-    for kept in (values, values[1:]):
+        text = codecs.decode(content, "latin-1")
+    values = np.array([line.strip().strip('"') for line in text.rstrip().splitlines()])
+    numbers = np.where(values == "", "nan", values)
+    for start in (0, 1):
         with contextlib.suppress(ValueError):
-            return _known(file, kept.astype(np.float64))
+            return _known(file, numbers[start:].astype(np.float64))
+    if rows is not None and not np.any(values[1:] == values[0]) and len(values) == rows() + 1:
+        values = values[1:]    # a name, not one of the classes
     return _known(file, values)
 
 

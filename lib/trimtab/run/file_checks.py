@@ -22,6 +22,7 @@ from trimtab.run.terminal import show
 from trimtab.settings.drift import DriftSettings
 from trimtab.settings.section import Section
 from trimtab.settings.triggers import Trigger
+from trimtab.sources import READERS, suffix_of
 from trimtab.wording import plural, probability
 
 
@@ -114,7 +115,13 @@ def _pairs(
 def _values(backend: Any, which: str, table: ir.Table, name: str, columns: Collection[str]) -> Array:
     """A column of the table, or what is in a file."""
     if name not in columns:
-        return array_in(Path(name))
+        file = Path(name)
+        if READERS.get(suffix_of(name), "read_csv") == "read_csv":
+            return array_in(file, lambda: int(backend.to_pyarrow(table.count()).as_py()))
+        which, table = f"file {file}", table_in(backend, file)
+        if len(table.columns) != 1:
+            raise DataError(f"{file}: holds {len(table.columns)} columns, not one value per record")
+        name = table.columns[0]
     if name not in table.columns:
         raise DataError(f"the {which} has no column {name!r}, and a file's name has an ending")
     if missing := backend.to_pyarrow(table[name].isnull().sum()).as_py():
