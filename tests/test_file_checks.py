@@ -74,6 +74,11 @@ def test_files_and_tables_give_the_same(folder: Path) -> None:
     of_columns = check_files(Path("ref.parquet"), Path("all.csv"), Beside("predicted", "came"), segments=["kind"])
     assert of_columns.decision == of_tables.decision
     assert of_columns.metrics == of_tables.metrics
+    now[["predicted"]].to_parquet("p.parquet")
+    now[["came"]].to_json("y.jsonl", orient="records", lines=True, double_precision=15)
+    beside = Beside("p.parquet", "y.jsonl", "base_p.npy", "base_y.csv")
+    of_others = check_files(Path("ref.csv"), Path("new.csv"), beside, segments=["kind"])
+    assert of_others.metrics["recent"] == pytest.approx(of_tables.metrics["recent"], rel=1e-9)    # of fifteen digits
 
 
 def test_nothing_that_moved_asks_for_nothing_and_a_new_relation_is_seen_by_outcomes_alone(folder: Path) -> None:
@@ -196,6 +201,7 @@ def test_honest_probabilities_of_something_rare_hardly_ever_ask_for_anything() -
     (Beside("base_p.npy", "base_y.csv"), "there are 2,000 predictions for 1,000 recent records"),
     (Beside("said", "now_y.csv"), "the file new.csv has no column 'said', and a file's name has an ending"),
     (Beside("nix.npy", "now_y.csv"), "nix.npy: there is no such file"),
+    (Beside("ref.parquet", "now_y.csv"), "ref.parquet: holds 5 columns, not one value per record"),
     (Beside("now_p.npy", "kind", task="regression"), "are no numbers"),
 ])
 def test_outcomes_that_do_not_fit_are_refused(folder: Path, beside: Beside, told: str) -> None:

@@ -78,7 +78,7 @@ def watch(
 def check(
     reference: Annotated[Path, typer.Option(help="Records of before: a Parquet, CSV or JSON lines file.")],
     recent: Annotated[Path, typer.Option(help="Records of now, with the same columns.")],
-    predictions: Annotated[str | None, typer.Option(help="Of the recent: a file (.npy, .csv) or a column.")] = None,
+    predictions: Annotated[str | None, typer.Option(help="Of the recent: .npy, .csv or .parquet, or a column.")] = None,
     actuals: Annotated[str | None, typer.Option(help="What came: a file, or a column.")] = None,
     baseline_predictions: Annotated[str | None, typer.Option(help="Of the reference's records: a file.")] = None,
     baseline_actuals: Annotated[str | None, typer.Option(help="What came of the reference's records: a file.")] = None,
