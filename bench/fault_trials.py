@@ -57,9 +57,8 @@ def show(found: dict[str, Any]) -> str:
         "## Faults",
         prose(f"""After each of them: the champion loads and predicts, ledger and alias agree, `trimtab verify` finds
             nothing, the next run succeeds, nothing that was recorded is lost, and no model's bytes have changed. Of a
-            race exactly one runner runs and the others end with 3; half of them have their ledger in PostgreSQL, of
-            which no more is looked at. Seed {found['seed']}; `make faults` tries them
-            one by one and tells what was wrong."""),
+            race exactly one runner runs and the others end with 3; half of them have their ledger in PostgreSQL.
+            Seed {found['seed']}; `make faults` tries them one by one and tells what was wrong."""),
         table(["fault", "what is done", "trials", "wrong"], rows),
         *(["\n".join(wrong)] if wrong else []),
     ])

@@ -33,6 +33,8 @@ _ASK = {    # somebody wants a model made now, whatever the safeguards say
     "guardrails.tenants": None, "guardrails.min_recent": 0, "estimator.candidates": {},
 }
 
+_YES = {"said": "approved", "by": "the operator on duty", "why": "what was lost is plain to see"}
+
 
 def a_bad(path: str, **params: Any) -> dict[str, Any]:
     """Settings of a class that stands in for whatever the params file names."""
@@ -126,6 +128,8 @@ class Check:
     ----------
     told : dict
         By signal with a severity above none: that, and its sentence.
+    waits : bool
+        Whether nothing but a person's approval was missing to train.
     """
 
     as_of: str
@@ -138,6 +142,7 @@ class Check:
     told: dict[str, tuple[str, str]]
     seconds: float
     error: str = ""
+    waits: bool = False
 
     @property
     def alarms(self) -> dict[str, tuple[str, str]]:
@@ -160,9 +165,12 @@ def settled(story: Story, folder: Path) -> Path:
 
 
 def play(story: Story, params: Path) -> Iterator[Check]:
-    """Run at every date, and then with a bad model."""
+    """Run at every date, and then with a bad model; what waits for a person is allowed on the day it is asked."""
     for day in story.dates:
-        yield _checked(params, day, rehearse("retrain", params, f"{day:%F}", story.overrides))
+        found = _checked(params, day, rehearse("retrain", params, f"{day:%F}", story.overrides))
+        if found.waits:
+            rehearse("approval", params, f"{day:%F}", story.overrides, request=None, **_YES)
+        yield found
     last = story.dates[-1]
     bad = {**story.overrides, **_ASK, **story.bad}
     trials = (bad, bad | {"promotion.criteria": [dict(story.let_through)]}, *[story.overrides] * LOOKS)
@@ -184,7 +192,7 @@ def _checked(params: Path, day: pd.Timestamp, ran: Outcome) -> Check:
     return Check(
         f"{day:%F}", result["status"], decision.get("severity") or "none", bool(decision.get("needs_retrain")),
         guard.get("blocked_by") or [], result["verdict"] or "", result["champion_after"], told, result["seconds"],
-        ran.error or "",
+        ran.error or "", guard.get("blocked_by") == ["approval"],
     )
 
 
@@ -198,6 +206,7 @@ def found_of(story: Story, checks: Sequence[Check]) -> dict[str, Any]:
         "failed": [[one.as_of, one.error] for one in told if one.status == "failed"],
         "quiet": {"checks": len(quiet), "alarms": _alarms(quiet), "medium": _alarms(quiet, "medium")},
         "changes": [_told(change, told) for change in story.changes],
+        "allowed": sum(one.waits for one in told),
         "verdicts": {verdict: sum(one.verdict == verdict for one in told[1:]) for verdict in VERDICTS},
         "trials": [
             {"verdict": one.verdict, "champion": one.champion, "blocked_by": one.blocked_by, "error": one.error}
@@ -231,7 +240,7 @@ def trained(found: Mapping[str, Any]) -> int:
 
 
 def rolled_back(trials: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a bad model that was let through was taken back by the next run, to what served before."""
+    """Whether a bad model that was let through was taken back by one of the next runs, to what served before."""
     before, let_through, after = trials[0], trials[1], trials[-1]
     return (let_through["verdict"], after["verdict"]) == ("promote", "rolled_back") \
         and let_through["champion"] != before["champion"] == after["champion"]

@@ -67,7 +67,7 @@ def measure_source(source: str) -> None:
 
     from trimtab.measure.columns.drift import compare
     from trimtab.measure.columns.profile import Profile
-    from trimtab.measure.columns.profiling import Watched
+    from trimtab.measure.columns.watched import Watched
     from trimtab.records import Records
     from trimtab.settings.data import Data
     from trimtab.tally import count_profile

@@ -28,7 +28,7 @@ NAMES = {"default": "DataDriftPreset()", "psi": 'DataDriftPreset(method="psi")'}
 def both() -> None:
     """Freeze and count one file, count the other, compare; print rows, seconds and peak memory."""
     from trimtab.measure.columns.drift import compare
-    from trimtab.measure.columns.profiling import Watched
+    from trimtab.measure.columns.watched import Watched
     from trimtab.records import Records
     from trimtab.settings.data import Data
 

@@ -23,6 +23,7 @@ from show import bar, prose, table
 from worth import bars_of, rows_of, worth
 
 from trimtab.datasets import facility, ocr
+from trimtab.wording import plural
 
 WITHIN = 24    # hours
 CYCLE = 600    # seconds, in which several models are made from a year and compared
@@ -201,6 +202,9 @@ def _figures(one: Mapping[str, Any]) -> str:
     for change in one["changes"]:
         rows.append([f"{change['on']}: {change['what']}", _telling(change)])
     verdicts = one["verdicts"]
+    if allowed := one.get("allowed"):
+        rows.append(["critical drift", f"{plural(allowed, 'training')} waited for a person, who allowed "
+                     f"{'it' if allowed == 1 else 'each'} on the day it was asked"])
     rows += [
         ["challengers", ", ".join(f"{verdicts[verdict]} {words}" for verdict, words in _BECAME.items()
                                   if verdicts[verdict] or verdict != "needs_approval")],

@@ -56,6 +56,7 @@ def check(session: Session) -> Checked:
     one = Clock()
     one.timed(OPENING, _opened, session)
     reference, current = one.timed("windows", session.windows)
+    outcomes = session.outcomes_window(current)
     words = one.timed("words", tt.checking.words, session, current)
     before, now = (one.timed("profiles", session.profile, window) for window in (reference, current))
     drift = one.timed("compare", tt.compare, before, now, beside=words)
@@ -63,18 +64,19 @@ def check(session: Session) -> Checked:
     together = one.timed("joint", tt.checking.joint, session, current)
     apart = one.timed("segments", tt.checking.segments, session, current)
     scored = one.timed("score", tt.checking.score, session, current)
+    judged = one.timed("judge", tt.checking.judge, session, outcomes, scored)
     one.timed("proportions", tt.checking.proportions, session, current)
     estimates = one.timed("expected", tt.checking.expected, session, scored)
     one.timed("foretold", tt.checking.foretold, session, current, scored, estimates)
-    past = one.timed("history", tt.checking.history, session, current, scored)
+    past = one.timed("history", tt.checking.history, session, outcomes, judged, until=current.end)
     causes = one.timed("causes", tt.checking.causes, session, drift)
     signals = one.timed(
         "signals", tt.checking.signals, session, drift, scored, current,
-        together=together, apart=apart, past=past, estimates=estimates,
+        outcomes=outcomes, judged=judged, together=together, apart=apart, past=past, estimates=estimates,
     )
     decision = one.timed("decide", tt.decide, signals, session.params, causes=causes)
     guard = one.timed("guard", tt.checking.guard, session, decision)
-    one.timed("record", tt.checking.record, session, signals, decision, guard, current)
+    one.timed("record", tt.checking.record, session, signals, decision, guard, outcomes)
     return Checked(scored, estimates, signals, decision, one)
 
 

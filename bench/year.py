@@ -50,7 +50,7 @@ def window() -> None:
     from trimtab.act import database
     from trimtab.act.ledger import Ledger
     from trimtab.measure.columns.drift import compare
-    from trimtab.measure.columns.profiling import Watched
+    from trimtab.measure.columns.watched import Watched
     from trimtab.records import Records
     from trimtab.run.profiles import Profiles
     from trimtab.settings.data import Data

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from trimtab.act import approvals as module
-from trimtab.act import database
+from trimtab.act import database, tables
 from trimtab.act.approvals import Approvals, Request
+from trimtab.act.seals import KINDS
 from trimtab.errors import UsageError
 
 AS_OF = datetime(2024, 4, 1)
@@ -94,6 +96,19 @@ def test_an_approved_retraining_is_granted_once_and_for_its_champion_alone(asked
     assert (used.state, used.used_by, used.by) == ("used", "next", "Ada")
     with pytest.raises(UsageError, match="run one was approved by Ada already"):
         asked.require_open("one")
+
+
+def test_an_approval_that_was_used_allows_nothing_again_whatever_its_state(asked: Approvals) -> None:
+    ask(asked)
+    asked.decide("one", "approved", by="Ada", why="yes")
+    asked.use("one", "run-2")
+    rows = sa.select(tables.approvals)
+    with asked.engine.begin() as connection:
+        before = KINDS["answers"].hashes([dict(one) for one in connection.execute(rows).mappings()])
+        connection.execute(tables.approvals.update().values(state="approved"))
+        after = KINDS["answers"].hashes([dict(one) for one in connection.execute(rows).mappings()])
+    assert asked.granted(1) is None
+    assert before != after, "so verify names it"
 
 
 def test_an_approval_that_nobody_used_expires(asked: Approvals, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,6 +224,30 @@ def test_a_hash_that_was_altered_with_the_file_does_not_help(waiting: Waiting) -
         "same_file", "can_serve"]
 
 
+@pytest.mark.parametrize(("rows", "change", "told"), [
+    ("approvals", "expires_at = '2099-01-01 00:00:00.000000'", "the request of run later"),
+    ("approvals", "reasons = '[]'", "the request of run later"),
+    ("versions", "registered_at = '2024-01-01 00:00:00.000000'", "version 2"),
+])
+def test_what_the_ledger_says_since_otherwise_of_a_request_or_its_version_is_not_approved(
+    waiting: Waiting, rows: str, change: str, told: str
+) -> None:
+    session = waiting.open()
+    with session.ledger.engine.begin() as connection:
+        for run_id in ("before", "later"):
+            session.ledger.chain.append(connection, run_id, None)
+    assert approving.checks(session, waiting.asked)[2].passed
+    with closing(sqlite3.connect(waiting.params.parent / ".trimtab" / "ledger.db")) as ledger, ledger:
+        assert ledger.execute(f"UPDATE {rows} SET {change} WHERE run_id = 'later'").rowcount == 1
+    with pytest.raises(TrimtabError) as refused:
+        _answer(session, waiting.asked)
+    assert f"the ledger's row of {told}" in str(refused.value)
+    assert session.registry.champion() == 1
+    with pytest.raises(TrimtabError, match="was changed since; see trimtab verify"):
+        approving.refuse_stale(session, waiting.asked)
+    assert _answer(waiting.open(), waiting.asked, "rejected").champion_after == 1
+
+
 def test_approval_runs_as_a_notebook_of_its_own(waiting: Waiting) -> None:
     extra = {"request": "later", "said": "approved", "by": "Ada", "why": "it is needed"}
     outcome = run(pre.Request("approval", waiting.params, as_of="2024-04-20", extra=extra, progress=False))

@@ -18,6 +18,7 @@ from conftest import BINARY, binary_table, merged
 import trimtab as tt
 from trimtab.errors import DataError, ParamsError
 from trimtab.settings.drift import DriftSettings
+from trimtab.settings.triggers import Trigger
 
 ROWS = 800
 
@@ -100,6 +101,50 @@ def test_polars_and_pandas_give_the_same_result() -> None:
 def test_what_is_no_table_is_named(given: Any) -> None:
     name = type(given).__name__
     assert _refusal(given, _table(0)) == f"the reference is a {name}, not a table: pass a pandas, Polars or Arrow table"
+
+
+def _numbered(first: int, rows: int = ROWS) -> dict[str, Any]:
+    """What tells records apart, in several ways."""
+    numbers = np.arange(first, first + rows)
+    return {
+        "id": numbers, "order": np.sort(np.random.default_rng(first).permutation(rows * 3 // 2)[:rows]) + first,
+        "key": [f"{number * 2654435761 % 2**32:08x}" for number in numbers],
+    }
+
+
+def test_what_numbers_or_names_each_record_is_left_out_and_said_so() -> None:
+    """Newer records have other numbers: a range that ends where the next begins is no drift."""
+    before, after = (_table(seed, **_numbered(first)) for seed, first in ((1, 0), (2, 5000)))
+    found = tt.check(before, after)
+    assert set(found.left_out) >= {
+        "id (a running number)", "order (a running number)", "key (names each record)"}
+    assert (found.drifted, found.decision.needs_retrain) == ((), False)
+
+
+def test_numbers_and_words_that_come_back_are_compared() -> None:
+    """Ages lie close together, prices far apart, names return, and a text has several words."""
+    rng = np.random.default_rng(0)
+    columns = {
+        "age": rng.integers(18, 90, ROWS), "cents": rng.integers(0, 10**6, ROWS),
+        "name": [f"n{number}" for number in rng.integers(0, ROWS // 2, ROWS)], "said": [f"no {i}" for i in range(ROWS)],
+        "gaps": np.where(np.arange(ROWS) % 10 == 0, None, np.arange(ROWS)),
+    }
+    table = _table(1, **columns).astype({"gaps": "Int64"})
+    compared = {column.name for column in tt.check(table, table).drift.columns}
+    assert {"age", "cents", "name", "gaps"} <= compared
+    assert any(name.startswith("said") for name in compared)
+
+
+def test_of_a_few_records_nobody_can_say_that_they_are_numbered() -> None:
+    table = pd.DataFrame({"x": np.arange(19)})
+    assert tt.check(table, table).left_out == ()
+    enough = pd.DataFrame({"x": [1.0] * 20, "n": np.arange(20)})
+    assert tt.check(enough, enough).left_out == ("n (a running number)",)
+
+
+def test_a_word_asked_for_as_a_text_is_compared_though_each_is_there_once() -> None:
+    before, after = (_table(seed, **_numbered(first)) for seed, first in ((1, 0), (2, 5000)))
+    assert "key" in {column.name for column in tt.check(before, after, text=["key"]).drift.columns}
 
 
 def test_infinite_number_is_refused_by_column() -> None:
@@ -300,3 +345,13 @@ def test_settings_may_be_a_mapping_of_the_keys_of_a_params_file() -> None:
 def test_settings_that_are_none_are_one_error(given: Any, told: str) -> None:
     with pytest.raises(ParamsError, match=f"^{re.escape(told)}"):
         tt.check(_named("x"), _named("x"), settings=given)
+
+
+def test_rules_that_two_tables_cannot_tell_anything_of_are_named_as_untested() -> None:
+    rules = [Trigger(signal="performance_drop", at_least=0.1, severity="high"),
+             Trigger(signal="new_records", at_least=10, severity="high"),
+             Trigger(signal="feature_drift", at_least=0.1, severity="high")]
+    table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=200)})
+    found = tt.check(table, table, triggers=rules)
+    assert found.decision.untested == ("performance_drop", "new_records")
+    assert not found.decision.needs_retrain

@@ -101,6 +101,21 @@ def test_warm_run_leaves_nothing_in_the_temporary_folder(project: Callable[..., 
     assert list(short_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("words", [("run",), ("watch", "--interval", "1", "--most", "1", "--pipeline")])
+def test_what_lies_in_the_current_folder_is_no_module(
+    project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    params = project(BINARY, binary_table(800))
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+    for name in ("statistics", "mlflow", "skops", "ast"):
+        (folder / f"{name}.py").write_text(f"open({str(folder / 'ran')!r}, 'a').write('{name}')\n")
+    monkeypatch.chdir(folder)
+    done = _type(*words, "baseline", "-p", params, temporary=tmp_path / "t")
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "ran").exists()
+
+
 def test_refusal_in_json_is_the_same_object_with_nothing_reached(project: Callable[..., Path], tmp_path: Path) -> None:
     params = project(BINARY, binary_table(300))
     done = _type("run", "drift", "-p", params, "--as-of", "soon", "--json", temporary=tmp_path / "t")
@@ -119,6 +134,18 @@ def test_command_typed_wrongly_prints_the_object_too(home: Path, tmp_path: Path,
     assert done.stderr.startswith("trimtab: ")
     assert done.stderr.count("\n") == 1
     assert tuple(json.loads(done.stdout)) == FIELDS
+
+
+@pytest.mark.parametrize("words", [
+    ["check", "--reference", "a.csv", "--recent", "b.csv"], ["init", "--table", "a.csv"], ["history", "-p", "a.yaml"],
+    ["models", "-p"], ["check"]])
+def test_a_query_that_fails_prints_one_object_too(home: Path, tmp_path: Path, words: list[str]) -> None:
+    done = _type(*words, "--json", temporary=tmp_path / "t")
+    assert done.returncode == 2
+    told = json.loads(done.stdout)
+    assert tuple(told) == ("error", "exit_code")
+    assert told["exit_code"] == 2
+    assert done.stderr == f"trimtab: {told['error']}\n" or "trimtab --help" in done.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -20,7 +20,7 @@ from trimtab import tally
 from trimtab.contract import check
 from trimtab.errors import DataError
 from trimtab.measure.columns.drift import compare
-from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.columns.watched import Watched
 from trimtab.records import Records
 from trimtab.run.preflight import Request
 from trimtab.run.runner import Outcome, run

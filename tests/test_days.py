@@ -13,7 +13,7 @@ import pytest
 from trimtab.measure.columns.bins import freeze_categorical
 from trimtab.measure.columns.days import Days, cells, flatten, pack, unflatten, unpack
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.columns.watched import Watched
 from trimtab.tally import count_days, count_profile, freeze
 from trimtab.windows import Window
 

@@ -182,6 +182,55 @@ def test_fractions_beside_zeros_and_ones_are_probabilities() -> None:
     assert "of the class that counts" in _signal(few, "performance_drop").message
 
 
+def test_outcomes_of_minus_one_and_one_are_those_of_zero_and_one() -> None:
+    told, came = _foretold(1)
+    signed = said((told, 2 * came - 1)).now
+    assert (signed.task, signed.actual.tolist()) == ("binary", came.tolist())
+    assert said((told, came - 1)).now.task == "regression"    # -1 and 0 are neither
+    assert said((told, np.arange(len(told)) % 3 - 1)).now.task == "regression"
+
+
+def test_columns_whose_names_have_dots_are_columns_unless_there_is_such_a_file(folder: Path) -> None:
+    before, now = _tables(slope=0.5)
+    names = {"predicted": "y.hat", "came": "y.csv"}
+    before.rename(columns=names).to_csv("ref.csv", index=False)
+    now.rename(columns=names).to_csv("new.csv", index=False)
+    files = Path("ref.csv"), Path("new.csv")
+    found = check_files(*files, Beside("y.hat", "y.csv"))
+    assert "performance_drop" in [one.name for one in found.signals]
+    assert found.metrics["recent"]["mae"] == pytest.approx((now["predicted"] - now["came"]).abs().mean())
+    now[["predicted"]].to_csv("y.csv", index=False)
+    assert check_files(*files, Beside("y.hat", "y.csv")).metrics["recent"]["mae"] == pytest.approx(0)
+
+
+def test_days_are_times_and_columns_that_are_not_asked_for_are_left_out(folder: Path) -> None:
+    before, now = _tables(moved=1.0)
+    for name, frame in (("ref", before), ("new", now)):
+        frame.assign(at=frame["at"].dt.date, year=2023 + (name == "new")).to_parquet(f"{name}.parquet")
+    files = Path("ref.parquet"), Path("new.parquet")
+    found = check_files(*files, Beside(), time="at", without=["year"])
+    assert found.current.days is not None
+    assert "year (not asked for)" in found.left_out
+    assert "year" in check_files(*files, Beside(), time="at").drifted
+    assert "year" not in found.drifted
+    with pytest.raises(DataError, match="without='yaer' names no column of the two tables"):
+        check_files(*files, Beside(), without=["yaer"])
+    assert tt.check(before, now, without="x").left_out == ("at (timestamp)", "x (not asked for)")
+
+
+@pytest.mark.parametrize("odd", ["-", "?", "12.5 kg", "mm"])
+def test_one_cell_that_makes_a_column_of_numbers_one_of_texts_is_named(folder: Path, odd: str) -> None:
+    before, now = _tables(moved=9.0)
+    for name, frame in (("ref", before), ("new", now)):
+        texts = frame[["x", "kind"]].astype({"x": str})
+        texts.loc[7, "x"] = odd
+        texts.to_csv(f"{name}.csv", index=False)
+    files = Path("ref.csv"), Path("new.csv")
+    with pytest.raises(DataError, match=r"column 'x' of the file ref.csv: 1 of 2,000 values are no fractions, such as"):
+        check_files(*files, Beside())
+    assert check_files(*files, Beside(), without=["x"]).left_out == ("x (not asked for)",)
+
+
 def test_honest_probabilities_of_something_rare_hardly_ever_ask_for_anything() -> None:
     checks, asked = 150, 0
     for seed in range(checks):

@@ -91,6 +91,15 @@ def test_a_column_without_a_name_is_left_out(tmp_path: Path) -> None:
     assert _read(_written(tmp_path, "a.csv", text))[1] == [{"a": 1, "b": 3}, {"a": 2, "b": 4}]
 
 
+def test_a_name_that_goes_on_in_the_next_line_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_bytes(b'\r\n"price\r\nin euros";"a ""b""; c";n\r\n1;x;3\r\n2;y;4\r\n')
+    assert layout_of(file).columns == ("price\r\nin euros", 'a "b"; c', "n")
+    backend = ibis.duckdb.connect()
+    found = backend.to_pyarrow(table_in(backend, file)).to_pylist()
+    assert [list(row.values()) for row in found] == [[1, "x", 3], [2, "y", 4]]
+
+
 def test_parquet_and_json_lines_are_read(tmp_path: Path) -> None:
     frame = pd.DataFrame(ROWS)
     frame.to_parquet(tmp_path / "a.parquet")
@@ -187,6 +196,19 @@ def test_arrays_that_cannot_be_used_are_refused(tmp_path: Path, made: Any, told:
     with pytest.raises(DataError) as refused:
         array_in(file)
     assert told in str(refused.value)
+
+
+def test_the_index_that_pandas_writes_beside_values_is_no_value(tmp_path: Path) -> None:
+    rows = pd.Series([0.5, 0.25, 1.0], name="p")
+    for name, series in (("named", rows), ("nameless", rows.rename(None)), ("texts", pd.Series(["a", "b, c", "a"]))):
+        series.to_csv(tmp_path / f"{name}.csv")
+        assert array_in(tmp_path / f"{name}.csv").tolist() == series.tolist()
+    rows.mask([False, True, False]).to_csv(tmp_path / "gap.csv")
+    with pytest.raises(DataError, match="1 of 3 values are missing or infinite, the first at place 2"):
+        array_in(tmp_path / "gap.csv")
+    (tmp_path / "commas.csv").write_text("1,5\n2,5\n")
+    with pytest.raises(DataError, match=r"holds 2 columns.*; if its commas are decimal ones, write points"):
+        array_in(tmp_path / "commas.csv")
 
 
 def test_several_arrays_in_a_file_are_refused(tmp_path: Path) -> None:

@@ -80,6 +80,15 @@ def test_lease_of_a_run_that_works_is_renewed(ledger: Ledger, monkeypatch: pytes
     assert after["expires_at"] > before["expires_at"]
 
 
+def test_lease_that_no_run_writes_is_one_error(ledger: Ledger) -> None:
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO leases (model, tenant, run_id, host, pid, acquired_at, expires_at) "
+                                   "VALUES ('demo', '', 'r', 'h', 1, 'garbage', 'garbage')")
+    for look in (lambda: ledger.lease.acquire("next"), ledger.lease.active):
+        with pytest.raises(StateError, match=r"the lease of demo holds what no run writes .*; delete that row"):
+            look()
+
+
 def test_beat_that_a_ledger_misses_ends_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger.lease.acquire("mine")
     before, lost = _held(ledger), threading.Event()

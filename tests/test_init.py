@@ -17,6 +17,7 @@ from trimtab.errors import DataError, UsageError
 from trimtab.facts import Facts
 from trimtab.moments import time_of
 from trimtab.roles import label_of, roles_of, task_of
+from trimtab.run.drafted import Draft
 from trimtab.run.drafting import draft, next_steps
 from trimtab.run.inspecting import facts_of
 from trimtab.run.preflight import Request
@@ -120,6 +121,41 @@ def test_one_record_a_month_gets_a_window_in_which_columns_can_be_tested(home: P
     assert any("input columns drifted: rate" in reason for reason in told), told
 
 
+@pytest.mark.parametrize("wild", [1e19, np.inf, -1e300])
+def test_a_number_beyond_all_whole_ones_is_a_number(tmp_path: Path, wild: float) -> None:
+    table = _shop()
+    table["paid"] = np.linspace(0, 9, len(table))
+    table.loc[7, "paid"] = wild
+    table.to_parquet(tmp_path / "wild.parquet")
+    (found,) = [one for one in facts_of(tmp_path / "wild.parquet", None) if one.name == "paid"]
+    assert (found.kind, max(found.high, -found.low)) == ("number", abs(wild))
+
+
+def test_a_key_that_is_there_twice_is_no_id_and_the_file_runs(home: Path) -> None:
+    table = _shop(2000)
+    table["hour"] = table["ordered_at"].dt.strftime("%jT%H")
+    table.loc[1990, "order_id"] = "o000003"
+    table["weight"] = np.random.default_rng(3).normal(5, 1, 2000).round(4).astype(str)
+    table.loc[1200, "weight"] = "?"
+    table.to_csv(home / "shop.csv", index=False)
+    file, made = draft(Path("shop.csv"))
+    assert made.roles.id == "hour"
+    assert made.roles.left_out["order_id"] == "tells nearly all records apart"
+    assert made.roles.left_out["weight"] == "numbers, and what is none, such as '?'; correct or empty that to use it"
+    assert run(Request("baseline", file, as_of=made.first.isoformat(), progress=False)).exit_code == 0
+    ended = run(Request("drift", file, progress=False))
+    assert ended.exit_code == 0, ended.error
+
+
+def test_one_time_among_many_that_is_none_is_named(tmp_path: Path) -> None:
+    table = _shop()
+    table["ordered_at"] = table["ordered_at"].astype(str)
+    table.loc[7, "ordered_at"] = "yesterday"
+    table.drop(columns="paid_at").to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match="1 of 1,500 values of 'ordered_at' is no times, such as 'yesterday'"):
+        draft(tmp_path / "t.csv", tmp_path / "t.yaml")
+
+
 def test_no_column_has_more_values_than_records(tmp_path: Path) -> None:
     table = pd.DataFrame(np.random.default_rng(1).normal(size=(3000, 20)), columns=[f"c{n}" for n in range(20)])
     table.iloc[:500, 3] = np.nan
@@ -129,6 +165,7 @@ def test_no_column_has_more_values_than_records(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [
     "x: y", "# x", "yes", "null", "1", "a, b", "[x]", "x\ny", "x' \"y\"", "größe", "-", "{{ x }}", "x\x1b[31m", " x ",
+    "cost in ${HOME}", "$${x}",
 ])
 def test_column_names_of_any_kind_come_back_from_the_file(tmp_path: Path, name: str) -> None:
     rng = np.random.default_rng(2)
@@ -137,7 +174,7 @@ def test_column_names_of_any_kind_come_back_from_the_file(tmp_path: Path, name: 
     table.to_parquet(tmp_path / "t.parquet")
     file, made = draft(tmp_path / "t.parquet", tmp_path / "t.yaml")
     assert made.roles.numeric == (name,)
-    assert yaml.safe_load(file.read_text())["data"]["numeric"] == [name]
+    assert yaml.safe_load(file.read_text())["data"]["numeric"] == [name.replace("${", "$${")]
     assert params.load(file).params.data.numeric == (name,)
 
 
@@ -175,6 +212,9 @@ def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
     assert label_of(columns)[0] == "target"
     assert label_of([AT, _fact("x"), _fact("row_id", "whole", 1000)])[0] == "x"
     assert label_of(columns, "x") == ("x", "named")
+    for passed, why in ((_fact("label", "text", 700), "has 700 different texts"),
+                        (_fact("Label", distinct=1), "is the same throughout")):
+        assert label_of([AT, passed, _fact("x")]) == ("x", f"the last column; {passed.name!r} {why}")
     assert task_of(_fact("stars", "whole", 5))[0] == "classification"
     assert task_of(_fact("stars", "whole", 50))[0] == "regression"
 
@@ -195,6 +235,8 @@ def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
     ([AT, _fact("ts", "whole", low=1.6e9, high=1.7e9), _fact("y")], {"time": "ts"},
      "column 'ts' holds no times; write 'ts', which may be seconds since 1970"),
     ([AT, _fact("x"), _fact("y")], {"time": "x"}, "column 'x' holds no times"),
+    ([_fact("when", "text", timed=998, untimely="soon"), _fact("y", "boolean", 2)], {},
+     "2 of 1,000 values of 'when' are no times, such as 'soon'; correct or empty what is not"),
     ([AT, _fact("x"), _fact("price")], {"label": "prise"},
      "--label: there is no column 'prise'; did you mean 'price'?"),
     ([AT, _fact("x"), _fact("y", distinct=1)], {"label": "y"}, "column 'y' is the same throughout"),
@@ -240,6 +282,34 @@ def test_the_first_model_is_made_from_most_records_however_they_come(
     windows = params.load(file).params.windows
     watched = int((at > at[-1] - windows.current.last).sum())
     assert watched >= 200 or exponent < 1    # where records dry up, the newest window has fewer than the mean
+
+
+def test_a_record_long_before_all_others_does_not_stretch_the_windows(home: Path) -> None:
+    table = _shop()
+    whole = draft_of(table, home / "right.csv").first
+    table.loc[700, "ordered_at"] = pd.Timestamp("1970-01-01")
+    made = draft_of(table, home / "epoch.csv")
+    assert abs(made.first - whole) <= pd.Timedelta("1D")
+    assert pd.Timestamp("2024-01-01") <= made.begin < pd.Timestamp("2024-01-05")
+    ended = run(Request("baseline", home / "epoch.yaml", as_of=made.first.isoformat(), progress=False))
+    assert ended.exit_code == 0, ended.error
+    ended = run(Request("drift", home / "epoch.yaml", progress=False))
+    assert ended.exit_code == 0, ended.error
+
+
+def test_a_record_long_after_all_others_is_named(tmp_path: Path) -> None:
+    table = _shop()
+    table.loc[700, "ordered_at"] = pd.Timestamp("2099-12-31")
+    with pytest.raises(DataError) as refused:
+        draft_of(table, tmp_path / "far.csv")
+    assert "98 in 100 records are from 2024-01-0" in str(refused.value)
+    assert "the newest is of 2099-12-31, as of which nothing else is recent" in str(refused.value)
+    assert not (tmp_path / "far.yaml").exists()
+
+
+def draft_of(table: pd.DataFrame, file: Path) -> Draft:
+    table.to_csv(file, index=False)
+    return draft(file, file.with_suffix(".yaml"))[1]
 
 
 def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -161,3 +164,24 @@ def test_of_several_that_open_a_ledger_at_once_one_brings_it_forward(
             opened.dispose()
     assert _differences(engine) == []
     assert len(_rows(engine)["runs"]) == int(old)
+
+
+def test_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")    # SQLite refuses a write-ahead log now, without waiting
+    done = Timer(0.3, other.execute, ["COMMIT"])
+    done.start()
+    database.connect(f"sqlite:///{file}").dispose()
+    done.join()
+    other.close()
+    assert _differences(sa.create_engine(f"sqlite:///{file}")) == []
+
+
+def test_new_file_that_stays_held_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_PATIENCE", 0.1)
+    file = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StateError, match=r"store\.ledger: cannot be opened: database is locked"):
+            database.connect(f"sqlite:///{file}")

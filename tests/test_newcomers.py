@@ -26,8 +26,8 @@ from trimtab.measure.columns.drift import ColumnDrift, compare
 from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.novelty import crowded_by_chance, newcomer_by_chance
 from trimtab.measure.columns.profile import BESIDE, ColumnProfile, Profile
-from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.variation import variation
+from trimtab.measure.columns.watched import Watched
 from trimtab.run import profiles
 from trimtab.settings.drift import DriftSettings
 from trimtab.tally import count_days, count_profile, freeze

@@ -206,7 +206,7 @@ def test_realised_performance_is_titled_with_what_became_of_the_metric() -> None
 
 def test_matter_puts_drift_and_performance_into_one_sentence() -> None:
     answer = plots.matter(compare(*_profiles()), _scored(), "roc_auc").answer
-    assert answer.startswith("1 of 2 inputs drifted, x the most")
+    assert answer.startswith("1 of 2 watched columns drifted, x the most")
     assert answer.endswith("roc_auc went from 0.710 to 0.700")
 
 

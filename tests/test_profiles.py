@@ -22,7 +22,6 @@ from trimtab.measure.columns.in_memory import profile_array
 from trimtab.measure.columns.profile import ColumnProfile, Profile
 from trimtab.measure.columns.profiling import (
     SAMPLE_ROWS,
-    Watched,
     batches,
     levels,
     numeric_counts,
@@ -30,6 +29,7 @@ from trimtab.measure.columns.profiling import (
     read_numeric,
     sample,
 )
+from trimtab.measure.columns.watched import Watched
 from trimtab.tally import count_profile
 from trimtab.windows import Window
 

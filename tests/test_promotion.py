@@ -67,6 +67,15 @@ def test_bounds_are_turned_round_where_less_is_better(bound: dict[str, float], g
     assert finding(contest(gain=gain, metric="mae"), metric="mae", **bound) == expected
 
 
+def test_a_missed_floor_tells_what_the_champion_has() -> None:
+    """Where who serves lies below it, too, keeping a better challenger out is a question for a person."""
+    floor = [Criterion(metric="accuracy", floor=0.9)]
+    (reason,) = judge(floor, contest(champion=0.3, gain=0.4)).reasons
+    assert "missed, measured 0.7000 [0.6900, 0.7100] (the champion: 0.3000) on 500 records" in reason
+    (alone,) = judge(floor, contest(champion=0.7, alone=True)).reasons
+    assert "champion" not in alone
+
+
 def test_a_floor_may_be_touched_and_equal_models_gain_nothing() -> None:
     assert finding(contest(half=0.01), floor=0.79) == "passed"
     assert finding(contest(half=0.0), max_drop=0.0) == "undecided"

@@ -22,6 +22,7 @@ QUERIES = {
 }
 MODEL = {"model": "flight-delays", "tenant": ""}
 OTHER = {"model": "another", "tenant": ""}
+TENANT = {"model": "flight-delays", "tenant": "east"}
 NOON = datetime(2013, 6, 30, 12)
 
 
@@ -83,10 +84,13 @@ def _rows() -> dict[sa.Table, list[dict[str, Any]]]:
                    acc_new=0.73),
             _event("refused", "drift", days=2, new_version=3), _event("old", "schedule", days=90),
             _event("late", "schedule", days=1, retrain_successful=False, notes="timed_out: 900 s"),
-            _event("elsewhere", "drift", days=1) | OTHER,
+            _event("elsewhere", "drift", days=1) | OTHER, _event("theirs", "drift", days=1) | TENANT,
+            _event("first", "baseline", days=20, promoted=True, new_version=1, retrain_attempted=False,
+                   retrain_successful=False, improvement_percent=None),
         ],
         tables.changes: [_change(1, "promotion", "trimtab", MODEL), _change(2, "promotion", "Ada", MODEL),
-                         _change(3, "promotion", "trimtab", MODEL, "undone"), _change(7, "promotion", "Bob", OTHER)],
+                         _change(3, "promotion", "trimtab", MODEL, "undone"), _change(7, "promotion", "Bob", OTHER),
+                         _change(1, "promotion", "Eve", TENANT)],
         tables.approvals: [
             {**MODEL, "run_id": run_id, "kind": "promotion", "as_of": NOON, "requested_at": NOON, "expires_at": NOON,
              "challenger": 3, "reasons": [], "state": state}
@@ -97,8 +101,11 @@ def _rows() -> dict[sa.Table, list[dict[str, Any]]]:
             for version, until in ((4, None), (5, NOON))
         ],
         tables.performance_snapshots: [
-            _day(date(2013, 6, 25), 100, 0.6), _day(date(2013, 6, 26), 50, 0.9), _day(date(2013, 5, 20), 100, 0.8),
+            _day(date(2013, 6, 25), 100, 0.6, roc_auc=0.9), _day(date(2013, 6, 26), 50, 0.9),
+            _day(date(2013, 5, 20), 100, 0.8),
             _day(date(2013, 6, 30), 0, None, performance_delta=-0.2, is_degraded=True, p_value=0.001),
+            _day(date(2013, 6, 25), 80, 0.1, version=3),    # refused, and so measured on its holdout alone
+            _day(date(2013, 6, 25), 100, 0.2, **TENANT),
         ],
         tables.decisions: [_decision("before", hours=-2, allowed=True), _decision("newest", hours=0, allowed=False)],
         tables.signals: [_signal("feature_drift", "high"), _signal("outliers", "none"),
@@ -118,7 +125,8 @@ def _rows() -> dict[sa.Table, list[dict[str, Any]]]:
 
 
 ANSWERS: dict[str, list[dict[str, Any]]] = {
-    "The newest attempts": [{"notes": "timed_out: 900 s"}, {"new_version": 3}, {"new_version": 2}, {}],
+    "The newest attempts": [{"notes": "timed_out: 900 s"}, {"new_version": 3}, {"new_version": 2},
+                            {"trigger_type": "baseline"}, {}],
     "How often does which trigger start one, and how often does it succeed?": [
         {"trigger_type": "drift", "attempts": 2, "succeeded": 2, "promoted": 1, "success_rate": 1.0},
         {"trigger_type": "schedule", "attempts": 1, "succeeded": 0, "promoted": 0, "success_rate": 0.0}],
@@ -126,12 +134,14 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
     "Which attempts failed, or took too long?": [{"run_id": "late"}],
     "What was asked for and held back by a safeguard?": [{"run_id": "newest", "severity": "high"}],
     "Which version serves, since when, and who decided so?": [
-        {"model": "another", "serves": 7, "by": "Bob"}, {"model": "flight-delays", "serves": 2, "by": "Ada"}],
+        {"model": "another", "serves": 7, "by": "Bob"}, {"model": "flight-delays", "serves": 2, "by": "Ada"},
+        {"model": "flight-delays", "tenant": "east", "serves": 1, "by": "Eve"}],
     "All that ever served, and why it went": [{"to_version": 1, "why": "why 1"}, {"to_version": 2, "why": "why 2"}],
     "What waits for a person?": [{"run_id": "asks", "challenger": 3}],
     "Which versions may not serve again?": [{"version": 4, "by": "Ada"}],
     "How good was the champion lately, and a month before?": [
-        {"span": "last 7 days", "predictions": 200, "outcomes": 150, "accuracy": pytest.approx(0.7)},
+        {"span": "last 7 days", "predictions": 200, "outcomes": 150, "accuracy": pytest.approx(0.7),
+         "roc_auc": pytest.approx(0.9)},    # of one day, for the other has none
         {"span": "30 to 60 days ago", "outcomes": 100, "accuracy": pytest.approx(0.8)}],
     "Which days were worse than the baseline?": [{"performance_delta": -0.2, "p_value": 0.001}],
     "How many outcomes are known?": [{"share": 1.0}, {"share": 0.5}, {"share": 0.0}],

@@ -33,13 +33,13 @@ def _contest(**differences: float) -> Any:
         ({}, "Nobody served, so there was nothing to compare with."),
         ({"roc_auc": 0.005, "log_loss": -0.005}, "Over all records the two cannot be told apart by any metric."),
         ({"roc_auc": 0.02, "log_loss": 0.02},
-         "Over all records the challenger is better by roc_auc, worse by log_loss."),
-        ({"log_loss": -0.02}, "Over all records the challenger is better by log_loss, worse by none."),
+         "Over all records the challenger is surely better by roc_auc, surely worse by log_loss."),
+        ({"log_loss": -0.02}, "Over all records the challenger is surely better by log_loss, surely worse by none."),
         ({"roc_auc": -0.02, "north__roc_auc": 0.02},
-         "Over all records the challenger is better by no metric, worse by roc_auc. "
+         "Over all records the challenger is surely better by no metric, surely worse by roc_auc. "
          "It is worse for no class and no segment."),
         ({"roc_auc": 0.02, "north__roc_auc": -0.02, "south__log_loss": 0.02, "east__roc_auc": 0.02},
-         "Over all records the challenger is better by roc_auc, worse by none. "
+         "Over all records the challenger is surely better by roc_auc, surely worse by none. "
          "It is worse for north (roc_auc), south (log_loss)."),
     ],
 )
@@ -71,7 +71,8 @@ def test_drift_is_read_beside_what_became_of_the_metric(psi: float, lost: float,
     )
     scored: Any = SimpleNamespace(performance=now, baseline=before, rows=100, outputs=None, unlabelled=False, said=None)
     told = readings.of_drift(SimpleNamespace(params=params, thresholds=DriftSettings()), _drift(psi), scored)  # type: ignore[arg-type]  # -- bare
-    assert told.startswith("1 of 1 inputs drifted, x the most (PSI 0.50)." if psi else "0 of 1 inputs drifted.")
+    moved = "1 of 1 watched columns drifted, x the most (PSI 0.50)."
+    assert told.startswith(moved if psi else "0 of 1 watched columns drifted.")
     assert told.endswith(ending)
 
 
@@ -84,7 +85,7 @@ def test_columns_that_moved_are_weighed_by_what_the_champion_relies_on() -> None
     told = [readings.of_drift(session, _drift(0.5), scored, causes) for causes in (
         Causes((one,), ()), Causes((one,), (), "By drift alone."), Causes((), ()), None)]
     assert told[0].startswith(
-        "1 of 1 inputs drifted, x the most (PSI 0.50); weighed by what the champion relies on, x comes first "
+        "1 of 1 watched columns drifted, x the most (PSI 0.50); weighed by what the champion relies on, x comes first "
         "(it relies on it for 31%). No label is known.")
     assert set(told[1:]) == {readings.of_drift(session, _drift(0.5), scored)}
 

@@ -43,7 +43,7 @@ def repeated(tmp_path: Path, body: str, *, interval: float = 0.01) -> tuple[Repe
     trace, script = tmp_path / "trace", tmp_path / "script.py"
     script.write_text(SCRIPT.format(trace=str(trace), body=body))
     made = Repeating("drift", tmp_path / "demo.yaml", interval=interval, overrides=("a=b",))
-    made._words[1:3] = [str(script)]
+    made._words[1:4] = [str(script)]
     return made, trace
 
 

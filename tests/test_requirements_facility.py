@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import BINARY, SHIFTED, binary_table, merged
 from promises import ROOT, challenged, params, two_models
 from sklearn.compose import make_column_transformer
@@ -236,6 +238,30 @@ def test_f13_production_retrains_by_itself_only_once_it_is_switched_on(overlay: 
     assert params_module.load(file, environment={}).params.guardrails.master == automatic
     switched = params_module.load(file, environment={"TRIMTAB_GUARDRAILS__MASTER": "true"}).params.guardrails
     assert switched.master
+
+
+@pytest.mark.parametrize("rules", ["dev", "staging", "prod"])
+@pytest.mark.parametrize("model", ["facility-conflict", "facility-fraud", "bookkeeper", "autoretrain", "pipeline"])
+def test_f13_rules_of_a_place_stand_below_any_model_that_keeps_its_own(rules: str, model: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    file = tmp_path / "params" / "here.yaml"
+    file.write_text(f"extends: [rules/{rules}.yaml, {model}.yaml]\n")
+    here, alone, place = (
+        params_module.load(one, environment={}).params.guardrails for one in (
+            file, ROOT / "params" / f"{model}.yaml", _bare(tmp_path, rules)))
+    own = yaml.safe_load((ROOT / "params" / f"{model}.yaml").read_text()).get("guardrails", {})
+    assert here.master == (rules != "prod")
+    for key in type(here).model_fields:
+        assert getattr(here, key) == getattr(alone if key in own else place, key), key
+
+
+def _bare(folder: Path, rules: str) -> Path:
+    """Rules over a model that has none of its own."""
+    file = folder / "params" / "bare.yaml"
+    model = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
+    (folder / "params" / "nothing.yaml").write_text(yaml.safe_dump({**model, "guardrails": {}}))
+    file.write_text(f"extends: [rules/{rules}.yaml, nothing.yaml]\n")
+    return file
 
 
 def test_f13_one_pilot_tenant_is_switched_on_alone() -> None:

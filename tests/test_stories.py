@@ -1,7 +1,8 @@
 """The stories of the five reference systems with other seeds and other days than those of the benchmarks.
 
-Each time: the change is told within a day of data time and nothing before it; a bad challenger is refused; one that is
-let through by hand is rolled back by the next run.
+Each time: the change is told within a day of data time and not before it; where records are made up, nothing of weight
+is told in the week before; a bad challenger is refused; one that is let through by hand is rolled back by one of the
+next four daily runs.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ def test_a_schedule_says_how_often_it_was_due(times: int, words: str) -> None:
     {"signal": "schedule", "severity": "high"},
     {"signal": "model_age", "at_least": 1, "severity": "low", "every": "day"},
     {"signal": "schedule", "severity": "high", "every": "fortnight"},
+    {"signal": "schedule", "severity": "high", "every": "month", "at_least": 0},
     {"signal": "model_age", "severity": "low"},
     {"signal": "model_age", "at_least": 1, "severity": "low", "with": "severe"},
 ])
@@ -124,6 +125,17 @@ def test_new_records_ask_beside_a_signal_that_is_moderate(served: Path) -> None:
         moderate = {name for name, one in found.items() if rank(one.severity) >= rank("medium")}
         assert found["new_records"].value >= 1
         assert ("feature_drift" in moderate, "new_records" in moderate) == (asked, asked), found
+
+
+def test_a_rule_whose_signal_nothing_measures_is_named_as_untested(served: Path) -> None:
+    rules = "[{signal: word_drift, at_least: 0.1, severity: high}, {signal: segment_drift, at_least: 0.2, " \
+        "severity: high}, {signal: rate_drop, at_least: 0.1, severity: none}]"
+    found = _found(served, "2024-02-28", rules)
+    assert {name for name in ("word_drift", "segment_drift", "rate_drop") if name in found} == {
+        "word_drift", "segment_drift"}
+    assert all(found[name].untested for name in ("word_drift", "segment_drift"))
+    assert found["word_drift"].message == (
+        "word_drift has a rule and is not measured: no column of texts is watched.")
 
 
 def test_rule_beside_nothing_is_refused() -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from conftest import BINARY, binary_table, merged
 from typer.testing import CliRunner
 
 import trimtab as tt
+from trimtab.act import tables
 from trimtab.errors import UsageError
 from trimtab.run.cli import app
 from trimtab.run.preflight import Request
@@ -220,6 +222,25 @@ def test_row_slipped_in_under_a_run_that_ended_stays_named_after_the_next_run(co
     _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
     assert _run(copied, "baseline", as_of="2024-04-20").error is None
     assert [one.place for one in verify(copied).findings] == [f"ledger: decisions, run {first}"]
+
+
+def test_event_that_was_covered_anew_by_nobody_is_named_and_stays_so_after_the_next_run(copied: Path) -> None:
+    _, second, third = (run.name for run in _runs(copied))
+    _sql(copied, "UPDATE model_retrain_events SET notes = 'the board said so', promoted = 1 WHERE run_id = ?", second)
+    _sql(copied, "INSERT INTO model_retrain_events SELECT NULL, ?, "
+                 f"{', '.join(column.name for column in list(tables.retrain_events.c)[2:])} "
+                 "FROM model_retrain_events WHERE run_id = ?", third, second)
+    with closing(tt.open(copied).ledger) as ledger:
+        for one in (second, third):
+            sha256 = ledger.chain.present()["model_retrain_events", one].sha256
+            _sql(copied, "INSERT INTO sealed_rows (model, tenant, kind, key, seq, sha256) SELECT model, tenant, "
+                         "'model_retrain_events', ?, max(seq) + 1, ? FROM audit_chain", one, sha256)
+    forged = {("changed", f"ledger: model_retrain_events, run {one}") for one in (second, third)}
+    assert forged <= {(one.kind, one.place) for one in verify(copied).findings}
+    _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
+    assert _run(copied, "baseline", as_of="2024-04-20").error is None
+    assert ("changed", f"ledger: model_retrain_events, run {second}") in {
+        (one.kind, one.place) for one in verify(copied).findings}
 
 
 def test_chain_that_was_shortened_is_named(copied: Path) -> None:

@@ -29,12 +29,24 @@ class Facts:
         In the mean, of texts.
     first, late, last : datetime or None
         Of times: the first, that by which seven in ten records had come, and the last.
+    most : tuple of datetime, or None
+        Of the column of times: between which 98 in 100 records are.
     low, high : float
         Of numbers; nan where there is none.
     alike, clock : float
         Correlation of numbers with the label, in a regression, and with the time; nan where there is none.
     example : str
         One of the texts.
+    timed : int
+        How many of the texts are times.
+    untimely : str
+        A text that is none, where most are.
+    fractions : int
+        How many of the texts are numbers with a decimal point.
+    odd : str
+        A text that is none.
+    unique : bool or None
+        Whether each record has another value; None where it was not asked.
     """
 
     name: str
@@ -51,6 +63,12 @@ class Facts:
     low: float = float("nan")
     high: float = float("nan")
     late: datetime | None = None
+    most: tuple[datetime, datetime] | None = None
+    timed: int = 0
+    untimely: str = ""
+    fractions: int = 0
+    odd: str = ""
+    unique: bool | None = None
 
     @property
     def tells_apart(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,21 +126,31 @@ def _dated(table: ir.Table, run: Callable[[ir.Table], pa.Table]) -> ir.Table:
 
 
 def _lines(file: Path, rows: Callable[[], int] | None) -> Array:
-    """One value a line, with or without a name above them; an empty line among them is a missing value."""
+    """One value a line, with or without a name above them; an empty line among them is a missing value.
+
+    A column without a name, as pandas writes its index, is no value.
+    """
     layout = layout_of(file)
-    if len(layout.columns) > 1:
-        raise DataError(f"{file}: holds {len(layout.columns)} columns, not one value per record (read as {layout})")
+    named = [place for place, name in enumerate(layout.columns) if name.strip()]
+    if len(layout.columns) > 1 and len(named) != 1:
+        comma = "; if its commas are decimal ones, write points" if layout.delimiter == "," else ""
+        told = f"{file}: holds {len(layout.columns)} columns, not one value per record (read as {layout})"
+        raise DataError(f"{told}{comma}")
     content = content_of(file)
     try:
         text = codecs.decode(content, layout.encoding).lstrip("\ufeff")
     except UnicodeDecodeError:    # what the beginning does not show
         text = codecs.decode(content, "latin-1")
-    values = np.array([line.strip().strip('"') for line in text.rstrip().splitlines()])
+    lines = text.rstrip().splitlines()
+    beside_index = len(layout.columns) > 1
+    if beside_index:
+        lines = [row[named[0]] if len(row) > named[0] else "" for row in csv.reader(lines, delimiter=layout.delimiter)]
+    values = np.array([line.strip().strip('"') for line in lines[beside_index:]])
     numbers = np.where(values == "", "nan", values)
-    for start in (0, 1):
+    for start in (0,) if beside_index else (0, 1):
         with contextlib.suppress(ValueError):
             return _known(file, numbers[start:].astype(np.float64))
-    if rows is not None and not np.any(values[1:] == values[0]) and len(values) == rows() + 1:
+    if not beside_index and rows is not None and not np.any(values[1:] == values[0]) and len(values) == rows() + 1:
         values = values[1:]    # a name, not one of the classes
     return _known(file, values)
 

@@ -13,6 +13,7 @@ _ANOTHER = re.compile(    # times that are of something else than the record
     r"birth|born|(^|_)dob(_|$)|expir|until|valid|(^|_)due(_|$)|deadline|updated|modified|(^|_)end(_|$)", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(\D|$)")    # a date as it is written in many countries
 _MONTH = re.compile(r"(\d{4})[-/.](\d{2})")
+_MOSTLY = 0.5    # of the texts are times: the column is one of times, with mistakes
 _YEARS = (1900, 2100)
 _SECONDS = tuple(datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (1990, 2100))
 _DAYS = (19_000_101, 21_001_231)
@@ -58,7 +59,7 @@ def _so(hint: str) -> str:
 def _as_time(column: Facts) -> str:
     """How a column that may mean times is to be written; empty where it hardly means any."""
     if column.kind == "text":
-        return _of_text(column.name, column.example)
+        return _of_text(column)
     if column.kind not in ("whole", "number"):
         return ""
     low, high = column.low, column.high
@@ -72,7 +73,12 @@ def _as_time(column: Facts) -> str:
     return ""
 
 
-def _of_text(name: str, example: str) -> str:
+def _of_text(column: Facts) -> str:
+    name, example = column.name, column.example
+    if column.timed >= _MOSTLY * max(column.known, 1):
+        wrong = column.known - column.timed
+        told = f"{wrong:,} of {column.known:,} values of {name!r} {'is' if wrong == 1 else 'are'} no times"
+        return f"{told}, such as {column.untimely!r}; correct or empty what is not"
     if _ELSEWHERE.match(example):
         return f"write {name!r} ({example!r}) as 2024-12-31 or 2024-12-31 23:59"
     if month := _MONTH.fullmatch(example.strip()):

@@ -212,7 +212,8 @@ def _resolve(
 ) -> Any:
     """Put the environment's values in the place of `${NAME}`, remembering each as a secret.
 
-    What follows `:-` stands in for one that is not set, or empty; it is written in the file and no secret.
+    What follows `:-` stands in for one that is not set, or empty; it is written in the file and no secret. `$${` is
+    the text `${`.
     """
     if isinstance(value, dict):
         return {k: _resolve(v, (*keys, k), variables, secrets, origins, file) for k, v in value.items()}
@@ -230,7 +231,7 @@ def _resolve(
         secrets[variables[match[1]]] = match[0]
         return variables[match[1]]
 
-    return _REFERENCE.sub(_look_up, value)
+    return "${".join(_REFERENCE.sub(_look_up, part) for part in value.split("$${"))
 
 
 def _strings(value: Any) -> Iterable[str]:

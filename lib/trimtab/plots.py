@@ -192,7 +192,7 @@ def matter(
         right.set_xlim(*(marked or _span(metric, (now, before)) or right.get_xlim()))
         dotted = f"\ndotted: losses of {', '.join(f'{100 * loss:g}' for loss in losses)} %" if losses else ""
         right.set_xlabel(f"value, with its interval{dotted}")
-    answers = _drift_answer(drift, chosen, "input"), _metric_answer(scored, metric)
+    answers = _drift_answer(drift, chosen, "watched column"), _metric_answer(scored, metric)
     figure.suptitle(safe("; ".join(filter(None, answers))), x=0.01, ha="left", fontsize=12)
     return figure
 

@@ -25,7 +25,7 @@ from trimtab.measure.columns import profiling
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import Days
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.columns.watched import Watched
 from trimtab.measure.models.scoring import label_text
 from trimtab.settings.data import Data, WindowSpec
 from trimtab.windows import Window
@@ -135,14 +135,17 @@ class Records:
         DataError
             When it holds no records.
         """
-        start, end = self._bounds(spec, labelled=False)
-        window = self.between(name, start, end)
+        window = self.stretch(name, spec)
         if not window.rows:
             raise DataError(
                 f"{self.source}: the {window} holds no records: as of {self.as_of:%Y-%m-%d %H:%M} the records "
                 f"run from {self.span[0]:%Y-%m-%d %H:%M} to {self.span[1]:%Y-%m-%d %H:%M}"
             )
         return window
+
+    def stretch(self, name: str, spec: WindowSpec) -> Window:
+        """A window that may hold no records."""
+        return self.between(name, *self._bounds(spec, labelled=False))
 
     def between(self, name: str, start: datetime, end: datetime, *, labelled: bool = False) -> Window:
         """The visible records with start ≤ time < end, or those of them that have a label."""

@@ -18,6 +18,7 @@ _MOST_CLASSES = 50
 _MOST_CODES = 10          # whole numbers as a label: so many different ones are classes, more are amounts
 _MOST_LEVELS = 1000
 _PROSE = 2.0              # words in the mean, from which on many different texts are prose and not names
+_KEY = "tells records apart"
 _SAME = 0.9999            # correlation with the label from which on a column is the label in other words
 
 
@@ -70,7 +71,19 @@ def label_of(facts: Sequence[Facts], wanted: str | None = None) -> tuple[str, st
     if not able:
         raise DataError("none of the columns can be a label: each is a time, always the same, or tells records apart")
     called = next((one for name in _LABELS for one in able if one.name.lower() == name), None)
-    return (called.name, "it is called so") if called else (able[-1].name, "the last column")
+    if called:
+        return called.name, "it is called so"
+    passed = next((one for name in _LABELS for one in facts if one.name.lower() == name), None)
+    return able[-1].name, f"the last column; {passed.name!r} {_not_foretold(passed)}" if passed else "the last column"
+
+
+def _not_foretold(column: Facts) -> str:
+    """Why a column is passed over whose name says that it is the label."""
+    if not column.known or column.distinct < 2:
+        return "is the same throughout" if column.known else "holds nothing"
+    if column.kind == "text":
+        return f"has {column.distinct:,} different texts"
+    return "cannot be foretold"
 
 
 def _cannot_be_foretold(column: Facts) -> bool:
@@ -132,10 +145,11 @@ def roles_of(facts: Sequence[Facts], *, time: str | None = None, label: str | No
         reason = _left_out(column)
         if reason is None:
             parts[_part(column)].append(column.name)
-        elif name is None and reason == "tells records apart" and column.known == column.rows:
+        elif name is None and reason == _KEY and column.known == column.rows and column.unique is not False:
             name = column.name
         else:
-            left_out[column.name] = reason
+            nearly = reason == _KEY and column.unique is False
+            left_out[column.name] = "tells nearly all records apart" if nearly else reason
     if not any(parts.values()):
         told = "; ".join(f"{column}: {reason}" for column, reason in left_out.items())
         raise DataError(f"nothing is left to foretell {what!r} from: {told}")
@@ -157,12 +171,14 @@ def _left_out(column: Facts) -> str | None:
         return "the time in other words"
     if _LOGGED.search(column.name):
         return "what a model said, by its name"
+    if column.kind == "text" and column.known / 2 <= column.fractions < column.known:
+        return f"numbers, and what is none, such as {column.odd!r}; correct or empty that to use it"
     prose = column.kind == "text" and column.words >= _PROSE
     by_name = bool(_IDENTIFIES.search(column.name))
     if column.tells_apart and not prose and (column.kind == "text" or (by_name and column.kind == "whole")):
-        return "tells records apart"
+        return _KEY
     if column.counts_records:
-        return "tells records apart"
+        return _KEY
     if column.kind == "text" and not prose and column.distinct > _MOST_LEVELS:
         return f"{column.distinct:,} different values, too many for a category"
     return None

@@ -17,8 +17,9 @@ import ibis.expr.types as ir
 from ibis.common.exceptions import TableNotFound
 
 from trimtab import text_files
+from trimtab.datasets import DATASETS
 from trimtab.errors import DataError, NoRecordsError, first_line
-from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.columns.watched import Watched
 from trimtab.settings.data import Data
 
 if TYPE_CHECKING:
@@ -150,7 +151,9 @@ def _find(table: str, folders: Sequence[Path], *, key: str = "data.table") -> st
         if next(folder.glob(str(relative)), None) is not None:
             return str(folder / relative)
     looked = ", ".join(dict.fromkeys(str(folder.resolve()) for folder in folders))
-    raise DataError(f"{key}: {table}: there is no such file (looked in {looked})")
+    made = next((name for name in (Path(table).stem, Path(table).parent.name) if name in DATASETS), None)
+    hint = f"; trimtab data {made} makes it" if made else ""
+    raise DataError(f"{key}: {table}: there is no such file (looked in {looked}){hint}")
 
 
 def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], pa.Table]) -> ir.Table:

@@ -95,9 +95,10 @@ def _moved(one: Moved, alpha: float) -> str:
 
 
 def windows(*shown: Window) -> Styler:
-    """Windows with their bounds and counts."""
+    """Windows with their bounds and counts, each once."""
     rows = [
-        {"window": w.name, "from": w.start, "to": w.end, "records": w.rows, "labels known": w.labelled} for w in shown
+        {"window": w.name, "from": w.start, "to": w.end, "records": w.rows, "labels known": w.labelled}
+        for w in {id(one): one for one in shown}.values()
     ]
     return table(rows, caption="Windows (the end is not included)", formats={
         "from": moment, "to": moment, "records": count, "labels known": count})
@@ -183,6 +184,7 @@ def session(opened: Session) -> Styler:
         "champion": _version(opened.serving),
         "reference window": "what the champion was made from" if reference == "training" else describe(reference),
         "current window": describe(params.windows.current),
+        **({"outcomes": describe(params.windows.outcomes)} if params.windows.outcomes else {}),
         "training window": f"{describe(params.windows.training)}, the newest {params.windows.holdout:.0%} held out",
         "overrides": ", ".join(map(str, opened.overrides)) or "none",
         "run": opened.run_id + (" (dry run: nothing will be changed)" if opened.dry_run else ""),

@@ -15,7 +15,8 @@ from trimtab.measure.columns.bins import MAX_LEVELS, Bins, BinTable, Categorical
 from trimtab.measure.columns.days import Days, cells, unflatten
 from trimtab.measure.columns.drift import ColumnDrift
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import DAY, SEGMENT, Counts, Watched
+from trimtab.measure.columns.profiling import Counts
+from trimtab.measure.columns.watched import DAY, SEGMENT, Watched, groups
 from trimtab.measure.words import term_counting, text_column
 from trimtab.measure.words.term_drift import compare_terms
 from trimtab.measure.words.terms import TermBins, TermProfile
@@ -153,7 +154,7 @@ def rows_by_segment(window: Window, segment: str, run: Run) -> dict[str, int]:
     Null is no segment.
     """
     table = window.table.filter(window.table[segment].notnull())
-    counted = table.group_by(**profiling.groups(table, segment=segment)).aggregate(n=table.count())
+    counted = table.group_by(**groups(table, segment=segment)).aggregate(n=table.count())
     largest = run(counted.order_by(ibis.desc("n"), SEGMENT).limit(MAX_LEVELS))
     return dict(zip(largest[SEGMENT].to_pylist(), largest["n"].to_pylist(), strict=True))
 
@@ -193,11 +194,10 @@ def _in_database(
     segment: str | None,
 ) -> tuple[list[Any], Counts, dict[str, Counts]]:
     """What is counted apart, how many records each part has, and the counts by column."""
-    groups = profiling.groups(table, time, segment)
-    native, ordered = _native(backend), list(groups)
+    native, apart = _native(backend), groups(table, time, segment)
 
     def _run(counted: ir.Table) -> pa.Table:
-        return execute(counted.order_by(ordered) if ordered else counted)
+        return execute(counted.order_by(list(apart)) if apart else counted)
 
     found: dict[str, Any] = {}
     known = None
@@ -205,7 +205,7 @@ def _in_database(
         known = _run(profiling.numeric_counts(table, batch, bins, native=native, time=time, segment=segment))
         found |= profiling.read_numeric(batch, bins, known)
     if known is None:
-        rows_of = table.group_by(**groups) if groups else table
+        rows_of = table.group_by(**apart) if apart else table
         known = _run(rows_of.aggregate(rows=table.count()))
     rows = profiling.keys(known)
     for name in watched.with_levels:

@@ -30,6 +30,8 @@ _KINDS = ("int64", "float64", "boolean")
 _DECIMAL_COMMA = r"^\s*[+-]?[0-9]*(,[0-9]+)?([eE][+-]?[0-9]+)?\s*$"
 _IN_THOUSANDS = r"^\s*[+-]?[0-9]{1,3}(,[0-9]{3})+\s*$"
 _MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "None")    # as R, pandas and spreadsheets write it
+FRACTION = r"^\s*[+-]?[0-9]*[.][0-9]+([eE][+-]?[0-9]+)?\s*$"
+"""A number with a decimal point, as text."""
 _WHOLE = r"^\s*[+-]?[0-9]{1,18}\s*$"
 _PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
@@ -46,11 +48,14 @@ class Layout:
         One of `DELIMITERS`.
     columns : tuple of str
         What its first line names.
+    empty : int
+        Lines before it.
     """
 
     encoding: str
     delimiter: str
     columns: tuple[str, ...]
+    empty: int = 0
 
     def __str__(self) -> str:
         return f"{self.encoding}, columns divided by {DELIMITERS[self.delimiter]}s"
@@ -67,21 +72,25 @@ def layout_of(file: Path) -> Layout:
     beginning = content_of(file, _LOOKED_AT)
     encoding = _encoding(beginning)
     text = codecs.decode(beginning, "utf-8-sig" if encoding == "utf-8" else encoding, "replace")
-    head = next((line for line in io.StringIO(text) if line.strip()), "")
+    lines = list(io.StringIO(text))
+    empty = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
+    rest = "".join(lines[empty:])
     none = f"{file}: is no text (tried {', '.join(ENCODINGS)})"
     if "\0" in text or "�" in text[:-2]:
         raise DataError(none)
-    if "\r" in head.rstrip("\r\n"):
+    if "\r" in rest.partition("\n")[0].rstrip("\r"):
         raise DataError(f"{file}: its lines end in carriage returns alone; write them with line feeds")
-    delimiter = max(DELIMITERS, key=lambda one: len(_cells(head, one)))
-    names = _cells(head, delimiter)
+    heads = {one: _cells(rest, one) for one in DELIMITERS}    # in quotes, a name may go on in the next line
+    delimiter = max(DELIMITERS, key=lambda one: len(heads[one]))
+    names = heads[delimiter]
     if not names:
         raise DataError(none)
-    return Layout(encoding, delimiter, names)
+    return Layout(encoding, delimiter, names, empty)
 
 
-def _cells(line: str, delimiter: str) -> tuple[str, ...]:
-    return tuple(next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), ()))
+def _cells(text: str, delimiter: str) -> tuple[str, ...]:
+    """What the first line that is not empty holds."""
+    return next((tuple(cells) for cells in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if cells), ())
 
 
 def content_of(file: Path, most: int | None = None) -> bytes:
@@ -211,7 +220,7 @@ def _texts(backend: Any, paths: list[str], layout: Layout, names: Sequence[str])
     places = [f"column{i}" for i in range(len(layout.columns))]
     table = backend.read_csv(
         paths, auto_detect=False, columns=dict.fromkeys(places, "VARCHAR"), header=True, delim=layout.delimiter,
-        encoding=layout.encoding, quote='"', escape='"',
+        encoding=layout.encoding, quote='"', escape='"', skip=layout.empty,
     )
     found: ir.Table = table.select(**{name: table[places[layout.columns.index(name)]] for name in names})
     return found

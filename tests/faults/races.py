@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import sqlalchemy as sa
+import yaml
 
 from faults.kills import DRIFT, Trial, afterwards
 from faults.places import Home, restore, rows
@@ -14,20 +15,21 @@ from trimtab.act import database, tables
 _BUSY = 3
 
 
-def race(home: Home, template: Path, runners: int, ledger: str | None = None) -> Trial:
+def race(home: Home, template: Path, runners: int, server: str | None = None, name: str = "") -> Trial:
     """Start so many runners at once.
 
     Parameters
     ----------
-    ledger : str, optional
-        The URL of another ledger than the home's own.
+    server : str, optional
+        Where the ledger lies instead of in the home: a URL with a place for a database's name.
+    name : str
+        Of its database there.
     """
     restore(home, template)
-    words = [*DRIFT, "--json"]
-    if ledger is not None:
-        words += ["--set", f"store.ledger={ledger}"]
+    if server is not None:
+        _move(home, server, name)
     before = rows(home)
-    started = [home.start(*words) for _ in range(runners)]
+    started = [home.start(*DRIFT, "--json") for _ in range(runners)]
     told = [process.communicate(timeout=300) for process in started]
     codes = sorted(process.returncode for process in started)
     problems = [] if codes == [0] + [_BUSY] * (runners - 1) else [f"they ended with {codes}"]
@@ -37,12 +39,12 @@ def race(home: Home, template: Path, runners: int, ledger: str | None = None) ->
     for process, (_, complained) in ended:
         if process.returncode == _BUSY and not any(run_id in complained for run_id in ran):
             problems.append(f"it is not said who holds the lease: {complained[-300:]}")
-    what = f"{runners} runners at once{', ledger on PostgreSQL' if ledger else ''}"
-    return Trial(what, problems + (afterwards(home, before) if ledger is None else []))
+    what = f"{runners} runners at once{', ledger on PostgreSQL' if server else ''}"
+    return Trial(what, problems + afterwards(home, before))
 
 
-def moved(home: Home, server: str, name: str) -> str:
-    """The URL of a new database on a server, with all that the home's ledger holds."""
+def _move(home: Home, server: str, name: str) -> None:
+    """Let a new database on a server be its ledger, with all that its own holds."""
     maintenance = sa.create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT")
     with maintenance.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
@@ -57,4 +59,5 @@ def moved(home: Home, server: str, name: str) -> str:
                 connection.execute(table.insert(), found)
     session.close()
     target.dispose()
-    return server.format(name)
+    given = yaml.safe_load(home.params.read_text())
+    home.params.write_text(yaml.safe_dump(given | {"store": {"ledger": server.format(name)}}))

@@ -43,7 +43,7 @@ def _permissions(home: Home, template: Path, times: int, rng: np.random.Generato
 def _clocks(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
     for place, seconds in enumerate(np.geomspace(1, 400 * 86_400, times)):
         back = int(seconds * float(rng.uniform(0.9, 1.1))) or 1
-        yield surroundings.clock_back(home, template, back, killed=place % 2 == 0)
+        yield surroundings.clock_back(home, template, back, killed=place % 2 == 1)
 
 
 def _locks(home: Home, template: Path, times: int, rng: np.random.Generator) -> Iterator[Trial]:
@@ -67,14 +67,12 @@ def _races(home: Home, template: Path, times: int, rng: np.random.Generator) -> 
     with serving_postgres() as server:
         for number in range(times):
             runners = int(rng.integers(2, 9))
-            on_server = server is not None and number % 2
-            ledger = races.moved(home, str(server), f"race{number}") if on_server else None
-            yield races.race(home, template, runners, ledger)
+            yield races.race(home, template, runners, server if number % 2 else None, f"race{number}")
 
 
 FAULTS: dict[str, tuple[Try, int]] = {
     "kill": (_kills, 120), "disk": (_disks, 24), "read-only": (_permissions, 20), "clock": (_clocks, 20),
-    "lock": (_locks, 20), "registry": (_registries, 20), "race": (_races, 50),
+    "lock": (_locks, 20), "registry": (_registries, 20), "race": (_races, 100),
 }
 
 

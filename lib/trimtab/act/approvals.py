@@ -181,14 +181,15 @@ class Approvals(Rows):
         clock = now()
         fitting = [
             one for one in self.all()
-            if one.kind == "retrain" and one.state == "approved" and one.champion == champion and one.expires_at > clock
+            if one.kind == "retrain" and one.state == "approved" and one.used_by is None
+            and one.champion == champion and one.expires_at > clock
         ]
         return fitting[-1] if fitting else None
 
     def use(self, run_id: str, used_by: str) -> None:
         """Mark an approval as used, so that it allows nothing a second time."""
         table = tables.approvals
-        approved = (table.c.run_id == run_id, table.c.state == "approved")
+        approved = (table.c.run_id == run_id, table.c.state == "approved", table.c.used_by.is_(None))
         with self._write(used_by) as connection:
             connection.execute(
                 table.update().where(*self._is_mine(table), *approved).values(state="used", used_by=used_by))

@@ -132,6 +132,21 @@ class Chain(Rows):
                 found[kind.name, str(one)] = Present("", None)
         return found
 
+    def as_covered(self, kind: str, key: str) -> bool:
+        """Whether rows are as they were when a link covered them last; True where none has yet."""
+        table, what = tables.sealed, KINDS[kind]
+        same = (table.c.kind == kind, table.c.key == key)
+        with self._read() as connection:
+            newest = self._select(table).where(*same).order_by(table.c.seq.desc()).limit(1)
+            seal = connection.execute(newest).mappings().first()
+            if seal is None:
+                return True
+            try:
+                now_there = self._present(connection, what, sa.cast(what.table.c[what.key], sa.String) == key)
+            except (ValueError, TypeError):    # somebody wrote what no column of this type holds
+                return False
+        return (kind, key) in now_there and now_there[kind, key].sha256 == seal["sha256"]
+
     def left_open(self, but: str) -> list[str]:
         """Runs that ended, or died, without coming into the chain, oldest first; not those from before there was one.
 

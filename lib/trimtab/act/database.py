@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trimtab.act import migrations, tables
 from trimtab.errors import StateError
+
+_PATIENCE = 30.0    # seconds that a SQLite ledger which another process holds is waited for
 
 
 def is_sqlite(url: str) -> bool:
@@ -66,9 +70,23 @@ def _missing(url: str) -> bool:
     return is_sqlite(url) and not Path(sa.make_url(url).database or "").exists()
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 30000")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000:.0f}")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous = FULL")    # a promotion must survive a power cut
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Have a write-ahead log. While two processes make the same new file SQLite refuses one of them without waiting."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+        else:
+            return

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from trimtab.act import tables
 from trimtab.act.retrains import closing
 from trimtab.act.rows import Rows, now
-from trimtab.errors import BusyError
+from trimtab.errors import BusyError, StateError
 
 LEASE = timedelta(seconds=60)
 APART = timedelta(minutes=5)
@@ -37,6 +37,8 @@ class Lease(Rows):
         ------
         BusyError
             When another run is active, saying which and where.
+        StateError
+            When the lease that is there cannot be read.
         """
         lease = tables.leases
         with self._write() as connection:
@@ -47,8 +49,8 @@ class Lease(Rows):
                     connection.execute(lease.insert().values(**self._mine, **mine, expires_at=clock + LEASE))
                 return None
             except IntegrityError:
-                held = connection.execute(self._select(lease)).mappings().one()
-            if not _dead(dict(held), clock):
+                held = self._held(connection) or {}
+            if not _dead(held, clock):
                 host = held["host"].partition("/")[0]
                 raise BusyError(
                     f"run {held['run_id']} of {self._mine['model']} is active "
@@ -72,8 +74,17 @@ class Lease(Rows):
     def active(self) -> str | None:
         """The run that holds the lease and is alive, as far as can be known; None when there is none."""
         with self._read() as connection:
+            held = self._held(connection)
+            return None if held is None or _dead(held, _clock(connection)) else str(held["run_id"])
+
+    def _held(self, connection: sa.Connection) -> dict[str, Any] | None:
+        """The row as it is, whoever holds it; None where nobody does."""
+        try:
             held = connection.execute(self._select(tables.leases)).mappings().first()
-            return None if held is None or _dead(dict(held), _clock(connection)) else str(held["run_id"])
+        except (ValueError, TypeError) as error:    # somebody wrote what no column of this type holds
+            told = f"the lease of {self._mine['model']} holds what no run writes ({type(error).__name__})"
+            raise StateError(f"store.ledger: {told}; delete that row of the table leases") from error
+        return None if held is None else dict(held)
 
     def renew(self, run_id: str) -> bool:
         """Say that the run is still alive; False when the lease is another run's by now."""

@@ -223,6 +223,12 @@ class Ledger(Rows):
         rows = self._rows(self._select(tables.versions).where(tables.versions.c.version == version))
         return rows[0] if rows else None
 
+    def judged_in(self, beginning: str) -> list[int]:
+        """Versions of which was decided in runs or sessions whose id begins so."""
+        table = tables.verdicts
+        rows = self._rows(self._select(table).where(table.c.run_id.startswith(beginning, autoescape=True)))
+        return [row["challenger"] for row in rows if row["challenger"] is not None]
+
     def versions(self) -> list[dict[str, Any]]:
         """All versions that Trimtab made, oldest first."""
         return self._rows(self._select(tables.versions).order_by(tables.versions.c.version))

@@ -43,8 +43,8 @@ def _everything(row: Payload) -> Payload:
 
 
 def _answer(row: Payload) -> Payload:
-    """What was said, whether it was used since or not."""
-    said = "approved" if row["state"] == "used" else row["state"]
+    """What was said, whether it was used since or not; a use that the state does not tell of is another answer."""
+    said = "approved" if row["state"] == "used" else row["state"] if row["used_by"] is None else "approved anew"
     return {"state": said} | {name: row[name] for name in ("run_id", "by", "why", "decided_at", "decided_in")}
 
 

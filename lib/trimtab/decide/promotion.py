@@ -257,7 +257,8 @@ def _sentence(row: Row) -> str:
 
 
 def _measured(row: Row) -> str:
-    """A row's evidence: a gain with its sign, or the value that a floor bounds."""
+    """A row's evidence: a gain with its sign, or the value that a floor bounds, and whether who serves does better."""
     if row.is_gain:
         return f"gain {row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]"
-    return f"measured {row.difference:.4f} [{row.low:.4f}, {row.high:.4f}]"
+    beside = "" if math.isnan(row.champion) else f" (the champion: {row.champion:.4f})"
+    return f"measured {row.difference:.4f} [{row.low:.4f}, {row.high:.4f}]{beside}"

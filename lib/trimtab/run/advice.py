@@ -13,7 +13,7 @@ from math import nan
 import numpy as np
 
 from trimtab.decide import columns, losses
-from trimtab.decide.grading import Grader, graded
+from trimtab.decide.grading import Grader, graded, unmeasured
 from trimtab.decide.segments import segment_drift
 from trimtab.decide.signals import Measurement, Signal, grade, triggers_for
 from trimtab.measure.columns.drift import Drift, compare
@@ -56,7 +56,8 @@ def signals(
     graders: list[Grader] = [partial(grade, one) for one in measured]
     if beside is not None:
         graders += _lost(beside, rules, settings.alpha)
-    return tuple(graded(graders, rules))
+    found = graded(graders, rules)
+    return *found, *unmeasured(own, found)
 
 
 def performances(beside: Said) -> dict[str, Performance]:

@@ -86,14 +86,14 @@ def refuse_stale(session: Session, asked: Request) -> None:
     ModelFileError
         When the challenger's file is missing, or is not the one that was evaluated.
     """
-    for one in (_same_champion(session, asked), _same_file(session, asked)):
+    for one in _unaltered(session, asked):
         if not one.passed:
             raise (ModelFileError if one.name == "same_file" else ChampionError)(f"run {asked.run_id}: {one.evidence}")
 
 
 def checks(session: Session, asked: Request) -> tuple[Check, ...]:
     """Everything that must hold for an approval to be carried out, with its evidence."""
-    found = [_same_champion(session, asked), _same_file(session, asked)]
+    found = list(_unaltered(session, asked))
     if asked.challenger is not None:
         found.append(_serves(session, asked))
     return tuple(found)
@@ -116,7 +116,7 @@ def answer(
         session.ledger.approvals.decide(
             asked.run_id, "rejected", by=by, why=why, decided_in=session.run_id)
         return Answered(asked, said, by, why, before, before, None)
-    now = (_same_champion(session, asked), _same_file(session, asked))    # a person may have taken hours since `seen`
+    now = _unaltered(session, asked)    # a person may have taken hours since `seen`
     failed = dict.fromkeys(one.evidence for one in (*seen, *now) if not one.passed)
     if failed:
         raise ChampionError(f"run {asked.run_id} cannot be approved: {'; '.join(failed)}")
@@ -143,6 +143,22 @@ def answered_facts(made: Answered) -> dict[str, Any]:
         "why": made.why, "champion_before": made.champion_before, "champion_after": made.champion_after,
         "reading": made.reading,
     }
+
+
+def _unaltered(session: Session, asked: Request) -> tuple[Check, ...]:
+    """Whether everything is as it was when it was asked; also what the ledger says of it, by the audit chain."""
+    return _same_champion(session, asked), _same_file(session, asked), _as_recorded(session, asked)
+
+
+def _as_recorded(session: Session, asked: Request) -> Check:
+    rows = {f"the request of run {asked.run_id}": ("approvals", asked.run_id)}
+    if asked.challenger is not None:
+        rows[f"version {asked.challenger}"] = ("versions", str(asked.challenger))
+    changed = [name for name, row in rows.items() if not session.ledger.chain.as_covered(*row)]
+    if changed:
+        told = f"the ledger's row of {' and that of '.join(changed)} was changed since; see trimtab verify"
+        return Check("as_recorded", False, told)
+    return Check("as_recorded", True, "the audit chain has what the ledger says of it")
 
 
 def _same_champion(session: Session, asked: Request) -> Check:

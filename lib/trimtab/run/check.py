@@ -14,8 +14,8 @@ from trimtab.decide.signals import Signal
 from trimtab.errors import DataError
 from trimtab.measure.columns.drift import ColumnDrift, Drift, compare
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.segments import Segment, SegmentDrift, choose, compare_parts, look_at_each, without_value
+from trimtab.measure.columns.watched import Watched
 from trimtab.run.advice import performances, signals
 from trimtab.run.plain_tables import compared_as, watched_of, window_of
 from trimtab.run.said import Said, said
@@ -123,6 +123,7 @@ def check(
     time: str | None = None,
     text: Collection[str] = (),
     segments: Sequence[str] = (),
+    without: Collection[str] = (),
     settings: DriftSettings | Mapping[str, Any] | None = None,
     predictions: Any = None,
     actuals: Any = None,
@@ -144,6 +145,8 @@ def check(
     segments : sequence of str, optional
         Columns of which each value's records are compared with its own, too; corrected for the false-discovery rate by
         themselves.
+    without : collection of str, optional
+        Columns that are not compared, as the year, which is another one each year.
     settings : DriftSettings or mapping, optional
         Thresholds, as such or by the keys that stand under `drift` in a params file; the defaults are the same. Where
         there are outcomes, columns have one half of `alpha`.
@@ -163,8 +166,8 @@ def check(
     DataError
         When one is no table, is empty, cannot be read or holds infinite numbers, the columns or their types differ,
         none can be compared or one has a name that it cannot be told by, `time` names no column of times or one with
-        gaps, `text` no column of texts, or `segments` one that is not there; when predictions and outcomes are not one
-        value for each record.
+        gaps, `text` no column of texts, or `segments` or `without` one that is not there; when predictions and
+        outcomes are not one value for each record.
     ParamsError
         When `settings` holds an unknown key or a value that is none.
 
@@ -179,10 +182,7 @@ def check(
     >>> check(before, before).decision.needs_retrain
     False
     """
-    asked = Asked(
-        time, (text,) if isinstance(text, str) else text, (segments,) if isinstance(segments, str) else segments,
-        drift_settings(settings), triggers,
-    )
+    asked = Asked(time, _names(text), _names(segments), _names(without), drift_settings(settings), triggers)
     if (predictions is None) != (actuals is None) or (baseline is not None and predictions is None):
         raise DataError("predictions and actuals go together, and a baseline with them: how right is told by both")
     backend = ibis.duckdb.connect()
@@ -193,6 +193,11 @@ def check(
     return compared(backend, two, asked, beside)
 
 
+def _names(given: Collection[str]) -> tuple[str, ...]:
+    """Names of columns; a single one may stand by itself."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked of two tables; see `check`."""
@@ -200,6 +205,7 @@ class Asked:
     time: str | None = None
     text: Collection[str] = ()
     segments: Sequence[str] = ()
+    without: Collection[str] = ()
     settings: DriftSettings = field(default_factory=DriftSettings)
     triggers: Sequence[Trigger] = ()
 
@@ -217,14 +223,22 @@ def compared(backend: Any, two: Sequence[Window], asked: Asked, beside: Said | N
     settings, time = asked.settings, asked.time
     if beside is not None:
         settings = settings.model_copy(update={"alpha": settings.alpha / 2})
-    before, after, kinds = compared_as(backend, *two)
-    watched, left_out = watched_of(backend, before, kinds, asked.text)
+    before, after, kinds = compared_as(backend, *(_at_times(one, time) for one in two))
+    watched, left_out = watched_of(backend, (before, after), kinds, asked.text, asked.without)
     profiles = _profiles(backend, before, after, watched, time)
     texts = [_words(backend, before, after, name, time, settings.terms) for name in watched.text]
     apart = _segments(_Compared(backend, (before, after), watched, profiles, time), asked.segments, settings)
     drift = compare(*profiles, beside=texts)
     found = signals(drift, apart, beside, settings, asked.triggers)
     return CheckResult(drift, profiles[0], profiles[1], settings, left_out, apart, found, beside)
+
+
+def _at_times(window: Window, time: str | None) -> Window:
+    """The window, days in the column of times as their first moment."""
+    kind = window.table.schema().get(time)
+    if time is None or kind is None or not kind.is_date():
+        return window
+    return replace(window, table=window.table.mutate(**{time: window.table[time].cast("timestamp")}))
 
 
 def _words(backend: Any, before: Window, after: Window, name: str, time: str | None, most: int) -> ColumnDrift:

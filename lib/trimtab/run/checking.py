@@ -12,7 +12,7 @@ from trimtab.decide import columns, losses
 from trimtab.decide import signals as rules
 from trimtab.decide.classes import class_drop
 from trimtab.decide.decision import Decision
-from trimtab.decide.grading import Grader, graded
+from trimtab.decide.grading import Grader, graded, unmeasured
 from trimtab.decide.guardrails import Guard
 from trimtab.decide.segments import segment_drift
 from trimtab.decide.severity import rank
@@ -35,7 +35,7 @@ from trimtab.run.history import History, history
 from trimtab.run.joint import Joint, joint
 from trimtab.run.profiles import whole_days
 from trimtab.run.proportions import proportions
-from trimtab.run.scored import Scored, primary_metric, score
+from trimtab.run.scored import Scored, judge, primary_metric, score
 from trimtab.run.segments import segments
 from trimtab.run.session import Session
 from trimtab.run.words import words, words_since
@@ -44,8 +44,8 @@ from trimtab.windows import Window
 
 __all__ = [    # a notebook finds all of a check here
     "Expected", "History", "Joint", "Scored", "causes", "decision_facts", "expected", "foretold", "guard", "history",
-    "joint", "last_decision", "loss_thresholds", "overall", "past_signals", "performance_drop", "primary_metric",
-    "proportions", "record", "score", "segments", "signals", "since_last", "words",
+    "joint", "judge", "last_decision", "loss_thresholds", "overall", "past_signals", "performance_drop",
+    "primary_metric", "proportions", "record", "score", "segments", "signals", "since_last", "words",
 ]
 
 
@@ -58,6 +58,8 @@ def signals(
     scored: Scored,
     window: Window,
     *,
+    outcomes: Window | None = None,
+    judged: Scored | None = None,
     together: Joint | None = None,
     apart: SegmentDrift | None = None,
     past: History | None = None,
@@ -67,6 +69,10 @@ def signals(
 
     Parameters
     ----------
+    outcomes : Window, optional
+        The records whose outcomes are looked at; by default those of the window.
+    judged : Scored, optional
+        What the champion said about these.
     together : Joint, optional
         Without it, nothing is said of all columns together.
     apart : SegmentDrift, optional
@@ -76,7 +82,7 @@ def signals(
     estimates : Expected, optional
         Without it, nothing is estimated where labels are not known yet, nor is it said what the error follows from.
     """
-    settings = session.thresholds
+    settings, judged = session.thresholds, judged or scored
     measured = measured_of_columns(session, drift, window)
     if together is not None:
         measured.append(rules.joint_drift(
@@ -90,10 +96,10 @@ def signals(
     if scored.rows or scored.faulty:
         told = scored.remarks if scored.rows else scored.incomparable
         measured.append(rules.unusable_outputs(scored.faulty, told))
-    if scored.label_drift is not None and session.params.task == "classification":
-        measured.append(columns.class_balance(scored.label_drift, settings))
-    if session.params.task == "classification" and scored.performance is not None:
-        measured.append(class_drop(class_changes(session, scored), alpha=settings.alpha))
+    if judged.label_drift is not None and session.params.task == "classification":
+        measured.append(columns.class_balance(judged.label_drift, settings))
+    if session.params.task == "classification" and judged.performance is not None:
+        measured.append(class_drop(class_changes(session, judged), alpha=settings.alpha))
     labelled = session.params.data.label is not None
     if past is not None and labelled:
         measured.append(losses.concept_drift(
@@ -102,14 +108,15 @@ def signals(
         ))
     if estimates is not None:
         measured.append(estimated_drop(session, estimates, scored))
-    measured += [*freshness(session, window), *_completeness(session, window)]
+    measured += [*freshness(session, window), *_completeness(session, outcomes or window)]
     triggers = rules.triggers_for(settings, session.params.triggers)
     graders: list[Grader] = [partial(rules.grade, measurement) for measurement in measured]
     if due := schedules(session, triggers):
         graders.append(partial(_most_serious, due))
     if labelled:
-        graders.append(_of_losses(session, scored, triggers))
-    return graded(graders, triggers)
+        graders.append(_of_losses(session, judged, triggers))
+    found = graded(graders, triggers)
+    return [*found, *unmeasured(session.params.triggers, found)]
 
 
 def _most_serious(due: Mapping[Every, Measurement], triggers: Sequence[Trigger]) -> Signal:
@@ -248,7 +255,8 @@ def record(
     Parameters
     ----------
     window : Window, optional
-        The current one. With it, what was found of the champion's performance stands beside its last day's snapshot.
+        Whose outcomes were looked at. With it, what was found of the champion's performance stands beside its last
+        day's snapshot.
     """
     session.ledger.record_check(session.run_id, session.as_of, found, decision, allowed)
     ask(session, decision, allowed)

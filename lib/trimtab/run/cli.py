@@ -29,6 +29,7 @@ app = typer.Typer(
 
 _TYPED_WRONGLY: Any = typer.BadParameter.__base__    # click's usage error, for which typer has no name of its own
 _LONGEST_NAME = 200    # as long as the ledger's columns
+_WITH_A_RESULT = ("run", "approve", "reject", "backfill")    # which tell of what never started, too
 _REPEATED = ("baseline", "drift", "retrain")
 
 
@@ -86,6 +87,7 @@ def check(
     time: Annotated[str | None, typer.Option(help="A column of times: then days are allowed to differ.")] = None,
     text: Annotated[list[str] | None, typer.Option(help="A column whose words are compared.")] = None,
     segment: Annotated[list[str] | None, typer.Option(help="A column; each value by itself.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="A column that is not compared.")] = None,
     set_: options.Overrides = None,
     as_json: options.Json = False,
 ) -> None:
@@ -95,7 +97,7 @@ def check(
     beside = files.Beside(predictions, actuals, baseline_predictions, baseline_actuals, task)
     found = files.check_files(
         reference, recent, beside, time=time, text=tuple(text or ()), segments=tuple(segment or ()),
-        overrides=tuple(set_ or ()),
+        without=tuple(without or ()), overrides=tuple(set_ or ()),
     )
     if as_json:
         show_json(files.as_json(found))
@@ -249,6 +251,8 @@ def init(
     roles = made.roles
     show(f"{file}: written; read it, and change what is not so")
     show(f"  {roles.task} of {roles.label} ({roles.why['label']}), through {roles.time}")
+    if roles.id:
+        show(f"  id: {roles.id}")
     for part in ("numeric", "categorical", "text"):
         if names := getattr(roles, part):
             show(f"  {part}: {', '.join(names)}")
@@ -278,6 +282,7 @@ def main() -> None:
         code = app(standalone_mode=False) or 0
     except TrimtabError as error:
         say(str(error))
+        _answer_in_json(sys.argv[1:], error)
         code = error.exit_code
     except _TYPED_WRONGLY as error:
         code = UsageError.exit_code
@@ -301,6 +306,14 @@ def _explain(error: Any, words: list[str]) -> None:
     if words[:1] == ["run"] and "--json" in words:
         named = next((word for word in words[1:] if not word.startswith("-")), None)
         _print_refusal(named, UsageError(told))
+    else:
+        _answer_in_json(words, UsageError(told))
+
+
+def _answer_in_json(words: list[str], error: TrimtabError) -> None:
+    """What `--json` promises where a query fails: one object; runs tell theirs as a run's."""
+    if "--json" in words and words[0] not in _WITH_A_RESULT:
+        show_json({"error": str(error), "exit_code": error.exit_code})
 
 
 def _leave(code: int) -> NoReturn:

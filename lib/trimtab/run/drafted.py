@@ -203,6 +203,7 @@ def _flow(begin: str, names: Sequence[str]) -> list[str]:
 
 def _scalar(text: str) -> str:
     """A text in YAML, on one line and as itself: without quotes only where nothing else can be read into it."""
+    text = text.replace("${", "$${")
     if _PLAIN.fullmatch(text) and text == text.strip() and yaml.safe_load(f"[{text}]") == [text]:
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())

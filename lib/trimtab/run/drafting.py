@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,13 +55,9 @@ def draft(
     except DataError as error:
         raise DataError(str(error) if str(error).startswith(str(table)) else f"{table}: {error}") from None
     when = next(one for one in facts if one.name == roles.time)
-    if when.first is None or when.last is None:
-        raise DataError(f"{table}: column {when.name!r} holds nothing")
-    span = when.last - when.first
-    if span <= timedelta(0):
-        raise DataError(f"{table}: all records are of {when.first:%Y-%m-%d %H:%M}, and models are watched through time")
-    first = _first(when.first, when.late or when.last, when.last)
-    made = Draft(name, roles, when.rows, when.first, when.last, first, _before(first, when))
+    begin, end = _span(table, when)
+    first = _first(begin, when.late or end, end)
+    made = Draft(name, roles, when.rows, begin, end, first, _before(first, (begin, when.late or begin, end), when.rows))
     text = written(made, facts, _place(table, file))
     _tried(text, file, table.resolve().parent)
     try:
@@ -69,6 +66,28 @@ def draft(
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror or error}") from None
     return file, made
+
+
+def _span(table: Path, when: Facts) -> tuple[datetime, datetime]:
+    """From when to when the records are, without a few that are far before all others.
+
+    Raises
+    ------
+    DataError
+        When a few are far after all others: as of the newest, nothing would be recent.
+    """
+    if when.first is None or when.last is None or when.most is None:
+        raise DataError(f"{table}: column {when.name!r} holds nothing")
+    if when.last <= when.first:
+        raise DataError(f"{table}: all records are of {when.first:%Y-%m-%d %H:%M}, and models are watched through time")
+    early, late = when.most
+    usual = late - early
+    if usual > timedelta(0) and when.last - late > usual:
+        raise DataError(
+            f"{table}: column {when.name!r}: 98 in 100 records are from {early:%Y-%m-%d} to {late:%Y-%m-%d}, and the "
+            f"newest is of {when.last:%Y-%m-%d}, as of which nothing else is recent; set it right, leave it out, or "
+            "name another column with --time")
+    return (early if usual > timedelta(0) and early - when.first > usual else when.first), when.last
 
 
 def next_steps(file: Path, made: Draft) -> dict[str, str]:
@@ -99,11 +118,10 @@ def _tried(text: str, file: Path, folder: Path) -> None:
     Records.open(data, "latest", [home, home.parent, folder]).close()
 
 
-def _before(first: datetime, when: Facts) -> int:
-    """Records before a time, about: evenly seven in ten until `late`, and then the others."""
-    points = [(one or first).timestamp() for one in (when.first, when.late, when.last)]
-    share = np.interp(first.timestamp(), points, [0.0, LATE, 1.0])
-    return round(when.rows * float(share))
+def _before(first: datetime, points: Sequence[datetime], rows: int) -> int:
+    """Records before a time, about: evenly seven in ten from the first to the second point, then the others."""
+    share = np.interp(first.timestamp(), [one.timestamp() for one in points], [0.0, LATE, 1.0])
+    return round(rows * float(share))
 
 
 def _first(begin: datetime, late: datetime, end: datetime) -> datetime:

@@ -6,6 +6,7 @@ The warm server is started before anything heavy is imported here, so that its i
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from types import ModuleType
@@ -22,6 +23,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):    # until a run listens itself, there is nothing to bring in order
         signal.signal(number, _stop_watching if words[:1] == ["watch"] else _stop)
     gc.set_threshold(*_LAZY_COLLECTION)
+    os.environ["PYTHONSAFEPATH"] = "1"    # for processes of ours: what lies in the current folder is no module
     from trimtab.run import server  # after we listen: even this takes a moment
 
     if words[:1] and words[0] in _WITH_KERNELS and not {"--cold", "--help"} & set(words) and server.available():

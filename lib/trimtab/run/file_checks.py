@@ -56,7 +56,7 @@ class Beside:
 
 def check_files(
     reference: Path, recent: Path, beside: Beside, *, time: str | None = None, text: Collection[str] = (),
-    segments: Sequence[str] = (), overrides: Iterable[str] = (),
+    segments: Sequence[str] = (), without: Collection[str] = (), overrides: Iterable[str] = (),
 ) -> CheckResult:
     """Compare two files as `check` compares two tables; larger ones than the memory, too.
 
@@ -73,10 +73,10 @@ def check_files(
         When an override is none.
     """
     rules = _Rules.told(tree_of(overrides), "")
-    asked = Asked(time, text, segments, rules.drift, rules.triggers)
+    asked = Asked(time, text, segments, without, rules.drift, rules.triggers)
     backend = ibis.duckdb.connect()
     tables = [(f"file {file}", table_in(backend, file)) for file in (reference, recent)]
-    columns = [name for name in (beside.predictions, beside.actuals) if name is not None and not Path(name).suffix]
+    columns = [name for name in (beside.predictions, beside.actuals) if name is not None and _is_column(name, tables)]
     pairs = _pairs(backend, tables, beside, columns)
     two = [
         window_of(backend, name, table.drop(*[one for one in columns if one in table.columns]))
@@ -85,6 +85,13 @@ def check_files(
     outcomes = None if pairs is None else said(
         pairs["recent"], pairs.get("reference"), task=beside.task, rows=[window.rows for window in two])
     return compared(backend, two, asked, outcomes)
+
+
+def _is_column(name: str, tables: Sequence[tuple[str, ir.Table]]) -> bool:
+    """Whether this is meant to be a column and no file: by what there is, or else by its having no ending."""
+    if Path(name).is_file():
+        return False
+    return not Path(name).suffix or any(name in table.columns for _, table in tables)
 
 
 def _pairs(

@@ -96,15 +96,19 @@ class History:
         return self.baseline.values.get(Measure(metric)) if self.baseline else None
 
 
-def history(session: Session, window: Window, scored: Scored | None = None) -> History:
-    """Fill in the days of the current window and of the one before it, and look at all that are known.
+def history(
+    session: Session, window: Window, scored: Scored | None = None, *, until: datetime | None = None
+) -> History:
+    """Fill in the days of a window and of the one before it, and look at all that are known.
 
     Parameters
     ----------
     window : Window
-        The current one.
+        Whose outcomes are looked at.
     scored : Scored, optional
         What the champion said about it, which then is not asked again.
+    until : datetime, optional
+        Later days are filled in up to here, too: what it said is known before what came.
     """
     session.champion.refuse_before(session.as_of)
     lineage, version = session.champion.lineage, session.champion.version
@@ -113,19 +117,20 @@ def history(session: Session, window: Window, scored: Scored | None = None) -> H
     length = window.end - window.start
     recent = max(window.start - length, begin)
     start = recent if begin == datetime.min else begin
-    taken = up_to_date(session, start, window.end, since=recent, scored=scored)
-    first_now = window.start.date()
+    taken = up_to_date(session, start, max(window.end, until or window.end), since=recent, scored=scored)
+    first_now, last_now = window.start.date(), whole_days(window)[1]
+    looked_at = [one for one in taken if one.day <= last_now]    # of later ones only outcomes that came early are known
     before = [one for one in taken if (window.start - length).date() <= one.day < first_now]
-    now = [one for one in taken if one.day >= first_now]
+    now = [one for one in looked_at if one.day >= first_now]
     known = session.ledger.version(version)
     baseline = known["baseline"] if known else None
     until = parse_time(lineage["holdout_until"]) if lineage else None
     held = [one for one in taken if until and one.day < until.date()]
-    loss = loss_of(taken)
+    loss = loss_of(looked_at)
     change = consecutive_days(daily_losses(before, loss), daily_losses(now, loss))
     if unlabelled:
         change = replace(change, note="no column of outcomes is named (data.label)")
-    every = daily_losses(taken, loss)
+    every = daily_losses(looked_at, loss)
     return History(
         tuple(taken), until, window.start, window.end, change, trend(every), locate(every), _LOSSES[loss],
         performance_from_json(baseline["performance"]) if baseline else None,

@@ -18,9 +18,12 @@ from trimtab.facts import Facts
 from trimtab.files import table_in
 from trimtab.moments import time_of
 from trimtab.roles import label_of, task_of
+from trimtab.text_files import FRACTION
 
 LATE = 0.7
 """Of the records: a first model is made from them, the others are watched."""
+_ENDS = (0.01, 0.99)    # of the records are before and after: a few may have times that are none
+_NEARLY, _MOST_KEYS = 0.9, 5_000_000    # about so many are different: is each? Of so many records that is asked
 _COUNTED = 300    # different values up to which about so many is not enough
 
 
@@ -62,25 +65,35 @@ def _counted(backend: Any, table: ir.Table) -> list[Facts]:
         if kind != "other":
             asked[f"distinct{i}"] = column.approx_nunique()
         if kind == "number":
-            asked[f"whole{i}"] = (column == column.round()).all()
+            asked[f"whole{i}"] = (column.cast("float64") % 1 == 0).all()    # a rounded one is an integer, which ends
         if kind in ("number", "whole"):
             asked |= {f"low{i}": column.min().cast("float64"), f"high{i}": column.max().cast("float64")}
         if kind == "text":
             asked[f"example{i}"] = column.min()
+            timed = column.try_cast(dt.Timestamp(timezone="UTC"))
+            fraction = column.re_search(FRACTION)
+            asked |= {f"fractions{i}": fraction.sum(), f"odd{i}": column.min(where=~fraction)}
+            asked |= {f"timed{i}": timed.count(), f"untimely{i}": column.min(where=timed.isnull())}
             asked[f"words{i}"] = (column.strip().length() - column.strip().replace(" ", "").length() + 1).mean()
         if kind == "time":
             asked |= {f"first{i}": column.cast("timestamp").min(), f"last{i}": column.cast("timestamp").max()}
     told = backend.to_pyarrow(table.aggregate(**asked)).to_pylist()[0]
     if not told["rows"]:
         raise DataError("the table is empty")
-    few = {name: table[name].nunique() for i, name in enumerate(kinds) if 0 < told.get(f"distinct{i}", 0) < _COUNTED}
+    many = told["rows"] > _MOST_KEYS
+    keys = {name for i, name in enumerate(kinds) if kinds[name] in ("text", "whole")
+            and told[f"known{i}"] == told["rows"] and told[f"distinct{i}"] >= _NEARLY * told["rows"]}
+    few = {} if many else {name: table[name].nunique() for name in keys}
+    few |= {name: table[name].nunique() for i, name in enumerate(kinds) if 0 < told.get(f"distinct{i}", 0) < _COUNTED}
     exact = backend.to_pyarrow(table.aggregate(**few)).to_pylist()[0] if few else {}
     return [
         Facts(name, "whole" if told.get(f"whole{i}") else kind, told["rows"], told[f"known{i}"],
               exact.get(name, min(told.get(f"distinct{i}", 0), told[f"known{i}"])),    # else an estimate
               told.get(f"words{i}") or 0.0, told.get(f"first{i}"), told.get(f"last{i}"),
               example=told.get(f"example{i}") or "", low=_number(told.get(f"low{i}")),
-              high=_number(told.get(f"high{i}")))
+              high=_number(told.get(f"high{i}")), timed=told.get(f"timed{i}", 0),
+              untimely=told.get(f"untimely{i}") or "", fractions=told.get(f"fractions{i}") or 0,
+              odd=told.get(f"odd{i}") or "", unique=exact.get(name) == told["rows"] if name in keys else None)
         for i, (name, kind) in enumerate(kinds.items())
     ]
 
@@ -107,13 +120,16 @@ def _compared(
         f"{what}{i}": table[name].cast("float64").corr(other.cast("float64"), how="pop")
         for i, name in enumerate(numbers) for what, other in others.items()
     }
-    late = others["clock"].approx_quantile(LATE)
-    told = backend.to_pyarrow(table.aggregate(**asked, late=late)).to_pylist()[0]
+    points = {f"at {share}": others["clock"].approx_quantile(share) for share in (LATE, *_ENDS)}
+    told = backend.to_pyarrow(table.aggregate(**asked, **points)).to_pylist()[0]
     place = {name: i for i, name in enumerate(numbers)}
 
     def _found(what: str, name: str) -> float:
         return _number(told.get(f"{what}{place.get(name)}"))
 
-    when = None if told["late"] is None else datetime.fromtimestamp(told["late"], UTC).replace(tzinfo=None)
-    return [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name),
-                    late=when if one.name in but and one.kind == "time" else None) for one in facts]
+    found = [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name)) for one in facts]
+    if told[f"at {LATE}"] is None:
+        return found
+    late, *most = (datetime.fromtimestamp(told[f"at {share}"], UTC).replace(tzinfo=None) for share in (LATE, *_ENDS))
+    return [replace(one, late=late, most=(most[0], most[1])) if one.name in but and one.kind == "time" else one
+            for one in found]

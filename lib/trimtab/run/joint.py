@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from trimtab.measure.columns.profiling import DAY
+from trimtab.measure.columns.watched import DAY
 from trimtab.measure.models.outputs import Array
 from trimtab.measure.together.domain import Separation, tell_apart
 from trimtab.measure.together.reconstruction import Reconstruction, reconstruct

@@ -14,9 +14,15 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from trimtab.errors import DataError
-from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.columns.watched import Watched
+from trimtab.text_files import FRACTION
 from trimtab.windows import Window
 
+_FEW_RECORDS = 20    # of which nobody can say whether they are numbered
+_NEARLY_ALL = 0.95    # of the records have a value of their own: some come twice, and many are not counted one by one
+_MOSTLY = 0.5    # of the texts are fractions: the column is one of numbers, with mistakes
+_COUNTED = 100_000    # records up to which distinct values are; more are estimated, in a memory that does not grow
+_AS_WIDE = 2    # times as many as there are records: of numbered ones some may be gone
 _MOST_LEVELS_SHARE = 0.5    # a text column whose values are mostly distinct is an identifier or prose, not a category
 
 
@@ -159,30 +165,47 @@ def _kind(kind: dt.DataType) -> str:
 
 
 def watched_of(
-    backend: Any, window: Window, kinds: Mapping[str, str], text: Collection[str]
+    backend: Any, windows: tuple[Window, Window], kinds: Mapping[str, str], text: Collection[str],
+    without: Collection[str] = (),
 ) -> tuple[Watched, tuple[str, ...]]:
-    """Columns by their type: numbers, categories, prose; times and nested values are left out, and named.
+    """Columns by their type: numbers, categories, prose; times, keys and nested values are left out, and named.
 
     Parameters
     ----------
+    windows : pair of Window
+        The reference and the current one.
     kinds : mapping
         From `compared_as`.
     text : collection of str
         Columns that are prose whatever they look like.
+    without : collection of str
+        Columns that are not to be compared.
 
     Raises
     ------
     DataError
         When one of these is none, or nothing can be compared.
     """
+    absent = next((name for name in without if name not in kinds), None)
+    if absent is not None:
+        raise DataError(f"without={absent!r} names no column of the two tables")
     wrong = next((name for name in text if kinds.get(name) != "text"), None)
     if wrong is not None:
         raise DataError(f"text={wrong!r} names no column of texts of the two tables")
-    distinct = _distinct(backend, window.table, [name for name, kind in kinds.items() if kind == "text"])
+    window, texts = windows[0], [name for name, kind in kinds.items() if kind == "text"]
+    distinct = _distinct(backend, window.table, texts)
+    keys = _keys(backend, windows, [
+        name for name in texts if distinct[name] >= _NEARLY_ALL * window.rows and name not in text])
     most = max(_MOST_LEVELS_SHARE * window.rows, 20)
+    _refuse_mistyped(backend, windows, [
+        name for name in texts if distinct[name] > most and name not in text and name not in without])
     numeric, categorical, prose, left_out = [], [], [], []
     for name, kind in kinds.items():
-        if kind == "boolean" or (kind == "text" and distinct[name] <= most and name not in text):
+        if name in without:
+            left_out.append(f"{name} (not asked for)")
+        elif name in keys:
+            left_out.append(f"{name} ({keys[name]})")
+        elif kind == "boolean" or (kind == "text" and distinct[name] <= most and name not in text):
             categorical.append(name)
         elif kind == "number":
             numeric.append(name)
@@ -198,9 +221,73 @@ def watched_of(
     return watched, tuple(left_out)
 
 
+def _refuse_mistyped(backend: Any, windows: Sequence[Window], names: Sequence[str]) -> None:
+    """Refuse texts of which most are fractions: one that is none makes a column of numbers one of texts."""
+    for window in windows if names else ():
+        table, looks = window.table, {name: window.table[name].re_search(FRACTION) for name in names}
+        asked = {f"is {name}": look.sum() for name, look in looks.items()}
+        asked |= {f"known {name}": table[name].count() for name in names}
+        asked |= {f"other {name}": table[name].min(where=~look) for name, look in looks.items()}
+        found = backend.to_pyarrow(table.aggregate(**asked)).to_pylist()[0]
+        for name in names:
+            known, numbers = found[f"known {name}"], found[f"is {name}"] or 0
+            if _MOSTLY * known <= numbers < known:
+                told = f"{known - numbers:,} of {known:,} values are no fractions, such as {found[f'other {name}']!r}"
+                raise DataError(f"column {name!r} of the {window.name}: {told}; correct or empty what is no number, or "
+                                "leave the column out (without)")
+
+
+def _keys(backend: Any, windows: Sequence[Window], distinct: Sequence[str]) -> dict[str, str]:
+    """Columns that number or name each record, in words: newer records have other numbers, which is no news.
+
+    Whole numbers, each once and in a range that is twice as wide as there are records at most; and words, each once.
+
+    Parameters
+    ----------
+    distinct : sequence of str
+        Columns of texts of which nearly all are there once in the first window.
+    """
+    if min(window.rows for window in windows) < _FEW_RECORDS:
+        return {}
+    tables = [window.table for window in windows]
+    numbers = [name for name, kind in tables[0].schema().items()
+               if kind.is_integer() and tables[1][name].type().is_integer()]
+    for window in windows:
+        numbers = _running(backend, window, numbers)
+        distinct = _single_words(backend, window, distinct)
+    return dict.fromkeys(numbers, "a running number") | dict.fromkeys(distinct, "names each record")
+
+
+def _running(backend: Any, window: Window, names: Sequence[str]) -> list[str]:
+    """Of columns of whole numbers those that number the records of a window."""
+    if not names:
+        return []
+    table, rows = window.table, window.rows
+    ends = {f"{end} {name}": look(table[name]) for name in names
+            for end, look in (("low", ir.Column.min), ("high", ir.Column.max), ("known", ir.Column.count))}
+    found = backend.to_pyarrow(table.aggregate(**ends)).to_pylist()[0]
+    close = [name for name in names if found[f"known {name}"] == rows
+             and rows <= found[f"high {name}"] - found[f"low {name}"] + 1 <= _AS_WIDE * rows]
+    counted = _distinct(backend, table, close)
+    return [name for name in close if counted[name] >= _NEARLY_ALL * rows]
+
+
+def _single_words(backend: Any, window: Window, names: Sequence[str]) -> list[str]:
+    """Of columns of texts those that name each record of a window by one word."""
+    if not names:
+        return []
+    looks = {name: table_column.re_search(r"\s").any() | table_column.isnull().any() for name, table_column in (
+        (name, window.table[name]) for name in names)}
+    apart = backend.to_pyarrow(window.table.aggregate(**looks)).to_pylist()[0]
+    words = [name for name in names if not apart[name]]
+    counted = _distinct(backend, window.table, words)
+    return [name for name in words if counted[name] >= _NEARLY_ALL * window.rows]
+
+
 def _distinct(backend: Any, table: ir.Table, names: list[str]) -> dict[str, int]:
     if not names:
         return {}
-    counts = backend.to_pyarrow(table.aggregate(**{name: table[name].nunique() for name in names})).to_pylist()
-    found: dict[str, int] = counts[0]
+    few = backend.to_pyarrow(table.count()).as_py() <= _COUNTED
+    counts = {name: table[name].nunique() if few else table[name].approx_nunique() for name in names}
+    found: dict[str, int] = backend.to_pyarrow(table.aggregate(**counts)).to_pylist()[0]
     return found

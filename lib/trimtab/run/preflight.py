@@ -11,7 +11,7 @@ from typing import Any
 from trimtab import contract
 from trimtab.act import estimators
 from trimtab.decide import signals
-from trimtab.decide.reach import refuse_unreachable
+from trimtab.decide.reach import refuse_undue, refuse_unreachable
 from trimtab.errors import ParamsError, StateError, UsageError
 from trimtab.measure.models.metrics import METRICS
 from trimtab.run import approving, kernels, notebooks, rollbacks
@@ -62,6 +62,8 @@ def check(session: Session, request: Request) -> None:
         if trigger.metric is not None:
             check_metric("triggers", trigger.metric, params.task)
         refuse_unreachable(trigger, primary_metric(params))
+    for own in params.triggers:
+        refuse_undue(own, (params.windows.outcomes or params.windows.current).last, params.data.label_delay)
     for name in NOTEBOOKS[request.pipeline]:
         notebooks.check(notebooks.folder() / f"{name}.ipynb", parameters(session, request, name))
     _check_place(session.run_dir)

@@ -15,7 +15,7 @@ from trimtab.measure.columns import bins as binning
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import LAYOUT, Days
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.columns.watched import Watched
 from trimtab.plain import plain
 from trimtab.records import Records
 from trimtab.windows import Window

@@ -19,8 +19,8 @@ from trimtab.errors import NoRecordsError
 from trimtab.measure.columns.aspects import INDEPENDENT, SMALLEST_SAMPLE, Variation
 from trimtab.measure.columns.means import Moved, mean, rate
 from trimtab.measure.columns.profile import ColumnProfile, Profile
-from trimtab.measure.columns.profiling import Watched
 from trimtab.measure.columns.variation import variation
+from trimtab.measure.columns.watched import Watched
 from trimtab.records import Records
 from trimtab.run.profiles import Profiles
 from trimtab.windows import Window

@@ -26,10 +26,11 @@ def of_drift(session: Session, drift: Drift, scored: Scored, causes: Causes | No
     """
     settings = session.thresholds
     moved = drift.drifted(**settings.bounds)
-    inputs = f"{len(moved)} of {len(drift.columns)} inputs drifted"
+    inputs = f"{len(moved)} of {len(drift.columns)} watched columns drifted"
     inputs += f", {moved[0].name} the most ({moved[0].moved(**settings.bounds)[0]})" if moved else ""
     inputs += f"; {causes.first}" if causes and causes.first else ""
-    inputs = f"None of {len(drift.columns)} inputs could be tested ({drift.too_few})" if drift.too_few else inputs
+    if drift.too_few:
+        inputs = f"None of {len(drift.columns)} watched columns could be tested ({drift.too_few})"
     if scored.unlabelled:
         return f"{inputs}. No column of outcomes is named, so whether drift does any harm is not known."
     loss = performance_drop(session, scored)
@@ -37,7 +38,7 @@ def of_drift(session: Session, drift: Drift, scored: Scored, causes: Causes | No
         return f"{inputs}. {loss.message} Whether the drift does any harm is not known yet."
     lost = loss.significant and loss.value > 0
     if drift.too_few and not lost:
-        return f"{inputs}. {loss.message} Whether the inputs drifted is not known."
+        return f"{inputs}. {loss.message} Whether they drifted is not known."
     if moved and not lost:
         follows = f"By {primary_metric(session.params)} no loss can be shown."
     elif moved:
@@ -62,7 +63,8 @@ def of_contest(contest: Contest) -> str:
     if not better and not worse:
         told = "Over all records the two cannot be told apart by any metric."
     else:
-        told = f"Over all records the challenger is better by {better or 'no metric'}, worse by {worse or 'none'}."
+        told = f"Over all records the challenger is surely better by {better or 'no metric'}, " \
+            f"surely worse by {worse or 'none'}."
     groups = dict.fromkeys(group_name(m) for m in apart)
     lost = {name: _metrics(m for m in apart if group_name(m) == name and words[m] == "worse") for name in groups}
     losers = [f"{name} ({metrics})" for name, metrics in lost.items() if metrics]

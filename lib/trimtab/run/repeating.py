@@ -78,7 +78,7 @@ class Repeating:
     def __init__(self, pipeline: str, params: Path, *, interval: float, overrides: Sequence[str] = ()) -> None:
         given = [word for one in overrides for word in ("--set", one)]
         self._words = [
-            sys.executable, "-c", _TRIMTAB, "run", pipeline, "--params", str(params), "--json", *given]
+            sys.executable, "-P", "-c", _TRIMTAB, "run", pipeline, "--params", str(params), "--json", *given]
         self._about = f"{params.stem} {pipeline}"
         self._interval = interval
         self._stopped: int | None = None

@@ -15,7 +15,7 @@ from trimtab.measure.models.scoring import choose_positive, label_text
 _MOST_CLASSES = 20    # distinct whole numbers that are still taken for classes
 _TASKS = ("classification", "regression")
 _WHERE = {"now": "recent", "before": "reference"}
-_TRUTH = {"True": 1, "False": 0, "1": 1, "0": 0}
+_TRUTH = {"True": 1, "False": 0, "1": 1, "0": 0, "-1": 0}
 _CUT = 0.5            # the probability from which on a record is taken to be of the positive class
 
 Pair = tuple[Any, Any]
@@ -60,7 +60,8 @@ def said(recent: Pair, reference: Pair | None = None, *, task: str | None = None
         Predictions, and what came.
     task : str, optional
         "classification" or "regression"; else texts, truth values and few distinct whole numbers are taken for
-        classes, fractions from 0 to 1 beside outcomes of 0 and 1 for probabilities, and other numbers for numbers.
+        classes, fractions from 0 to 1 beside outcomes of 0 and 1, or of -1 and 1, for probabilities, and other numbers
+        for numbers.
     rows : sequence of int, optional
         Records of the reference and of the recent table, which the arrays must have, too.
 
@@ -121,7 +122,8 @@ def _are_probabilities(arrays: dict[str, tuple[Array, ...]]) -> bool:
     if predicted.dtype.kind != "f" or not len(predicted):
         return False
     fractions = predicted.min() >= 0 and predicted.max() <= 1 and (predicted != np.round(predicted)).any()
-    return bool(fractions) and {label_text(value) for value in np.unique(actual).tolist()} <= set(_TRUTH)
+    came = {label_text(value) for value in np.unique(actual).tolist()}
+    return bool(fractions) and came <= set(_TRUTH) and not {"-1", "0"} <= came
 
 
 def _probable(predicted: Array, actual: Array) -> Outputs:

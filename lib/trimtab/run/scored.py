@@ -155,6 +155,19 @@ def score(session: Session, window: Window) -> Scored:
     return _beside(found, baseline, said, days) if baseline else found
 
 
+def judge(session: Session, outcomes: Window, scored: Scored) -> Scored:
+    """What the champion said where its outcomes are looked at.
+
+    Parameters
+    ----------
+    outcomes : Window
+        From `Session.outcomes_window`.
+    scored : Scored
+        What it said about the current window; returned where these are the same records.
+    """
+    return scored if session.params.windows.outcomes is None else score(session, outcomes)
+
+
 def _realised(session: Session, said: Answered, days: Array) -> Performance | None:
     if said.labelled is None:
         return None

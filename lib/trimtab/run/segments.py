@@ -18,7 +18,6 @@ from trimtab import tally
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.days import Days, flatten, unflatten
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import DAY, SEGMENT, Watched, groups
 from trimtab.measure.columns.segments import (
     LeftOut,
     Part,
@@ -29,6 +28,7 @@ from trimtab.measure.columns.segments import (
     look_at_each,
     without_value,
 )
+from trimtab.measure.columns.watched import DAY, SEGMENT, Watched, groups
 from trimtab.run.profiles import digest, whole_days
 from trimtab.run.session import Session
 from trimtab.windows import Window

@@ -22,7 +22,7 @@ from trimtab.decide.signals import FAMILIES
 from trimtab.errors import DataError, ModelFileError, NoRecordsError, ParamsError, StateError, UsageError
 from trimtab.measure.columns.bins import BinTable
 from trimtab.measure.columns.profile import Profile
-from trimtab.measure.columns.profiling import Watched
+from trimtab.measure.columns.watched import Watched
 from trimtab.measure.models import scoring
 from trimtab.measure.models.performance import segment_masks
 from trimtab.params import Loaded
@@ -159,6 +159,17 @@ class Session:
     def windows(self) -> tuple[Window, Window]:
         """The reference and the current window."""
         return self.reference_window(), self.records.window("current", self.params.windows.current)
+
+    def outcomes_window(self, current: Window) -> Window:
+        """The records whose outcomes are held to what the champion said: the current ones, or `windows.outcomes`.
+
+        Parameters
+        ----------
+        current : Window
+            Returned where the params file names no others.
+        """
+        spec = self.params.windows.outcomes
+        return current if spec is None else self.records.stretch("outcomes", spec)
 
     @cache  # noqa: B019 -- a session lives as long as its notebook
     def reference_window(self, model: Model | None = None) -> Window:
@@ -340,7 +351,9 @@ class Session:
         from trimtab.run import checking
 
         current = self.records.window("current", self.params.windows.current)
-        return checking.signals(self, drift, checking.score(self, current), current)
+        scored, outcomes = checking.score(self, current), self.outcomes_window(current)
+        judged = checking.judge(self, outcomes, scored)
+        return checking.signals(self, drift, scored, current, outcomes=outcomes, judged=judged)
 
     def segments(self, frame: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
         """Masks of all segments, by their name."""

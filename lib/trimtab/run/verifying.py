@@ -141,7 +141,8 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
         if any(row.sha256 == "" for row in state.present.values()):
             state.notes.append("a row cannot be read, so what serves was not compared with what the ledger says")
         else:
-            findings += [*state.intents_of_nobody(), *_champion(session), *_released(session), *_models(session, home)]
+            findings += [*state.events_of_nobody(), *state.intents_of_nobody()]
+            findings += [*_champion(session), *_released(session), *_models(session, home)]
             state.notes += [*_under_way(session), *_uncovered(session)]
     notes = tuple(dict.fromkeys(state.notes))
     head = links[-1].sha256 if links else None
@@ -255,6 +256,26 @@ class _State:
             known = min((first[of, key] for of in (CHANGES, INTENTS) if (of, key) in first), default=math.inf)
             if known > ended[row.by] if row.by in ended else key in is_open and row.by not in self.unfinished:
                 yield Finding("inserted", _row(CHANGES, key), row.by, "no run that was at work had begun it")
+
+    def events_of_nobody(self) -> Iterator[Finding]:
+        """Retrain events that were covered anew though their version was not promoted, or judged at a notebook, then.
+
+        Those alone may change after their run has ended (`Chain.amend`).
+        """
+        ledger, head = self.session.ledger, self.links[-1].seq if self.links else 0
+        made = {version["version"]: version["run_id"] for version in ledger.versions()}
+        settled = {seal.key: seal.seq for seal in self.seals if seal.kind == CHANGES}
+        promoted = {(made.get(row["to_version"]), settled.get(str(row["id"]), head + 1))
+                    for row in ledger.succession.changes() if (row["kind"], row["state"]) == ("promotion", "done")}
+        judged = {made.get(version) for version in ledger.judged_in(BY_HAND)}
+        seen: set[str] = set()
+        for seal in self.seals:
+            if seal.kind != EVENTS:
+                continue
+            if (seal.key in seen and (seal.key, seal.seq) not in promoted and seal.key not in judged) or (
+                    seal.key not in seen and seal.seq > head):
+                yield Finding("changed", _row(EVENTS, seal.key), seal.key, "it was covered anew, and nothing says why")
+            seen.add(seal.key)
 
     def folders_of_nobody(self) -> Iterator[Finding]:
         """What lies among the folders of runs and is in no link."""

@@ -134,5 +134,6 @@ class Windows(Section):
 
     reference: Literal["training"] | WindowSpec = "training"
     current: WindowSpec = WindowSpec(last=timedelta(days=30))
+    outcomes: WindowSpec | None = None
     training: WindowSpec = WindowSpec(last=timedelta(days=365))
     holdout: Share = 0.2

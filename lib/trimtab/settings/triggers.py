@@ -40,6 +40,9 @@ class Trigger(Section):
         if (self.signal == "schedule") != (self.every is not None):
             raise ValueError("every goes with a rule on schedule, and a rule on schedule says every: day, week, month, "
                              "quarter or year")
+        if self.every is not None and self.at_least < 1:
+            raise ValueError("at_least counts how often the stretch has begun since a model was trained: 1 or more "
+                             "(0 would ask at each run)")
         return self
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from trimtab.measure.columns.bins import BUCKETS, Bins, BinTable, CategoricalBins, NumericBins, bucket
 from trimtab.measure.columns.days import unflatten
 from trimtab.measure.columns.profile import BESIDE, ColumnProfile
-from trimtab.measure.columns.profiling import DAY, SEGMENT, Watched
+from trimtab.measure.columns.watched import DAY, SEGMENT, Watched
 
 if TYPE_CHECKING:
     import pyarrow as pa

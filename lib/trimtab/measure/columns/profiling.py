@@ -10,8 +10,8 @@ What is read are rows of counts, one per day or a single one, laid out as `days.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -31,121 +31,16 @@ from trimtab.measure.columns.bins import (
     just_under,
 )
 from trimtab.measure.columns.profile import BESIDE
+from trimtab.measure.columns.watched import DAY, SEGMENT, TEXT_LENGTH, Watched, groups
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DAY = "trimtab day"
-"""Name of the column that says which day a row of counts is of."""
-SEGMENT = "trimtab segment"
-"""Name of the column that says which segment a row of counts is of."""
 SAMPLE_ROWS = 100_000
 _SAMPLE_KEYS = 8    # columns whose hash picks the sample: enough to tell records apart, few enough to be cheap
 _MOST_MEASURES = 800    # of one query: PostgreSQL allows 1,664 columns in a result, others fewer
-_TEXT_LENGTH = "{} (length)"
-_PART = "{} of {}"
-CALENDAR = ("hour", "weekday", "month")
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-           "December")
 Counts = npt.NDArray[np.int64]
 _BETWEEN, _NULL = "\x1f", "\x1e"    # between values, and in the place of one, where a record is hashed as text
-
-
-@dataclass(frozen=True)
-class Watched:
-    """The columns to profile, by how they are counted.
-
-    Attributes
-    ----------
-    calendar : tuple of str
-        Parts of the time of each record that are watched like categories: hour, weekday, month.
-    clock : str
-        The column of times that they are parts of.
-    """
-
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    text: tuple[str, ...] = ()
-    calendar: tuple[str, ...] = ()
-    clock: str = ""
-
-    @property
-    def with_levels(self) -> tuple[str, ...]:
-        """Names in the cast table that hold levels."""
-        return self.categorical + tuple(_PART.format(part, self.clock) for part in self.calendar)
-
-    def without(self, name: str) -> Watched:
-        """The same but for one numeric or categorical column."""
-        numeric, categorical = (tuple(n for n in names if n != name) for names in (self.numeric, self.categorical))
-        return replace(self, numeric=numeric, categorical=categorical)
-
-    def confused(self, names: Collection[str]) -> str:
-        """Which of a table's columns has a name that another value is counted under, in words; empty where none has.
-
-        Examples
-        --------
-        >>> Watched(text=("t",)).confused(["t", "t (length)"])
-        "column 't (length)' has the name under which the length of column 't' is watched; rename one of them"
-        """
-        watched = "is watched; rename one of them"
-        derived = {_TEXT_LENGTH.format(name): f"the length of column {name!r} {watched}" for name in self.text}
-        derived |= {_PART.format(part, self.clock): f"the {part} of column {self.clock!r} {watched}"
-                    for part in self.calendar}
-        derived |= dict.fromkeys((DAY, SEGMENT), "records are counted; rename it")
-        called = {name.lower(): told for name, told in derived.items()}    # capital letters do not tell names apart
-        found = next((name for name in names if name.lower() in called), None)
-        return "" if found is None else f"column {found!r} has the name under which {called[found.lower()]}"
-
-    def cast(self, table: ir.Table, time: str | None = None, segment: str | None = None) -> ir.Table:
-        """The watched columns alone, as floats and strings; text as its length in characters.
-
-        And the day by `time`, and the value of the column `segment`, where they are given.
-        """
-        columns: dict[str, ir.Value] = {name: _as_float(table[name]) for name in self.numeric}
-        columns |= {name: self.level(table, name) for name in self.with_levels}
-        columns |= {_TEXT_LENGTH.format(name): table[name].length().cast("float64") for name in self.text}
-        return table.select(**columns, **groups(table, time, segment))
-
-    def level(self, table: ir.Table, name: str) -> ir.Value:
-        """One of the columns with levels, as strings.
-
-        Raises
-        ------
-        ValueError
-            When it is none of them.
-        """
-        if name in self.categorical:
-            return table[name].cast("string")
-        parts = {_PART.format(part, self.clock): part for part in self.calendar}
-        if name not in parts:
-            raise ValueError(f"{name!r} is not watched as a categorical column")
-        return _part(table[self.clock], parts[name])
-
-    @property
-    def floats(self) -> tuple[str, ...]:
-        """Names in the cast table that hold floats."""
-        return self.numeric + tuple(_TEXT_LENGTH.format(name) for name in self.text)
-
-
-def _as_float(column: ir.Column) -> ir.Value:
-    """A column as floats; truth as 1 and 0, which PostgreSQL casts to whole numbers of four bytes alone."""
-    return (column.cast("int32") if column.type().is_boolean() else column).cast("float64")
-
-
-def _part(time: ir.Column, part: str) -> ir.Value:
-    """A part of a time as the name of a level."""
-    moment = time.cast("timestamp")
-    if part == "hour":
-        return moment.hour().cast("string")
-    number, names = (moment.day_of_week.index(), _DAYS) if part == "weekday" else (moment.month() - 1, _MONTHS)
-    return ibis.cases(*((number == place, name) for place, name in enumerate(names)))
-
-
-def groups(table: ir.Table, time: str | None = None, segment: str | None = None) -> dict[str, ir.Value]:
-    """By what counts are kept apart: the value of a column, the day of a time, both or neither."""
-    of_segment = {} if segment is None else {SEGMENT: table[segment].cast("string")}
-    return of_segment | ({} if time is None else {DAY: table[time].cast("timestamp").date()})
 
 
 @ibis.udf.agg.builtin(name="histogram")  # type: ignore[untyped-decorator]  # -- Ibis has no annotations here
@@ -242,7 +137,7 @@ def batches(watched: Watched, bins: BinTable, *, native: bool) -> list[Watched]:
         _begin(name)
         found[-1] = replace(found[-1], numeric=(*found[-1].numeric, name))
     for name in watched.text:
-        _begin(_TEXT_LENGTH.format(name))
+        _begin(TEXT_LENGTH.format(name))
         found[-1] = replace(found[-1], text=(*found[-1].text, name))
     return [batch for batch in found if batch.floats]
 
