@@ -322,9 +322,9 @@ def test_path_that_cannot_be_one_is_a_sentence(path: str) -> None:
 @pytest.mark.parametrize(("key", "value", "words"), [
     ("as_of", "2024-02-30", NO_DATE.removeprefix("as_of: ")),
     ("guardrails.min_records", "0x_", "should be a whole number (it is '0x_')"),
-    ("guardrails.min_records", "!!int abc", "'!!int abc' is not valid YAML: it is no int"),
+    ("guardrails.min_records", "!!int abc", "its value is not valid YAML: it is no int"),
     ("guardrails.min_records", "9" * 5000, "should be a whole number"),
-    ("guardrails", "{[a]: b}", "'{[a]: b}' is not valid YAML: a list or a mapping is no key"),
+    ("guardrails", "{[a]: b}", "its value is not valid YAML: a list or a mapping is no key"),
     ("guardrails", "{budget: 1, budget: 2}", "is not valid YAML: the key 'budget' is written twice"),
     ("guardrails", "&a {x: *a}", DEEP),
     ("tenant", "[" * 3000 + "]" * 3000, DEEP),
@@ -579,7 +579,10 @@ def test_failed_write_leaves_the_old_text_and_nothing_beside_it(tmp_path: Path) 
     ("md:db?motherduck_token=eyJhbGciOi&x=1", "eyJhbGciOi", "md:db?motherduck_token=***&x=1"),
     ("https://a.blob/x.parquet?sv=1&sig=abc%2Bdef", "abc%2Bdef", "https://a.blob/x.parquet?sv=1&sig=***"),
     ("https://ghp_0123456789@h/x.parquet", "ghp_0123456789", "https://***@h/x.parquet"),
+    ("databricks://dapi0123456789@h", "dapi0123456789", "databricks://***@h"),
+    ("https://h/x.parquet?auth=0123456789&authSource=admin", "0123456789", "https://h/x.parquet?auth=***&authSource=admin"),
     ("postgresql://tests@/db?host=/tmp/x", "nothing", "postgresql://tests@/db?host=/tmp/x"),
+    ("postgresql+psycopg://trimtab_service@h/db", "nothing", "postgresql+psycopg://trimtab_service@h/db"),
 ])
 def test_credentials_are_taken_out_however_an_address_holds_them(
     write: Write, table: str, secret: str, shown: str
@@ -587,6 +590,20 @@ def test_credentials_are_taken_out_however_an_address_holds_them(
     loaded = params.load(write(BINARY), overrides={"data.table": table})
     assert loaded.public["data"]["table"] == shown
     assert secret not in loaded.redact(f"could not open {table}: {secret}") or secret == "nothing"
+
+
+@pytest.mark.parametrize("written", [
+    "{password: *hunter2222}", "!hunter2222", "!h!hunter2222 x", "[&hunter2222 a, &hunter2222 b", "'hunter2222",
+    "{https://x/hunter2222: 1}", "{emails: hunter2222}", "hunter2222", "[[hunter2222]]", "&hunter2222 {a: *hunter2222}",
+])
+def test_refusal_of_addresses_does_not_tell_them(write: Write, written: str) -> None:
+    path, broken = write(BINARY), write(merged(BINARY, alerts={"urls": "HERE"}), "broken.yaml")
+    broken.write_text(broken.read_text().replace("HERE", written))
+    said = [_refusal(path, f"alerts={written}"), _refusal(path, f"alerts.urls={written}"), _refusal(broken),
+            _refusal(path, TRIMTAB_ALERTS__URLS=written)]
+    for one in said:
+        assert "hunter" not in one
+        assert any(where in one for where in ("alerts", "ALERTS", "broken.yaml"))
 
 
 @pytest.mark.parametrize("lead", ["", "u:", "me:"])

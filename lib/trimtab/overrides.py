@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from trimtab.yaml_text import NoYAMLError, read_yaml
 PREFIX = "TRIMTAB_"
 Keys = tuple[str, ...]
 
-
+_KEY = re.compile(r"[\w.-]*")
 _OWN_KEYS = {("estimator", "params"), ("estimator", "candidates")}    # a user's, which only {} can take away again
 
 
@@ -88,7 +89,7 @@ def _named(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, 
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise ParamsError(f"--set {text}: write it as key=value, such as drift.psi_alert=0.2")
+            raise ParamsError(f"--set {_KEY.match(text)[0]}: write it as key=value, such as drift.psi_alert=0.2")
         yield key.strip(), _value(value, f"--set {key}"), f"--set {key.strip()}"
 
 
@@ -96,4 +97,5 @@ def _value(text: str, origin: str) -> Any:
     try:
         return read_yaml(text)
     except NoYAMLError as error:
-        raise ParamsError(f"{origin}: {text[:60]!r} is not valid YAML: {error}") from None
+        # The text itself is not told: what YAML cannot read is often a password.
+        raise ParamsError(f"{origin}: its value is not valid YAML: {error}") from None

@@ -30,9 +30,11 @@ from trimtab.yaml_text import NoYAMLError, read_yaml
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _CREDENTIALS = (    # in URLs and connection strings: of a user, alone before the host, among what is asked
     re.compile(r"://[^/@\s:]*:(?P<secret>\S+?)@(?=[^@/\s]*(?:[/?#\s]|$))"),
-    re.compile(r"https?://(?P<secret>[^/@\s:]{8,})@"),
+    re.compile(r"(?i)(?<![\w+.-])(?!postgres|mysql|mariadb|mssql|oracle|redshift|smtp|ssh|s?ftp)[a-z][\w+.-]*://"
+               r"(?P<secret>[^/@\s:]{8,})@"),    # the name of a database's user is none
     re.compile(r"(?i)[?&][\w.-]*(?:password|passwd|pwd|token|secret|access_?key|api_?key|sig|signature)[\w.-]*="
                r"(?P<secret>[^&#\s]+)"),
+    re.compile(r"(?i)[?&](?:auth|authorization|bearer|credentials?|jwt|key)=(?P<secret>[^&#\s]+)"),
 )
 _SHORTEST_IN_BASE64 = 6
 _NO_SECRETS = frozenset({"true", "false", "null", "none"})    # words that params files are made of
@@ -287,9 +289,14 @@ def _explain(
     also = f"; it may also be {words}" if words and not first.words else ""
     more = len({one.keys for one in told if one.keys != first.keys[: len(one.keys)]})
     others = f" ({more} more after this)" if more else ""
-    origin, key = _origin(origins, first.keys, file), ".".join(first.keys)
+    origin, key = _origin(origins, first.keys, file), ".".join(map(_named, first.keys))
     where = [origin] if origin.split(" ")[-1] == key else [origin, key]    # --set names the key already
     return ": ".join([part for part in where if part] + [first.what() + also + others])
+
+
+def _named(key: str) -> str:
+    """A key as a refusal tells it; what is no name is likely an address that stands where none belongs."""
+    return key if re.fullmatch(r"[\w -]*", key) else "…"
 
 
 class _Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -10,6 +11,8 @@ _DEEPEST = 50
 _TOO_DEEP = f"something in it holds itself, or is nested more than {_DEEPEST} deep"
 _MOST = 100_000
 _TOO_MANY = f"it has more than {_MOST:,} values; aliases (*name) that repeat aliases come to that quickly"
+_UNTOLD = re.compile(r"(alias|anchor|the tag|tag handle) (['\"]).*\2", re.DOTALL)
+"""Names in the loader's messages that are values which nobody put in quotes, as a password that begins with * or !."""
 _MOST_BITS = 10_000    # Python writes no whole number of more than 4,300 digits
 
 
@@ -72,7 +75,7 @@ def read_yaml(text: str) -> Any:
             raise NoYAMLError(_TOO_MANY)
         return _by_text(found, _DEEPEST)
     except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        problem = _UNTOLD.sub(r"\1", getattr(error, "problem", None) or str(error).partition("\n")[0])
         mark = getattr(error, "problem_mark", None)
         raise NoYAMLError(problem, *((mark.line + 1, mark.column + 1) if mark else ())) from None
     except RecursionError:
