@@ -12,6 +12,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from trimtab import cells
 from trimtab.run import reports
 from trimtab.run.manifest import FILE, Manifest, Step
 from trimtab.run.notebooks import mark
@@ -321,3 +322,18 @@ def test_run_that_has_not_finished_is_listed_without_a_result(tmp_path: Path) ->
 def test_index_over_no_runs_says_so(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     assert "No run yet." in _listed(tmp_path)
+
+
+def test_no_page_holds_marks_that_hide_or_reorder_what_stands_beside_them(tmp_path: Path) -> None:
+    marks = "\x1b[2J\x9b31m\u202egnorw\u2066\u200b\ufeff\x00"
+    folder = _folder(tmp_path)
+    shown = cells.table([{"why": f"two\n{marks}"}], caption=f"of {marks}").to_html()
+    pages = [_notebook(folder, _code(f"print({marks!r})", nbformat.v4.new_output("stream", text=f"told\n{marks}")))]
+    manifest = _manifest(status="failed", error=f"no\n{marks}", notes=[marks])
+    manifest.save(folder)
+    written = reports.run_report(folder, manifest), reports.index(tmp_path / "runs")
+    pages += [page.read_text("utf-8") for page in written]
+    for text in (shown, *pages):
+        assert not set(marks) - set("[2J31mgnorw") & set(text)
+    assert all("\\u202egnorw" in text for text in (shown, *pages[:2]))
+    assert pages[0].count("\n") > 10, "lines stay lines"

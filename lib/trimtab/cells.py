@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from trimtab.text import escaped
+
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
     from pandas.io.formats.style_render import CSSDict
@@ -105,14 +107,14 @@ def span(low: float, high: float, write: Format = number) -> str:
 
 
 def shorten(text: str, most: int = _LONGEST) -> str:
-    """One line of bounded length.
+    """One line of bounded length, in which what would act or hide is written out.
 
     Examples
     --------
     >>> shorten("two\\nlines"), shorten("abcdef", 4)
     ('two lines', 'abc…')
     """
-    line = _SPACE.sub(" ", text).strip(" ")
+    line = escaped(_SPACE.sub(" ", text).strip(" "))
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

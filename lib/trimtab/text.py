@@ -7,8 +7,9 @@ from collections.abc import Collection
 
 # What moves a cursor, colours, reorders or hides: controls (C0, C1), marks of writing direction, breaks of lines and
 # paragraphs, what has no width, halves of characters, and tags. Joiners stay: some scripts cannot be written without.
-_UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]")
+_MARKS = "\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f"
+_UNSEEN = re.compile(f"[\x00-\x1f{_MARKS}]")
+_UNSEEN_IN_LINES = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f{_MARKS}]")
 _SPACES = re.compile(r"\s+")
 # An apostrophe within a word opens and closes nothing, and what is never closed goes on to the end.
 _QUOTED = re.compile(
@@ -36,6 +37,11 @@ def visible(text: str) -> str:
 def escaped(text: str) -> str:
     """The same without a limit: of JSON it leaves JSON that says the same."""
     return _UNSEEN.sub(_code, text)
+
+
+def escaped_lines(text: str) -> str:
+    """The same of several lines, as a page is: their ends and tabs stay."""
+    return _UNSEEN_IN_LINES.sub(_code, text)
 
 
 def one_line(text: str, most: int) -> str:

@@ -13,6 +13,7 @@ import jinja2
 from trimtab.measure.models.metrics import METRICS
 from trimtab.plain import plain, to_text, write_atomically
 from trimtab.run.manifest import FILE, Manifest
+from trimtab.text import escaped_lines
 from trimtab.wording import plural, probability
 
 TITLES = {
@@ -46,6 +47,11 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
+def _page(template: str, **values: Any) -> str:
+    """A whole page, in which nothing that somebody else wrote hides or turns round what stands beside it."""
+    return escaped_lines(_templates().get_template(template).render(**values))
+
+
 def notebook_html(folder: Path, file: str, ready: Callable[[], None] | None = None) -> str | None:
     """Write an executed notebook as one HTML file beside it; None when there is no notebook to show.
 
@@ -64,10 +70,10 @@ def notebook_html(folder: Path, file: str, ready: Callable[[], None] | None = No
         cell["outputs"] = [o for o in cell.get("outputs", []) if "scrapbook" not in o.get("metadata", {})]
     book.cells = _audible(book.cells)
     body, _ = _exporter().from_notebook_node(book)
-    page = _templates().get_template("page_of_notebook.html")
     target = source.with_suffix(".html")
     title = TITLES.get(source.stem, source.stem)
-    write_atomically(target, page.render(title=title, file=file, run=folder.name, body=body, colors=_colors()), ready)
+    page = _page("page_of_notebook.html", title=title, file=file, run=folder.name, body=body, colors=_colors())
+    write_atomically(target, page, ready)
     return target.name
 
 
@@ -133,7 +139,7 @@ def run_report(folder: Path, manifest: Manifest, ready: Callable[[], None] | Non
     run["tile"] = _tile(run)
     run["gains"] = _gains(metrics.get("champion") or {}, metrics.get("challenger") or {})
     target = folder / "report.html"
-    write_atomically(target, _templates().get_template("report.html").render(run=run), ready)
+    write_atomically(target, _page("report.html", run=run), ready)
     return target
 
 
@@ -211,8 +217,7 @@ def index(runs: Path) -> Path:
     found = [_row(path, runs) for path in sorted(runs.glob(f"*/*/{FILE}"))]
     rows = sorted(filter(None, found), key=lambda row: str(row["started_at"]), reverse=True)
     target = runs / "index.html"
-    page = _templates().get_template("index.html")
-    write_atomically(target, page.render(rows=rows, damaged=len(found) - len(rows)))
+    write_atomically(target, _page("index.html", rows=rows, damaged=len(found) - len(rows)))
     return target
 
 
