@@ -70,6 +70,15 @@ def _sql(params: Path, statement: str, *values: Any) -> None:
     ledger.close()
 
 
+def _rehome(params: Path) -> None:
+    """Have ledger and registry name no folders of the home that this one is a copy of."""
+    _sql(params, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
+    with sqlite3.connect(params.parent / ".trimtab" / "mlflow.db") as registry:
+        for column in ("source", "storage_location"):
+            registry.execute(f"UPDATE model_versions SET {column} = replace({column}, '/home/', '/moved/')")
+    registry.close()
+
+
 def _first(params: Path) -> tuple[str, str]:
     found = verify(params)
     assert not found.holds
@@ -381,14 +390,31 @@ def test_version_that_somebody_released_from_quarantine_by_hand_is_named(copied:
     assert "the boss is said to have released it" in str(found[0].detail)
 
 
+@pytest.mark.parametrize("change", ["released_by = 'Eve'", "released_why = 'it was fine'"])
+def test_version_that_is_held_and_tells_who_released_it_is_named(copied: Path, change: str) -> None:
+    _rehome(copied)
+    extra = {"to": 2, "by": "a person", "why": "a try", "quarantine": True}
+    assert _run(copied, "rollback", as_of="2024-04-20", extra=extra).error is None
+    assert verify(copied).findings == ()
+    _sql(copied, f"UPDATE quarantine SET {change}")
+    assert _first(copied) == ("changed", "ledger: quarantine, version 1")
+
+
+@pytest.mark.parametrize("change", ["by = 'Eve'", "why = 'fine'", "decided_in = 'r'", "decided_at = requested_at"])
+def test_request_that_waits_and_tells_of_an_answer_is_named(copied: Path, change: str) -> None:
+    second = _runs(copied)[1].name
+    _sql(copied, "INSERT INTO approvals (run_id, model, tenant, kind, as_of, requested_at, expires_at, reasons, state) "
+                 "SELECT run_id, model, tenant, 'retrain', as_of, started_at, started_at, '[]', 'pending' FROM runs "
+                 "WHERE run_id = ?", second)
+    _sql(copied, f"UPDATE approvals SET {change}")
+    found = [one for one in verify(copied).findings if one.place == f"ledger: approvals, run {second}"]
+    assert ("changed", "it waits for an answer, and has one") in [(one.kind, one.detail) for one in found]
+
+
 @pytest.mark.parametrize("lifted", [True, False])
 def test_quarantine_that_the_changes_of_the_champion_do_not_bear_out_is_named(copied: Path, lifted: bool) -> None:
     """Lifted in the words of an older change of that version, or put back after somebody forced it to serve."""
-    _sql(copied, "UPDATE versions SET source = replace(source, '/home/', '/moved/')")
-    with sqlite3.connect(copied.parent / ".trimtab" / "mlflow.db") as registry:
-        for column in ("source", "storage_location"):
-            registry.execute(f"UPDATE model_versions SET {column} = replace({column}, '/home/', '/moved/')")
-    registry.close()
+    _rehome(copied)
     told = {"by": "a person", "why": "a try"}
     for to, more in ((2, {"quarantine": True}), (1, {"force": True})):
         extra = {"to": to, **told, **more}
@@ -514,6 +540,13 @@ def test_chain_that_was_wiped_is_missed_by_what_the_runs_left(copied: Path) -> N
     ("UPDATE champion_changes SET settled_at = 'rubbish' WHERE run_id = ?", "ledger: champion_changes, id 2"),
     ("UPDATE versions SET lineage = 'not json' WHERE run_id = ?", "ledger: versions, version 2"),
     ("UPDATE versions SET files = '{{' WHERE run_id = ?", "ledger: versions, version 2"),
+    ("UPDATE decisions SET needs_retrain = 2 WHERE run_id = ?", "ledger: decisions, run {}"),
+    ("UPDATE decisions SET allowed = 'no' WHERE run_id = ?", "ledger: decisions, run {}"),
+    ("UPDATE model_retrain_events SET promoted = 'x' WHERE run_id = ?", "ledger: model_retrain_events, run {}"),
+    ("UPDATE model_retrain_events SET retrain_successful = 2 WHERE run_id = ?", "ledger: model_retrain_events, run {}"),
+    ("UPDATE champion_changes SET quarantines = 'yes' WHERE run_id = ?", "ledger: champion_changes, id 2"),
+    ("INSERT INTO leases (run_id, model, tenant, host, pid, acquired_at, expires_at) "
+     "VALUES (?, 'demo', '', 'h', 1, 'x', 'x')", "ledger: the lease"),
     ("UPDATE audit_chain SET recorded_at = 'x' WHERE run_id = ?", "ledger: the chain"),
     ("UPDATE audit_chain SET seq = 'zzz' WHERE run_id = ?", "ledger: the chain"),
 ])

@@ -13,7 +13,7 @@ from trimtab.yaml_text import NoYAMLError, read_yaml
 PREFIX = "TRIMTAB_"
 Keys = tuple[str, ...]
 
-_KEY = re.compile(r"[\w.-]*")
+_NO_KEY = re.compile(r"[^\w.-]")
 _OWN_KEYS = {("estimator", "params"), ("estimator", "candidates")}    # a user's, which only {} can take away again
 
 
@@ -89,7 +89,7 @@ def _named(overrides: Mapping[str, Any] | Iterable[str]) -> Iterable[tuple[str, 
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise ParamsError(f"--set {_KEY.match(text)[0]}: write it as key=value, such as drift.psi_alert=0.2")
+            raise ParamsError(f"--set {_NO_KEY.split(text)[0]}: write it as key=value, such as drift.psi_alert=0.2")
         yield key.strip(), _value(value, f"--set {key}"), f"--set {key.strip()}"
 
 

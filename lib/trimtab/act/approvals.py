@@ -66,6 +66,11 @@ class Request:
         """What is asked, in words."""
         return "to retrain" if self.kind == "retrain" else f"to promote version {self.challenger}"
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether it tells of anything that is only known once a person has answered."""
+        return (self.by, self.why, self.decided_at, self.decided_in) != (None, None, None, None)
+
 
 class Approvals(Rows):
     """Requests of one model and tenant; parameters as `Rows`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -19,8 +22,27 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.engine import Dialect
 
 metadata = MetaData()
+
+
+class Truth(Boolean):
+    """True or false, nothing else: SQLite keeps whatever it is given, and a plain `Boolean` reads all of it as true."""
+
+    def result_processor(
+        self, dialect: Dialect, coltype: object    # noqa: ARG002 -- as SQLAlchemy calls it
+    ) -> Callable[[Any], bool | None] | None:
+        """Refuse what no run writes, as times do."""
+        return None if dialect.supports_native_boolean else _truth
+
+
+def _truth(value: Any) -> bool | None:
+    if value not in (None, 0, 1):
+        raise ValueError("neither true nor false")
+    return None if value is None else bool(value)
+
+
 _Id = BigInteger().with_variant(Integer, "sqlite")    # SQLite numbers rows by itself only for INTEGER keys
 
 
@@ -54,9 +76,9 @@ decisions = Table(
     "decisions", metadata,
     Column("run_id", String(80), primary_key=True), *_model(),
     Column("as_of", DateTime, nullable=False), Column("recorded_at", DateTime, nullable=False),
-    Column("needs_retrain", Boolean, nullable=False), Column("severity", String(10), nullable=False),
+    Column("needs_retrain", Truth, nullable=False), Column("severity", String(10), nullable=False),
     Column("confidence", Float, nullable=False), Column("reasons", JSON, nullable=False),
-    Column("root_causes", JSON, nullable=False), Column("allowed", Boolean), Column("guard", JSON),
+    Column("root_causes", JSON, nullable=False), Column("allowed", Truth), Column("guard", JSON),
     Index("decisions_by_model", "model", "tenant", "as_of"),
 )
 
@@ -76,10 +98,10 @@ retrain_events = Table(
     Column("started_at", DateTime, nullable=False), Column("finished_at", DateTime),
     Column("reason_json", JSON), Column("train_records", Integer), Column("valid_records", Integer),
     Column("acc_old", Float), Column("acc_new", Float), Column("f1_old", Float), Column("f1_new", Float),
-    Column("promoted", Boolean, nullable=False), Column("artifact_path", Text), Column("notes", Text),
+    Column("promoted", Truth, nullable=False), Column("artifact_path", Text), Column("notes", Text),
     Column("trigger_type", String(60)), Column("severity", String(10)), Column("drift_type", Text),
     Column("reason", Text), Column("metrics", JSON),
-    Column("retrain_attempted", Boolean, nullable=False), Column("retrain_successful", Boolean, nullable=False),
+    Column("retrain_attempted", Truth, nullable=False), Column("retrain_successful", Truth, nullable=False),
     Column("new_version", Integer), Column("new_r2", Float), Column("new_rmse", Float), Column("new_accuracy", Float),
     Column("previous_r2", Float), Column("improvement_percent", Float),
     Column("triggered_at", DateTime, nullable=False), Column("completed_at", DateTime),
@@ -94,7 +116,7 @@ changes = Table(
     Column("run_id", String(80)), Column("as_of", DateTime), Column("state", String(10), nullable=False),
     Column("by", String(200), nullable=False), Column("why", Text, nullable=False),
     Column("created_at", DateTime, nullable=False), Column("settled_at", DateTime),
-    Column("forced", Boolean), Column("quarantines", Boolean),
+    Column("forced", Truth), Column("quarantines", Truth),
     Column("answers", String(80)),    # the run whose request for approval it carries out
     Column("settled_in", String(80)),    # the run that settled it, where the one that began it could not
     # At most one change of a champion is under way: the database itself refuses a second.
@@ -147,7 +169,7 @@ performance_snapshots = Table(
     Column("version", Integer, primary_key=True, autoincrement=False), Column("day", Date, primary_key=True),
     Column("rows", Integer, nullable=False), Column("labelled", Integer, nullable=False),
     *(Column(name, Float) for name in (*SNAPSHOT_METRICS, *SNAPSHOT_INTERVALS)),
-    Column("p_value", Float), Column("performance_delta", Float), Column("is_degraded", Boolean),
+    Column("p_value", Float), Column("performance_delta", Float), Column("is_degraded", Truth),
     Column("metrics", JSON, nullable=False), Column("groups", JSON), Column("confusion", JSON),
     Column("recorded_at", DateTime, nullable=False),
 )
@@ -159,7 +181,7 @@ estimates = Table(    # of performance without outcomes, and what came: one row 
     Column("window_start", DateTime, primary_key=True), Column("window_end", DateTime, primary_key=True),
     Column("metric", String(60), primary_key=True), Column("as_of", DateTime, nullable=False),
     Column("value", Float), Column("low", Float), Column("high", Float), Column("baseline", Float),
-    Column("doubtful", Boolean, nullable=False), Column("rows", Integer, nullable=False),
+    Column("doubtful", Truth, nullable=False), Column("rows", Integer, nullable=False),
     Column("labelled", Integer, nullable=False), Column("realised", JSON),
     Column("recorded_at", DateTime, nullable=False),
 )

@@ -22,7 +22,7 @@ from trimtab.act.chain import Link, Present, Seal, hash_of
 from trimtab.act.quarantine import Held
 from trimtab.act.registry import local_path, registered_name
 from trimtab.act.seals import BY_HAND, CHANGES, EVENTS, INTENTS, KINDS
-from trimtab.errors import UsageError
+from trimtab.errors import StateError, UsageError
 from trimtab.folders import differences
 from trimtab.run import homes, whereabouts
 from trimtab.run import manifest as manifests
@@ -137,12 +137,12 @@ def _verified(session: Session, home: Path, run_id: str | None) -> Verified:
     state = _State(session, home, links, seals, chain.present(), frozenset(chain.left_open("")))
     findings = [*_chained(links), *state.covered(run_id)]
     if run_id is None:
-        findings += [*state.rows_of_nobody(), *state.folders_of_nobody()]
+        findings += [*state.rows_of_nobody(), *state.folders_of_nobody(), *_lease(session)]
         if any(row.sha256 == "" for row in state.present.values()):
             state.notes.append("a row cannot be read, so what serves was not compared with what the ledger says")
         else:
             findings += [*state.events_of_nobody(), *state.intents_of_nobody()]
-            findings += [*_champion(session), *_released(session), *_models(session, home)]
+            findings += [*_champion(session), *_released(session), *_answered(session), *_models(session, home)]
             state.notes += [*_under_way(session), *_uncovered(session)]
     notes = tuple(dict.fromkeys(state.notes))
     head = links[-1].sha256 if links else None
@@ -370,11 +370,28 @@ def _released(session: Session) -> Iterator[Finding]:
         released = next((row for row in done if began is not None and row["id"] > began
                          and row["to_version"] == held.version), None)
         row = f"ledger: quarantine, version {held.version}"
-        if held.released_at is None and released is not None:
+        if held.released_at is None and (held.released_by, held.released_why) != (None, None):
+            yield Finding("changed", row, None, "it tells who released it, and it is held")
+        elif held.released_at is None and released is not None:
             yield Finding("changed", row, None, f"change {released['id']} of the champion released it, and it is held")
         elif held.released_at is not None and (released is None or not _agree(held, released)):
             yield Finding("changed", row, None,
                           f"{held.released_by} is said to have released it, and no change of the champion did")
+
+
+def _answered(session: Session) -> Iterator[Finding]:
+    """Requests that wait for an answer, and hold one."""
+    for asked in session.ledger.approvals.all():
+        if asked.state == "pending" and asked.has_answer:
+            row = _row("approvals", asked.run_id)
+            yield Finding("changed", row, asked.run_id, "it waits for an answer, and has one")
+
+
+def _lease(session: Session) -> Iterator[Finding]:
+    try:
+        session.ledger.lease.active()
+    except StateError as error:
+        yield Finding("changed", "ledger: the lease", None, str(error))
 
 
 def _agree(held: Held, change: Mapping[str, Any]) -> bool:
