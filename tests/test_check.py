@@ -135,6 +135,41 @@ def test_numbers_and_words_that_come_back_are_compared() -> None:
     assert any(name.startswith("said") for name in compared)
 
 
+def _dated(start: str) -> dict[str, Any]:
+    """What says when a record came to be, in the ways that tables have of it."""
+    at = pd.date_range(start, periods=ROWS, freq="37min")
+    second = (at - pd.Timestamp("1970-01-01")) // pd.Timedelta("1s")
+    spelt = {form: at.strftime(form) for form in (
+        "%m/%d/%Y", "%d.%m.%y %H:%M", "%Y-%m", "%Y/%m/%d", "%b %d, %Y", "%d-%b-%y", "%B %Y")}
+    return spelt | {
+        "iso": ["unknown", *at[1:].strftime("%Y-%m-%d")], "day": at.strftime("%Y%m%d").astype(int), "seconds": second,
+        "float": second.astype(float) + 0.5, "milli": second * 1000, "step": second // 60 + 10**5, "back": -second / 7,
+    }
+
+
+@pytest.mark.parametrize("later", ["2023-03-01", "2024-06-01"])
+def test_times_that_are_not_written_as_such_are_left_out_and_said_so(later: str) -> None:
+    before, after = (_table(seed, **_dated(start)) for seed, start in ((1, "2023-01-01"), (2, later)))
+    found = tt.check(before, after)
+    left = dict(one.rstrip(")").split(" (", 1) for one in found.left_out if one != "when (timestamp)")
+    assert set(left.values()) == {"dates", "days such as 20241231", "seconds since 1970", "milliseconds since 1970",
+                                  "a number that grows from record to record"}
+    assert set(left) == set(_dated(later))
+    assert (found.drifted, found.decision.needs_retrain) == ((), False)
+
+
+@pytest.mark.parametrize("column", [
+    np.arange(ROWS) * 7 % 1009 + 10**6, np.linspace(0, 1, ROWS)[::-1] ** 2 * np.where(np.arange(ROWS) == 40, 9, 1),
+    np.random.default_rng(0).integers(10**9, 9 * 10**9, ROWS), [f"{n % 12}.{n % 3}.{n % 7}" for n in range(ROWS)],
+    [f"10.{n % 12}.{n % 31}.1" for n in range(ROWS)], np.arange(ROWS) % 90 + 20240101,
+    np.where(np.arange(ROWS) == 1500, np.nan, np.arange(ROWS) * 3.0),
+])
+def test_what_only_resembles_a_time_is_compared(column: Any) -> None:
+    before = _table(1, odd=column)
+    after = before.assign(odd=column if before["odd"].dtype == "str" else before["odd"] * 50)
+    assert "odd" in {one.name for one in tt.check(before, after).drift.columns}
+
+
 def test_of_a_few_records_nobody_can_say_that_they_are_numbered() -> None:
     table = pd.DataFrame({"x": np.arange(19)})
     assert tt.check(table, table).left_out == ()

@@ -11,7 +11,12 @@ from trimtab.facts import Facts, named
 
 _ANOTHER = re.compile(    # times that are of something else than the record
     r"birth|born|(^|_)dob(_|$)|expir|until|valid|(^|_)due(_|$)|deadline|updated|modified|(^|_)end(_|$)", re.IGNORECASE)
-_ELSEWHERE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(\D|$)")    # a date as it is written in many countries
+_NAME = ("(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?"
+         "|dec(ember)?)[.]?")
+DATE = (    # as it is written in many countries, a time of the day behind it or not
+    r"(?i)^\s*((19|20)\d{2}([-/]\d{1,2}|[-/.]\d{1,2}[-/.]\d{1,2})|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})"
+    rf"|\d{{1,2}}[. -]+{_NAME}[ -](\d{{4}}|\d{{2}})|{_NAME} \d{{1,2}},? \d{{4}}|{_NAME} \d{{4}})([ T,].*)?$"
+)
 _MONTH = re.compile(r"(\d{4})[-/.](\d{2})")
 _MOSTLY = 0.5    # of the texts are times: the column is one of times, with mistakes
 _YEARS = (1900, 2100)
@@ -66,7 +71,7 @@ def _as_time(column: Facts) -> str:
     for unit, size in (("seconds", 1), ("milliseconds", 1000), ("microseconds", 1_000_000)):
         if _SECONDS[0] * size <= low and high <= _SECONDS[1] * size:
             return f"write {column.name!r}, which may be {unit} since 1970, as 2024-12-31 23:59"
-    if column.kind == "whole" and _DAYS[0] <= low and high <= _DAYS[1] and _is_day(low) and _is_day(high):
+    if column.kind == "whole" and is_day(low) and is_day(high):
         return f"write {column.name!r} ({low:.0f}) as {low // 10_000:.0f}-{low // 100 % 100:02.0f}-{low % 100:02.0f}"
     if column.kind == "whole" and _YEARS[0] <= low and high <= _YEARS[1] and "year" in column.name.lower():
         return f"write {column.name!r} ({low:.0f}) as {low:.0f}-12-31, or with the day that is known"
@@ -79,12 +84,18 @@ def _of_text(column: Facts) -> str:
         wrong = column.known - column.timed
         told = f"{wrong:,} of {column.known:,} values of {name!r} {'is' if wrong == 1 else 'are'} no times"
         return f"{told}, such as {column.untimely!r}; correct or empty what is not"
-    if _ELSEWHERE.match(example):
-        return f"write {name!r} ({example!r}) as 2024-12-31 or 2024-12-31 23:59"
     if month := _MONTH.fullmatch(example.strip()):
         return f"write {name!r} ({example!r}) as {month[1]}-{month[2]}-01"
-    return ""
+    return f"write {name!r} ({example!r}) as 2024-12-31 or 2024-12-31 23:59" if re.match(DATE, example) else ""
 
 
-def _is_day(number: float) -> bool:
-    return 1 <= number // 100 % 100 <= 12 and 1 <= number % 100 <= 31
+def is_day(number: float) -> bool:
+    """Whether a number may be a day of these centuries.
+
+    Examples
+    --------
+    >>> is_day(20_241_231), is_day(20_241_331), is_day(20_241_231.5)
+    (True, False, False)
+    """
+    among = _DAYS[0] <= number <= _DAYS[1] and number == number // 1
+    return bool(among and 1 <= number // 100 % 100 <= 12 and 1 <= number % 100 <= 31)

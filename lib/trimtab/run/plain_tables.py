@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from trimtab.errors import DataError
 from trimtab.measure.columns.watched import Watched
+from trimtab.run.untyped_times import untyped_times
 from trimtab.text_files import FRACTION
 from trimtab.windows import Window
 
@@ -196,15 +197,17 @@ def watched_of(
     distinct = _distinct(backend, window.table, texts)
     keys = _keys(backend, windows, [
         name for name in texts if distinct[name] >= _NEARLY_ALL * window.rows and name not in text])
+    own = {name: kind for name, kind in kinds.items() if name not in text and name not in without}
+    times = untyped_times(backend, windows, {name: kind for name, kind in own.items() if name not in keys})
     most = max(_MOST_LEVELS_SHARE * window.rows, 20)
     _refuse_mistyped(backend, windows, [
-        name for name in texts if distinct[name] > most and name not in text and name not in without])
+        name for name in texts if distinct[name] > most and name in own and name not in times])
     numeric, categorical, prose, left_out = [], [], [], []
     for name, kind in kinds.items():
         if name in without:
             left_out.append(f"{name} (not asked for)")
-        elif name in keys:
-            left_out.append(f"{name} ({keys[name]})")
+        elif told := keys.get(name) or times.get(name):
+            left_out.append(f"{name} ({told})")
         elif kind == "boolean" or (kind == "text" and distinct[name] <= most and name not in text):
             categorical.append(name)
         elif kind == "number":
