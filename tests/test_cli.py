@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from test_training import _wait_until
 from typer.testing import CliRunner
 
 import trimtab as tt
-from trimtab.errors import TrimtabError, UsageError
+from trimtab.errors import DataError, TrimtabError, UsageError
 from trimtab.run import cli, homes, terminal
 from trimtab.run.cli import app
 from trimtab.run.results import FIELDS
@@ -166,6 +167,25 @@ def test_stop_while_everything_is_still_being_imported(
     assert started.returncode == code
     assert (out, "Traceback" in told) == ("", False)
     assert sorted(home.rglob("*")) == before
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Query interrupted"), DataError("cannot be read: Query interrupted")])
+def test_what_a_signal_broke_off_is_no_error_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    """DuckDB makes one of whatever a signal raises in the middle of a query."""
+    codes: list[int] = []
+
+    def _breaks(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", _breaks)
+    monkeypatch.setattr(cli, "_leave", codes.append)
+    cli.main([signal.SIGTERM])
+    assert (codes, capsys.readouterr()) == ([143], ("", ""))
+    with contextlib.suppress(RuntimeError):
+        cli.main()
+    assert codes[1:] == ([2] if isinstance(error, DataError) else [])
 
 
 def test_nothing_outlives_a_runner_that_was_killed_not_even_to_hold_its_output_open(

@@ -291,8 +291,9 @@ def _unless_missing(column: ir.Value) -> ir.Value:
     """The column without words for what is missing.
 
     A bare column that is tried to be cast DuckDB (2.0) casts while it reads the file, and fails at what does not fit.
+    Of each IN it makes a join, so that hundreds of columns would take minutes.
     """
-    return ibis.ifelse(column.isin(_MISSING), ibis.null("string"), column)
+    return ibis.ifelse(ibis.or_(*(column == word for word in _MISSING)), ibis.null("string"), column)
 
 
 def _asked(column: ir.Value, comma: bool) -> dict[str, ir.Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -276,23 +276,36 @@ for _query in (queries.history, queries.approvals, queries.alerts, queries.verif
     app.command()(_query)
 
 
-def main() -> None:
-    """Every error that Trimtab raises on purpose is one sentence and its exit code."""
+def main(heard: Sequence[int] = ()) -> None:
+    """Every error that Trimtab raises on purpose is one sentence and its exit code.
+
+    Parameters
+    ----------
+    heard : sequence of int
+        Signals that came and were told; an error after one is what the signal broke off, as a query.
+    """
     try:
         code = app(standalone_mode=False) or 0
-    except TrimtabError as error:
-        say(str(error))
-        _answer_in_json(sys.argv[1:], error)
-        code = error.exit_code
-    except _TYPED_WRONGLY as error:
-        code = UsageError.exit_code
-        _explain(error, sys.argv[1:])
-    except OSError as error:    # a full disk behind standard output, say
-        say(f"{error.filename or 'standard output'}: {error.strerror or error}")
-        code = StepError.exit_code
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 0
+    except Exception as error:  # noqa: BLE001 -- raised again where it is nobody's
+        code = 128 + heard[0] if heard else _told(error)
     _leave(code)
+
+
+def _told(error: Exception) -> int:
+    """Tell an error; its exit code. One that nobody raised on purpose is raised again."""
+    if isinstance(error, TrimtabError):
+        say(str(error))
+        _answer_in_json(sys.argv[1:], error)
+        return error.exit_code
+    if isinstance(error, _TYPED_WRONGLY):
+        _explain(error, sys.argv[1:])
+        return UsageError.exit_code
+    if isinstance(error, OSError):    # a full disk behind standard output, say
+        say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        return StepError.exit_code
+    raise error
 
 
 def _explain(error: Any, words: list[str]) -> None:

@@ -15,6 +15,7 @@ from typing import NoReturn
 _WITH_KERNELS = ("run", "approve", "reject")
 _LAZY_COLLECTION = 200_000, 50, 50    # imports drop little, and looking for garbage takes a sixth of their time
 _MLFLOW = ("mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store")
+_heard: list[int] = []
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
         _start_server(server, words)
     from trimtab.run.cli import main as command
 
-    command()
+    command(_heard)
 
 
 def _start_server(server: ModuleType, words: list[str]) -> None:
@@ -42,8 +43,10 @@ def _start_server(server: ModuleType, words: list[str]) -> None:
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
-    print(f"trimtab: interrupted by signal {number}", file=sys.stderr)
-    raise SystemExit(128 + number)
+    if not _heard:
+        print(f"trimtab: interrupted by signal {number}", file=sys.stderr)
+    _heard.append(number)
+    raise SystemExit(128 + number)    # which DuckDB, in the middle of a query, makes an error of its own
 
 
 def _stop_watching(number: int, _frame: object) -> NoReturn:
