@@ -126,6 +126,10 @@ def test_classes_that_are_written_differently_are_the_same_or_refused() -> None:
     assert said((numbers, numbers)).now.labels == ("0", "1")
     with pytest.raises(DataError, match="is a class that came: they are written as 'yes' and '1'"):
         said((["yes", "no"], [1, 0]))
+    for one, other in ((2 * numbers - 1, numbers), (numbers, 2 * numbers - 1)):
+        with pytest.raises(DataError, match="some are -1 and 1, the others 0 and 1: write both alike"):
+            said((one, other))
+    assert said((2 * numbers - 1, 2 * numbers - 1)).now.labels == ("-1", "1")
     with pytest.raises(DataError, match="task='Regression' is none; there are classification and regression"):
         said((numbers, numbers), task="Regression")
 

@@ -152,7 +152,7 @@ def test_one_time_among_many_that_is_none_is_named(tmp_path: Path) -> None:
     table["ordered_at"] = table["ordered_at"].astype(str)
     table.loc[7, "ordered_at"] = "yesterday"
     table.drop(columns="paid_at").to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(DataError, match="1 of 1,500 values of 'ordered_at' is no times, such as 'yesterday'"):
+    with pytest.raises(DataError, match="1 of 1,500 values of 'ordered_at' is no time, such as 'yesterday'"):
         draft(tmp_path / "t.csv", tmp_path / "t.yaml")
 
 

@@ -21,6 +21,7 @@ from trimtab.errors import ParamsError
 from trimtab.plain import plain, to_text, write_atomically
 from trimtab.settings.data import Data, WindowSpec
 from trimtab.settings.estimator import Estimator
+from trimtab.settings.guardrails import Guardrails
 from trimtab.settings.notation import format_duration, parse_duration, parse_time
 from trimtab.settings.promotion import Criterion
 
@@ -174,6 +175,23 @@ def test_safeguards_of_an_environment_go_on_top_of_any_model(write: Write, envir
     assert found.guardrails == shipped.guardrails.model_copy(update={"budget": 2})
     both = _load(write({"extends": str(ROOT / "params" / f"{environment}.yaml"), "model": "mine"})).params
     assert (both.model, both.guardrails) == ("mine", shipped.guardrails)
+
+
+@pytest.mark.parametrize("model", [
+    "demo", "autoretrain", "bookkeeper", "facility-conflict", "facility-fraud", "pipeline"])
+def test_development_takes_away_whatever_a_model_asks_by_itself(write: Write, model: str) -> None:
+    files = [str(ROOT / "params" / name) for name in (f"{model}.yaml", "rules/dev.yaml")]
+    found = _load(write({"extends": files})).params.guardrails
+    kept = {"max_runtime": found.max_runtime, "min_severity": found.min_severity, "timezone": found.timezone,
+            "approval_expires": found.approval_expires}
+    assert found == Guardrails(cooldown=timedelta(0), **kept)
+
+
+@pytest.mark.parametrize("text", ["${PLACE", "a${PLACE/b", "${PLACE or so}", "${}", "${1}", "$${PLACE} ${PLACE:-x"])
+def test_reference_to_the_environment_that_is_none_is_refused(write: Write, text: str) -> None:
+    told = _refusal(write(merged(BINARY, data={"table": text})), PLACE="here")
+    assert told.endswith("data.table: what begins with ${ is neither ${NAME} nor ${NAME:-text}; "
+                         "the text ${ is written $${")
 
 
 def test_files_that_extend_each_other_are_refused_with_their_chain(write: Write) -> None:

@@ -82,7 +82,7 @@ def _of_text(column: Facts) -> str:
     name, example = column.name, column.example
     if column.timed >= _MOSTLY * max(column.known, 1):
         wrong = column.known - column.timed
-        told = f"{wrong:,} of {column.known:,} values of {name!r} {'is' if wrong == 1 else 'are'} no times"
+        told = f"{wrong:,} of {column.known:,} values of {name!r} {'is no time' if wrong == 1 else 'are no times'}"
         return f"{told}, such as {column.untimely!r}; correct or empty what is not"
     if month := _MONTH.fullmatch(example.strip()):
         return f"write {name!r} ({example!r}) as {month[1]}-{month[2]}-01"

@@ -233,7 +233,11 @@ def _resolve(
         secrets[variables[match[1]]] = match[0]
         return variables[match[1]]
 
-    return "${".join(_REFERENCE.sub(_look_up, part) for part in value.split("$${"))
+    parts = value.split("$${")
+    if any("${" in _REFERENCE.sub("", part) for part in parts):
+        told = "what begins with ${ is neither ${NAME} nor ${NAME:-text}; the text ${ is written $${"
+        raise ParamsError(f"{_origin(origins, keys, file)}: {'.'.join(keys)}: {told}")
+    return "${".join(_REFERENCE.sub(_look_up, part) for part in parts)
 
 
 def _strings(value: Any) -> Iterable[str]:

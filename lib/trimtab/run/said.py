@@ -16,6 +16,7 @@ _MOST_CLASSES = 20    # distinct whole numbers that are still taken for classes
 _TASKS = ("classification", "regression")
 _WHERE = {"now": "recent", "before": "reference"}
 _TRUTH = {"True": 1, "False": 0, "1": 1, "0": 0, "-1": 0}
+_TWO_WAYS = {frozenset({"-1", "1"}), frozenset({"0", "1"})}    # of writing what is true and what is not
 _CUT = 0.5            # the probability from which on a record is taken to be of the positive class
 
 Pair = tuple[Any, Any]
@@ -69,7 +70,8 @@ def said(recent: Pair, reference: Pair | None = None, *, task: str | None = None
     ------
     DataError
         When lengths differ, a value is missing or infinite, numbers are asked for and texts are there, the task is
-        none, or predictions and outcomes are of classes that have nothing in common.
+        none, predictions and outcomes are of classes that have nothing in common, or they are -1 and 1 on one side and
+        0 and 1 on the other.
 
     Examples
     --------
@@ -160,6 +162,8 @@ def _classes(arrays: dict[str, tuple[Array, ...]], every: Sequence[Array]) -> di
         told = f"{str(predictions[0])!r} and {str(actuals[0])!r}"
         hint = "; probabilities go with actuals of 0 and 1" if _any_fraction(every[::2]) else ""
         raise DataError(f"no prediction is a class that came: they are written as {told}{hint}")
+    if {frozenset(np.unique(one).tolist()) for one in (predictions, actuals)} == _TWO_WAYS:
+        raise DataError("of predictions and actuals some are -1 and 1, the others 0 and 1: write both alike")
     labels, counts = np.unique(np.concatenate([one for pair in texts.values() for one in pair]), return_counts=True)
     names = tuple(str(one) for one in labels)
     if len(names) > max(_MOST_CLASSES, sum(map(len, every)) // 10):
