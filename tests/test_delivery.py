@@ -135,6 +135,7 @@ def _told(url: str) -> bool:
 
 @pytest.mark.parametrize("mode", ["starttls", "ssl"])
 def test_mail_arrives_over_tls_with_all_text_as_text(authority: trustme.CA, mode: str) -> None:
+    """P07, B21."""
     with _mail(authority, mode) as (url, box):
         assert _told(url)
     ((sender, content, encrypted),) = box.received
@@ -253,6 +254,7 @@ def test_where_nobody_takes_it_the_message_is_in_the_log_once_and_waits(outbox: 
 
 
 def test_address_that_never_answers_holds_up_neither_the_run_nor_the_others(outbox: Outbox, tmp_path: Path) -> None:
+    """P07."""
     with _endpoint(wait=threading.Event()) as (slow, _), _endpoint() as (good, received):
         started = time.perf_counter()
         posted, _ = _sent(outbox, tmp_path, slow, good, patience=1.5)
@@ -298,6 +300,7 @@ def _fail(_run: object) -> None:
 def test_run_tells_how_it_failed_once_without_secrets_and_a_dry_run_is_silent(
     project: Project, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """P07."""
     monkeypatch.setenv("TOKEN", SECRET)
     monkeypatch.setitem(PIPELINES, "baseline", _fail)
     with _endpoint() as (url, received):
@@ -396,6 +399,7 @@ def test_run_that_finds_no_ledger_is_in_the_log(project: Project, home: Path) ->
 
 
 def test_every_event_of_a_models_life_arrives_once_by_mail(project: Project, authority: trustme.CA) -> None:
+    """P07: before and after an update."""
     ages = [{"signal": "model_age", "at_least": 0, "severity": "high"}]
     loose = {"criteria": [{"metric": "roc_auc", "max_drop": 0.5}]}
     asking = '[{metric: roc_auc, floor: 0.9999, otherwise: approve}]'

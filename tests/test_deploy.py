@@ -45,8 +45,13 @@ def test_every_command_of_units_and_crontab_exists() -> None:
 
 def test_f12_daily_schedule_is_that_of_the_facility() -> None:
     crontab = (DEPLOY / "crontab").read_text()
-    for hours, command in (("0 1,2", "backfill"), ("0 3", "run drift"), ("0 4", "run retrain")):
-        assert re.search(rf"^{re.escape(hours)} \* \* \* +\$TRIMTAB {command} ", crontab, re.M)
+    for when, command in (
+        ("0 1,2 * * *", "backfill"), ("0 3 * * *", "run drift"), ("0 4 * * *", "run retrain"),
+        ("30 */6 * * *", "run rollback --check"), ("0 5 1 * *", "run baseline"),
+    ):
+        assert re.search(rf"^{re.escape(when)} +\$TRIMTAB {command} ", crontab, re.M)
     timers = {unit.name.partition("@")[0]: unit.read_text() for unit in UNITS if unit.suffix == ".timer"}
+    assert "OnCalendar=*-*-01 05:00:00 UTC" in timers["trimtab-baseline"]
+    assert "OnCalendar=*-*-* 00/6:30:00 UTC" in timers["trimtab-check"]
     for name, times in {"backfill": ("01", "02"), "drift": ("03",), "retrain": ("04",)}.items():
         assert re.findall(r"OnCalendar=\*-\*-\* (\d\d):00:00 UTC", timers[f"trimtab-{name}"]) == list(times)

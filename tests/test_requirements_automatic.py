@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import scipy.stats
 from conftest import SHIFTED, binary_table
 from promises import near, params
+from sklearn.ensemble import GradientBoostingClassifier
 
 import trimtab as tt
 from trimtab.act import tables
@@ -87,6 +89,26 @@ def test_a05_signals_become_one_severity_a_probability_and_root_causes_by_what_t
     assert decision.root_causes[:2] == ("x", "noise")
     assert causes.ranked[0].message.startswith("x moved (")
     assert "hardly uses it" in causes.ranked[1].message
+
+
+def test_a07_champion_answers_while_a_challenger_is_trained_in_another_process(
+    params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def _here(*_: object, **__: object) -> None:
+        raise AssertionError("trained in the process that serves")
+
+    monkeypatch.setattr(GradientBoostingClassifier, "fit", _here)
+    session = tt.open(params, as_of="2024-04-15", overrides={
+        "estimator.class": "sklearn.ensemble.GradientBoostingClassifier", "estimator.params": {"n_estimators": 400}})
+    records = session.records.frame(session.windows()[1], ["x", "z", "noise", "kind"]).head(5)
+    answered = 0
+    with ThreadPoolExecutor(1) as background:
+        training = background.submit(lifecycle.train, session, None)
+        while not training.done():
+            other = tt.open(params, as_of="2024-04-15")
+            assert len(other.champion.estimator.predict(records)) == 5
+            answered += 1
+    assert (training.result().version, answered > 0, session.registry.champion()) == (2, True, 1)
 
 
 def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:

@@ -35,6 +35,8 @@ from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import Performance, evaluate_pair
 from trimtab.run import checking, lifecycle, rollbacks
 from trimtab.run.freshness import freshness
+from trimtab.run.preflight import Request
+from trimtab.run.runner import run
 from trimtab.run.session import Session
 from trimtab.settings.drift import DriftSettings
 from trimtab.settings.promotion import Criterion
@@ -185,6 +187,9 @@ def test_b08_thresholds_come_from_file_and_environment_are_checked_and_shown(par
     loaded = params_module.load(params, environment={"TRIMTAB_DRIFT__PSI_ALERT": "0.3"})
     assert loaded.params.drift.psi_alert == 0.3
     assert loaded.public["drift"]["psi_alert"] == 0.3
+    outcome = run(Request("drift", params, as_of="2024-04-15", overrides=("drift.psi_alert=0.31",), progress=False))
+    assert outcome.report is not None
+    assert "&#34;psi_alert&#34;: 0.31" in outcome.report.read_text()
     with pytest.raises(ParamsError, match="psi_alert"):
         params_module.load(params, environment={"TRIMTAB_DRIFT__PSI_ALERT": "high"})
 
@@ -357,3 +362,25 @@ def test_b21_addresses_of_chats_pagers_and_mail_are_understood() -> None:
         "mailtos://me:secret@example.org?mode=starttls", "mailtos://me:secret@example.org?mode=ssl",
     ):
         assert apprise.Apprise().add(url), url.partition(":")[0]
+
+
+@pytest.mark.parametrize("rows", [2000, 5000, 10_000])
+def test_b22_major_shifts_are_found_and_none_where_nothing_changed(rows: int) -> None:
+    """Of each kind of column one that moved by a PSI of .25 or more, ten times; and as often none did."""
+    rng = np.random.default_rng(rows)
+
+    def _drawn(moved: bool) -> pd.DataFrame:
+        return pd.DataFrame({
+            "normal": rng.normal(0.6 * moved, size=rows), "spread": rng.normal(0, 1 + 0.9 * moved, rows),
+            "amount": rng.lognormal(0.6 * moved, 1, rows), "count": rng.poisson(3 + 1.2 * moved, rows),
+            "flag": rng.random(rows) < 0.3 + 0.3 * moved,
+            "level": rng.choice(list("abcd"), rows, p=[0.1, 0.2, 0.3, 0.4] if moved else [0.4, 0.3, 0.2, 0.1]),
+            "missing": np.where(rng.random(rows) < 0.05 + 0.3 * moved, np.nan, rng.normal(size=rows)),
+        })
+
+    reference = _drawn(False)
+    for _ in range(10):
+        changed, same = tt.check(reference, _drawn(True)), tt.check(reference, _drawn(False))
+        assert set(changed.drifted) == set(reference.columns)
+        assert changed.decision.needs_retrain
+        assert (same.drifted, same.decision.needs_retrain) == ((), False)

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from conftest import BINARY, SHIFTED, binary_table, merged
 from promises import ROOT, challenged, params, two_models
+from scipy.special import expit
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -31,6 +32,7 @@ from trimtab.decide.promotion import judge
 from trimtab.decide.signals import Signal, default_triggers, grade, label_completeness
 from trimtab.errors import UsageError
 from trimtab.measure.models.intervals import Interval
+from trimtab.measure.models.outputs import Outputs
 from trimtab.measure.models.performance import evaluate_pair
 from trimtab.measure.over_time.certainty import of_day
 from trimtab.run import backfill, checking, guarding, lifecycle
@@ -201,6 +203,19 @@ def test_f10_floors_bound_the_challenger_alone() -> None:
     verdict = judge(gate, evaluate_pair(challenger, champion))
     assert verdict.outcome == "reject"
     assert [row.finding for row in verdict.rows] == ["failed", "passed"]
+
+
+@pytest.mark.parametrize(("apart", "outcome"), [(0.3, "reject"), (3.0, "promote")])
+def test_f10_floors_of_pr_auc_and_of_precision_at_a_recall_keep_a_challenger_out(apart: float, outcome: str) -> None:
+    """One record in ten is what is sought; the floors are the fraud system's."""
+    rng = np.random.default_rng(10)
+    actual = (np.arange(5000) % 10 == 0).astype(int)
+    scores = expit(rng.normal(size=5000) + apart * actual - 1)
+    challenger = Outputs(("no", "yes"), actual, (scores >= 0.5).astype(int), np.column_stack([1 - scores, scores]), 1)
+    gate = [Criterion(metric="pr_auc", floor=0.70), Criterion(metric="precision_at_recall_80", floor=0.50)]
+    verdict = judge(gate, evaluate_pair(challenger, challenger, metrics=[one.metric for one in gate]))
+    assert verdict.outcome == outcome
+    assert {row.finding for row in verdict.rows} == {"failed" if outcome == "reject" else "passed"}
 
 
 def test_f11_new_champion_that_is_worse_on_new_records_is_rolled_back_by_the_next_run(params: Path) -> None:

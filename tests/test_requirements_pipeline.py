@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from trimtab.errors import ParamsError
 from trimtab.measure.models.performance import evaluate_pair
 from trimtab.run import approving, checking, lifecycle
 from trimtab.run.preflight import Request
+from trimtab.run.runner import run
 from trimtab.settings.drift import DriftSettings
 from trimtab.settings.promotion import Criterion
 from trimtab.settings.triggers import Trigger
@@ -111,6 +113,22 @@ def test_p05_new_and_old_are_compared_on_several_metrics_with_the_improvement_in
     assert {"accuracy", "roc_auc", "log_loss", "f1"} <= measured
     lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
     assert np.isfinite(session.ledger.retrains.retrain_events()[0]["improvement_percent"])
+
+
+def test_p05_evaluation_is_reported_metric_by_metric(params: Path) -> None:
+    outcome = run(Request("retrain", params, as_of="2024-04-15", progress=False))
+    assert outcome.report is not None
+    told = outcome.report.read_text()
+    found = outcome.result["metrics"]
+    for name in ("accuracy", "roc_auc", "log_loss", "f1"):
+        row = re.search(rf"<tr><td>{name}</td>(.*?)</tr>", told)
+        assert row is not None
+        before, after, gain = re.findall(r"<td class=\"number\">([^<]*)</td>", row[1])
+        assert (before, after) == tuple(f"{found[who][name]:.4f}" for who in ("champion", "challenger"))
+        worse = name == "log_loss"    # less of it is better
+        assert float(gain) == pytest.approx((float(after) - float(before)) * (-1 if worse else 1), abs=2e-4)
+    page = outcome.report.with_name("04_evaluate_and_promote.html").read_text()
+    assert {"finding", "required", "records that count"} <= set(re.findall(r"<th[^>]*>([^<]+)</th>", page))
 
 
 def test_p06_who_approved_a_challenger_when_and_why_is_recorded(params: Path) -> None:
