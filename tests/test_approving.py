@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,39 @@ def test_a_rejected_challenger_serves_nobody(waiting: Waiting) -> None:
     assert made.reading == "Ada declined to promote version 2; version 1 serves on."
     with pytest.raises(UsageError, match="rejected by Ada already"):
         approving.request(session, "later")
+
+
+def test_a_challenger_is_not_approved_once_another_served_in_between(waiting: Waiting) -> None:
+    """The same version serves again, and is not the champion without a break that was asked about."""
+    session = waiting.open()
+    third = lifecycle.train(waiting.open("third"), None).version
+    for before, after in ((1, third), (third, 1)):
+        session.registry.set_champion(after)
+        session.ledger.succession.record_foreign_change(before, after)
+    told = r"version 1 serves again, but version 3 did since this was asked"
+    with pytest.raises(ChampionError, match=told):
+        approving.refuse_stale(session, waiting.asked)
+    with pytest.raises(ChampionError, match=f"cannot be approved: {told}"):
+        _answer(session, waiting.asked)
+    listed = CliRunner().invoke(app, ["approvals", "-p", str(waiting.params), "--all", "--json"])
+    assert [one["state"] for one in json.loads(listed.stdout)["approvals"]] == ["stale"]
+    assert _answer(session, waiting.asked, "rejected").champion_after == 1
+
+
+def test_what_is_approved_as_of_an_earlier_day_is_new_from_the_day_it_was_asked_on(waiting: Waiting) -> None:
+    """A watch looks at records since then, from which neither model has learned."""
+    session = tt.open(waiting.params, as_of="2024-02-01", run_id="answer")
+    _answer(session, waiting.asked)
+    assert session.ledger.succession.changes()[-1]["as_of"] == waiting.asked.as_of == datetime(2024, 4, 15)
+
+
+def test_history_says_what_waits_for_a_person(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    told = CliRunner().invoke(app, ["history", "-p", str(waiting.params)]).stdout
+    assert "waits for approval" in told
+    _answer(waiting.open(), waiting.asked, "rejected")
+    told = CliRunner().invoke(app, ["history", "-p", str(waiting.params)]).stdout
+    assert "waits for approval" not in told
 
 
 def test_a_challenger_is_not_approved_once_another_champion_serves(waiting: Waiting) -> None:

@@ -51,6 +51,14 @@ def ledger(url: str) -> Iterator[Ledger]:
     engine.dispose()
 
 
+def test_text_that_a_database_would_not_take_is_kept_without_it(ledger: Ledger) -> None:
+    """A library's error may hold NUL or half a character; PostgreSQL refuses the one, SQLite's driver the other."""
+    ledger.start_run("r", pipeline="retrain", run_dir="/runs/r")
+    ledger.finish_run("r", status="failed", as_of=datetime(2024, 1, 1), error="bad\0thing \ud800", result={"a": "b\0c"})
+    (run,) = ledger.runs(1)
+    assert (run["status"], run["error"], run["result"]) == ("failed", "bad\ufffdthing \ufffd", {"a": "b\0c"})
+
+
 def _start(ledger: Ledger, run_id: str) -> None:
     ledger.start_run(run_id, pipeline="retrain", run_dir=f"/runs/{run_id}")
 

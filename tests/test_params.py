@@ -268,6 +268,13 @@ def test_environment_is_resolved_anywhere_in_the_tree(write: Write) -> None:
         ({"data": {"categorical": ["x"]}}, ["column 'x' is named twice"]),
         ({"data": {"numeric": [], "categorical": []}}, ["name at least one column"]),
         ({"estimator": {"class": None}}, ["estimator: name either a class or candidates"]),
+        *(({"estimator": {"class": None, "candidates": {name: {"class": "sklearn.dummy.DummyClassifier"}}}},
+           ["estimator: ", "is no name of a candidate: up to 100 letters"])
+          for name in ("../../models", "/tmp/victim", "a/b", "", ".", "..", "a" * 101, "a\0b", ".a", "a b", "-a")),
+        ({"guardrails": {"approval_expires": "0s"}}, ["guardrails.approval_expires: a request that expires at once"]),
+        ({"guardrails": {"quiet_hours": [{"from": 9, "to": "17:00"}]}}, ["9 is no time of day; write hours"]),
+        ({"guardrails": {"quiet_hours": [{"from": "24:00", "to": "06:00"}]}}, ["'24:00' is the end of a day; write"]),
+        ({"guardrails": {"quiet_hours": [{"from": "22:00", "to": "06:00", "days": []}]}}, ["at least 1 item"]),
     ],
     ids=str,
 )

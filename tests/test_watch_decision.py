@@ -81,6 +81,14 @@ def change(**other: Any) -> dict[str, Any]:
     ([change(to_version=3)], False),                                    # somebody else serves
     ([change(from_version=2)], False),                                  # measured again
     ([change(as_of=None)], False),
+    # What came after it was taken back at once, so it is watched to its end; so is what was taken back over that.
+    ([change(), change(from_version=2, to_version=3), change(kind="rollback", from_version=3, to_version=2)], True),
+    ([change(), *2 * [change(from_version=2, to_version=3), change(kind="rollback", from_version=3, to_version=2)]],
+     True),
+    ([change(), change(from_version=2, to_version=3), change(from_version=3, to_version=4),
+      change(kind="rollback", from_version=4, to_version=2)], False),   # a person went further back
+    ([change(), change(kind="rollback", from_version=2, to_version=1),
+      change(kind="rollback", from_version=1, to_version=2, forced=True)], False),
 ])
 def test_what_is_watched_is_a_promotion_that_took_anothers_place(
     changes: list[dict[str, Any]], *, watched: bool

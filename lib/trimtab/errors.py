@@ -94,6 +94,10 @@ class StepError(TrimtabError):
     exit_code = 4
 
 
+class NoAnswerError(StepError):
+    """A process of its own ended without an answer, as one does whose native code crashes."""
+
+
 class ModelFileError(TrimtabError):
     """A model file is missing, corrupt, altered, or holds types that nobody reviewed."""
 

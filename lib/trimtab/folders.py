@@ -44,11 +44,15 @@ def is_hash(told: str) -> bool:
 def contents(folder: Path) -> dict[str, str]:
     """`digest` of everything beneath a folder, by its path in it, in order; of folders only those that are empty.
 
+    What stands in the place of the folder and leads elsewhere is not followed.
+
     Examples
     --------
     >>> contents(Path("/dev/null"))
     {}
     """
+    if folder.is_symlink():
+        return {".": digest(folder)}
     found = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from trimtab.act import migrations, tables
 from trimtab.errors import StateError
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _PATIENCE = 30.0    # seconds that a SQLite ledger which another process holds is waited for
 
 
@@ -35,6 +37,7 @@ def connect(url: str | sa.URL) -> sa.Engine:
         raise StateError(f"store.ledger: cannot be opened: {reason(error)}") from error
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "before_cursor_execute", _storable, retval=True)
     try:
         migrations.bring_up(engine)
     except SQLAlchemyError as error:
@@ -68,6 +71,23 @@ def reason(error: Exception) -> str:
 
 def _missing(url: str) -> bool:
     return is_sqlite(url) and not Path(sa.make_url(url).database or "").exists()
+
+
+def _storable(
+    _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, several: bool
+) -> tuple[str, Any]:
+    """Texts without NUL and halves of characters, which not every database keeps, and an error's words may hold."""
+    return statement, [_clean(one) for one in parameters] if several else _clean(parameters)
+
+
+def _clean(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {name: _text(value) for name, value in values.items()}
+    return tuple(map(_text, values))
+
+
+def _text(value: Any) -> Any:
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

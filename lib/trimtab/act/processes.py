@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trimtab.act.sockets import keep_short
-from trimtab.errors import StepError, TimeLimitError, TrimtabError, of_place
+from trimtab.errors import NoAnswerError, StepError, TimeLimitError, TrimtabError, of_place
 
 R = TypeVar("R")
 _LAST_WORDS = 5.0    # seconds to wait for them
@@ -50,7 +50,7 @@ def apart(work: Callable[..., R], *args: Any, limit: timedelta, what: str, setti
     TimeLimitError
         When it took longer; the process was killed, with whatever it had started.
     StepError
-        When it failed, with its own words, or ended without an answer.
+        When it failed, with its own words; a `NoAnswerError` when it ended without any.
     """
     keep_short()
     context = multiprocessing.get_context("forkserver")
@@ -134,7 +134,7 @@ def _await(process: BaseProcess, receiver: Connection, limit: timedelta, what: s
         told = receiver.recv()
     except EOFError:
         process.join()
-        raise StepError(f"{what} ended without an answer (exit code {process.exitcode})") from None
+        raise NoAnswerError(f"{what} ended without an answer (exit code {process.exitcode})") from None
     if isinstance(told, TrimtabError):
         raise told
     return told

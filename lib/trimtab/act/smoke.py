@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class Smoke:
         Of its folder, in millions of bytes.
     sha256 : str
         Of the model file that was read.
+    said : array, shape (rows,)
+        What it predicted.
     """
 
     rows: int
@@ -44,6 +46,7 @@ class Smoke:
     latency: float
     megabytes: float
     sha256: str
+    said: np.ndarray[Any, Any] = field(repr=False, compare=False)
 
 
 def smoke(
@@ -98,7 +101,8 @@ def _try(
         raise StepError(f"{name} predicts {int((~np.isfinite(said)).sum())} of {len(said)} records as nan or infinite")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Smoke(
-        len(features), loaded - started, float(np.median(singly)), size / 1e6, modelfile.digest(folder / modelfile.FILE)
+        len(features), loaded - started, float(np.median(singly)), size / 1e6,
+        modelfile.digest(folder / modelfile.FILE), said,
     )
 
 

@@ -121,6 +121,10 @@ class Succession(Rows):
             for row in self.changes() if row["state"] == "done" and row["to_version"] is not None
         ]
 
+    def since(self, moment: datetime) -> list[int | None]:
+        """Who came into service after a moment by the clock, oldest first."""
+        return [row["to_version"] for row in self.changes() if row["state"] == "done" and row["created_at"] > moment]
+
     def champion(self) -> int | None:
         """The champion, as far as the ledger knows."""
         with self._read() as connection:

@@ -86,7 +86,8 @@ def under_watch(
     ----------
     changes : sequence of mapping
         Of the champion, oldest first, as the ledger keeps them. A promotion that is dated later than now (the clock
-        went back, or this is a replay) counts as made when it was written down, or now, if that is later, too.
+        went back, or this is a replay) counts as made when it was written down, or now, if that is later, too. One
+        that the next change took back counts as none, so that what served before it is watched to its end.
     champion : int or None
         Who serves now.
     as_of : datetime
@@ -111,7 +112,7 @@ def under_watch(
     >>> under_watch([made], 2, datetime(2024, 4, 3), timedelta(hours=24), [look]) is None
     True
     """
-    done = [row for row in changes if row["state"] == "done"]
+    done = _settled([row for row in changes if row["state"] == "done"])
     if not done or done[-1]["kind"] != "promotion" or done[-1]["to_version"] != champion:
         return None
     last = done[-1]
@@ -123,6 +124,19 @@ def under_watch(
     if (start == as_of and not dated) or (as_of - start > watch and seen):
         return None
     return Promotion(last["to_version"], last["from_version"], start, dated)
+
+
+def _settled(done: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Changes without promotions that the very next change took back: what served before them is watched on."""
+    kept: list[Mapping[str, Any]] = []
+    for row in done:
+        ends = row["to_version"], row["from_version"]
+        if kept and (row["kind"], kept[-1]["kind"]) == ("rollback", "promotion") \
+                and (kept[-1]["from_version"], kept[-1]["to_version"]) == ends:
+            kept.pop()
+        else:
+            kept.append(row)
+    return kept
 
 
 def looked_at(labelled: int) -> int:

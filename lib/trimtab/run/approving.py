@@ -132,7 +132,8 @@ def _promote(session: Session, asked: Request, *, by: str, why: str) -> Change:
     session.ledger.approvals.require_open(asked.run_id)
     return champions.change(
         session.ledger, session.registry, kind="promotion", expected=asked.champion, to_version=asked.challenger,
-        run_id=session.run_id, as_of=session.as_of, by=by, why=why, answers=asked.run_id,
+        run_id=session.run_id, by=by, why=why, answers=asked.run_id,
+        as_of=max(session.as_of, asked.as_of),    # from which on records are new to both, for whoever watches it
     )
 
 
@@ -164,6 +165,9 @@ def _as_recorded(session: Session, asked: Request) -> Check:
 def _same_champion(session: Session, asked: Request) -> Check:
     serving = session.registry.champion()
     if serving == asked.champion:
+        if others := session.ledger.succession.since(asked.requested_at)[:-1]:    # the last one brought it back
+            told = f"version {serving} serves again, but version {others[-1]} did since this was asked"
+            return Check("same_champion", False, told)
         return Check("same_champion", True, f"version {serving} serves, as it did when this was asked")
     told = f"version {serving} serves now, and version {asked.champion} did when this was asked"
     return Check("same_champion", False, told)

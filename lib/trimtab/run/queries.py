@@ -22,11 +22,12 @@ def history(params: options.Params = options.DEFAULT, as_json: options.Json = Fa
     with _state(params) as (ledger, _):
         changes, runs = ledger.succession.changes()[-limit:], ledger.runs(limit)
         events = ledger.retrains.retrain_events(limit)
+        waiting = {one.run_id for one in ledger.approvals.open()}
     if as_json:
         show_json(plain({"changes": changes, "runs": runs, "retrain_events": events}))
         return
     show_table("Champion", [_change_row(one) for one in changes], ("when", "as_of", "change", "by", "why", "run_id"))
-    show_table("Retraining", [_event_row(one) for one in events],
+    show_table("Retraining", [_event_row(one, waits=one["run_id"] in waiting) for one in events],
                ("when", "as_of", "trigger", "outcome", "version", "notes", "run_id"))
     show_table("Runs", [_run_row(one) for one in runs],
                ("started_at", "as_of", "pipeline", "status", "error", "run_id"))
@@ -45,14 +46,14 @@ def _change_row(change: dict[str, Any]) -> dict[str, Any]:
     return change | {"when": change["created_at"], "change": ", ".join([told, *more])}
 
 
-def _event_row(event: dict[str, Any]) -> dict[str, Any]:
+def _event_row(event: dict[str, Any], *, waits: bool) -> dict[str, Any]:
     """A retrain event with what came of it in a word; of one that made no version the notes begin with that."""
     word = str(event["notes"] or "").partition(":")[0]
     outcome = word if word in {"timed_out", "failed"} else "ended early"
     if event["finished_at"] is None:
         outcome = "under way"
     elif event["promoted"] or event["new_version"] is not None:
-        outcome = "promoted" if event["promoted"] else "not promoted"
+        outcome = "promoted" if event["promoted"] else "waits for approval" if waits else "not promoted"
     trigger = f"{event['trigger_type']}, {event['severity']}" if event["retrain_attempted"] else event["trigger_type"]
     return event | {"when": event["triggered_at"], "trigger": trigger, "outcome": outcome,
                     "version": event["new_version"]}
@@ -72,7 +73,9 @@ def approvals(
 ) -> None:
     """What waits for a person, and what persons have decided."""
     with _state(params) as (ledger, registry):
-        rows = [_request_row(one, registry.champion()) for one in ledger.approvals.all()]
+        champion = registry.champion()
+        rows = [_request_row(one, same=one.champion == champion and not ledger.succession.since(one.requested_at)[:-1])
+                for one in ledger.approvals.all()]
     shown = [row for row in rows if every or row["state"] == "pending"]
     if as_json:
         show_json(plain({"approvals": shown}))
@@ -81,14 +84,14 @@ def approvals(
                ("run_id", "what", "state", "requested_at", "expires_at", "champion", "by", "why"))
 
 
-def _request_row(one: Any, champion: int | None) -> dict[str, Any]:
-    """A request with what has become of it: it expires with time, and goes stale when the champion changes."""
+def _request_row(one: Any, *, same: bool) -> dict[str, Any]:
+    """A request with what has become of it: it expires with time, and goes stale when the champion has changed."""
     from trimtab.act.rows import now
 
     state = one.state
     if state in {"pending", "approved"} and one.expires_at <= now():
         state = "expired"
-    elif state == "pending" and one.champion != champion:
+    elif state == "pending" and not same:
         state = "stale"
     row: dict[str, Any] = vars(one) | {"what": one.what, "state": state}
     return row

@@ -11,7 +11,7 @@ import numpy as np
 from trimtab.act import champion as champions
 from trimtab.act.champion import Change
 from trimtab.decide import rollback
-from trimtab.errors import DataError, ModelFileError, StepError, TimeLimitError, UsageError
+from trimtab.errors import DataError, ModelFileError, StepError, TimeLimitError, TrimtabError, UsageError
 from trimtab.measure.models import scoring
 from trimtab.run import versions
 from trimtab.run.serving import SAMPLE, sample, try_out
@@ -149,7 +149,7 @@ def prove(session: Session, version: int) -> Proof:
         raise StepError(f"version {version} loads but cannot predict: {type(error).__name__}: {error}") from error
     values = next(iter(scoring.output_values(said).values()))
     mean = float(np.mean(values)) if values.dtype.kind == "f" else math.nan
-    agreement = _agreement(session, features, model.estimator.predict(features))
+    agreement = _agreement(session, champion, features, tried.said)
     return Proof(
         version, champion, len(features), window.name, tried.load_seconds, tried.latency, agreement, mean)
 
@@ -162,11 +162,18 @@ def recent(session: Session) -> Window:
         return session.records.window("newest", WindowSpec(rows=SAMPLE))
 
 
-def _agreement(session: Session, features: pd.DataFrame, then: np.ndarray[Any, Any]) -> float:
-    """How much the champion says the same; nan where it cannot say anything, for then the rollback is wanted most."""
+def _agreement(
+    session: Session, champion: int | None, features: pd.DataFrame, then: np.ndarray[Any, Any]
+) -> float:
+    """How much the champion says the same; nan where it cannot say anything, for then the rollback is wanted most.
+
+    It is asked in a process of its own: one that crashes or never answers must not stand in its own way out.
+    """
+    if champion is None:
+        return math.nan
     try:
-        now = session.champion.estimator.predict(features)
-    except Exception:  # noqa: BLE001 -- a champion that is broken in whatever way must not stand in its own way out
+        now = try_out(session, champion, features).said
+    except TrimtabError:
         return math.nan
     if session.params.task == "classification":
         return float(np.mean(scoring.label_array(now) == scoring.label_array(then)))

@@ -91,5 +91,5 @@ def _cell(value: Any) -> str:
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    line = escaped(str(plain(value))[:_LONGEST_CELL + 1].partition("\n")[0])
+    line = escaped(" ".join(str(plain(value))[:2 * _LONGEST_CELL].split()))
     return line if len(line) <= _LONGEST_CELL else f"{line[: _LONGEST_CELL - 1]}…"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.decide import watch as watches
 from trimtab.decide.watch import Evidence, Finding, Promotion
-from trimtab.errors import ModelFileError, StepError, UsageError
+from trimtab.errors import ModelFileError, NoAnswerError, StepError, TimeLimitError, TrimtabError, UsageError
 from trimtab.measure.models.intervals import Measure, Resampling, paired_differences
 from trimtab.measure.models.metrics import METRICS
 from trimtab.measure.models.performance import gain
@@ -21,6 +21,7 @@ from trimtab.run import answered
 from trimtab.run.answered import Answered
 from trimtab.run.expected import first_of, ways_of
 from trimtab.run.rollbacks import recent
+from trimtab.run.serving import sample, try_out
 from trimtab.run.session import Session
 from trimtab.run.versions import Model
 from trimtab.windows import Window
@@ -90,11 +91,14 @@ def _hours(session: Session) -> str:
 
 
 def _compare(session: Session, promotion: Promotion, window: Window) -> tuple[Finding, Mapping[int, float]]:
+    frame = session.frame(window if window.rows else recent(session), labelled=False)
+    if problem := _silent(session, promotion.version, frame):
+        same = _silent(session, promotion.previous, frame)    # what neither can answer is no fault of the new one
+        return (watches.incomparable(promotion, same) if same else watches.broken(promotion, problem)), {}
     try:
         new = session.model(promotion.version)
     except ModelFileError as error:
         return watches.broken(promotion, session.loaded.redact(str(error))), {}
-    frame = session.frame(window if window.rows else recent(session), labelled=False)
     said = answered.asked(session, frame, new)
     try:
         old = session.model(promotion.previous)
@@ -111,6 +115,17 @@ def _compare(session: Session, promotion: Promotion, window: Window) -> tuple[Fi
         return watches.judge(promotion, session.params.rollback, None, 0), {}
     both = frame.loc[said.records.index.intersection(before.records.index)]
     return _judge(session, promotion, (new, old), both, window.rows)
+
+
+def _silent(session: Session, version: int, frame: pd.DataFrame) -> str:
+    """Why a version gives no answer at all: it crashes, or takes for ever. Tried where that ends nothing but itself."""
+    try:
+        try_out(session, version, sample(session, frame))
+    except (NoAnswerError, TimeLimitError) as error:
+        return session.loaded.redact(str(error))
+    except TrimtabError:    # it answers, or says why it does not: that is looked at more closely
+        return ""
+    return ""
 
 
 def _remarks(session: Session, said: Answered) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from trimtab.settings.section import Section
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 class Candidate(Section):
@@ -51,6 +54,15 @@ class Estimator(Section):
                     f"class {path!r} is not of a trusted package ({', '.join(self.trusted) or 'none'}); name its "
                     "top-level package in estimator.trusted if you trust what importing it runs"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        """A candidate is trained in a folder of its name, which must not lie anywhere else."""
+        wrong = next((name for name in self.candidates if not _NAME.fullmatch(name)), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong[:60]!r} is no name of a candidate: up to 100 letters, digits, - and _, and a "
+                             "letter or digit first")
         return self
 
     @model_validator(mode="after")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from trimtab.settings.notation import Clock, Duration, Zone
 from trimtab.settings.section import Count, Section
@@ -17,8 +17,22 @@ class QuietHours(Section):
 
     from_: Clock = Field(alias="from")
     to: Clock
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = (
+    days: Annotated[tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...], Field(min_length=1)] = (
         "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+    @field_validator("from_", mode="before")
+    @classmethod
+    def _begins(cls, value: Any) -> Any:
+        """The end of a day is the beginning of the next, which is another one of `days`."""
+        if value == 24 * 60 or str(value).strip() == "24:00":
+            raise ValueError("'24:00' is the end of a day; write 00:00, and the next day in days")
+        return value
+
+
+def _lasting(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("a request that expires at once can be answered by nobody; write a time, such as 7d")
+    return value
 
 
 class Guardrails(Section):
@@ -34,7 +48,7 @@ class Guardrails(Section):
     min_severity: Severity = "high"
     confirmation: Duration = timedelta(0)
     approval: Severity | None = None
-    approval_expires: Duration = timedelta(days=7)
+    approval_expires: Annotated[Duration, AfterValidator(_lasting)] = timedelta(days=7)
     quiet_hours: tuple[QuietHours, ...] = ()
     timezone: Zone = "UTC"
     budget: Count | None = None

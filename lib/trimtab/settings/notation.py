@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_MINUTES = 24 * 60    # of a day
+_HOUR, _MINUTES = 60, 24 * 60    # an hour has, and a day
 _LONGEST = timedelta(days=365_000)    # so that counting back from any date of use ends in a year that dates can have
 
 
@@ -96,10 +96,13 @@ def parse_clock(value: object) -> time:
     --------
     >>> parse_clock("06:30"), parse_clock(22 * 60 + 30)
     (datetime.time(6, 30), datetime.time(22, 30))
+    >>> parse_clock(9)
+    Traceback (most recent call last):
+    ValueError: 9 is no time of day; write hours and minutes, such as 22:30
     """
     if isinstance(value, time):
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MINUTES:
+    if isinstance(value, int) and not isinstance(value, bool) and _HOUR <= value <= _MINUTES:    # 0:30 stays a text
         return time(value % _MINUTES // 60, value % 60)
     match = re.fullmatch(r"([0-9]{1,2}):([0-5][0-9])", str(value).strip())
     if not match or int(match[1]) * 60 + int(match[2]) > _MINUTES:
