@@ -31,6 +31,7 @@ class Asked:
     state: str = "pending"
     by: str | None = None
     why: str | None = None
+    after: int = 0    # changes that had been done when it was asked
 
 
 @dataclass

@@ -189,7 +189,9 @@ class OneModel(RuleBasedStateMachine):
 
     def may_be_approved(self, run_id: str) -> bool:
         request = self.truth.requests[run_id]
-        return self.waits(run_id) and request.champion == self.truth.alias and self.may_serve(request.challenger)
+        since = len(self.truth.done) - request.after    # the last of them may have brought the same champion back
+        same = request.champion == self.truth.alias and since < 2
+        return self.waits(run_id) and same and self.may_serve(request.challenger)
 
     def may_serve(self, version: int) -> bool:
         return version in self.truth.there and version not in self.truth.held
@@ -229,7 +231,8 @@ class OneModel(RuleBasedStateMachine):
             session.run_id, "promotion", as_of=session.as_of, expires=WEEK, champion=self.truth.alias,
             challenger=version, sha256=self.truth.there[version], reasons=("Thin.",))
         self.truth.requests.setdefault(
-            asked.run_id, Asked(asked.champion, version, self.truth.there[version], asked.expires_at))
+            asked.run_id, Asked(
+                asked.champion, version, self.truth.there[version], asked.expires_at, after=len(self.truth.done)))
 
 
 def _tried(session: Session, work: Callable[[Session], None]) -> TrimtabError | None:

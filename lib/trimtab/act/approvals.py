@@ -42,6 +42,8 @@ class Request:
         Of the decision that asks for retraining.
     state : str
         pending, approved, rejected or used; of one that is pending or approved, `expires_at` says for how long.
+    after_change : int or None
+        The last change of the champion before it was asked; 0 where there was none, None where it was not kept.
     """
 
     run_id: str
@@ -60,6 +62,7 @@ class Request:
     decided_at: datetime | None = None
     decided_in: str | None = None
     used_by: str | None = None
+    after_change: int | None = None
 
     @property
     def what(self) -> str:
@@ -87,12 +90,14 @@ class Approvals(Rows):
         Request
             The new one, or the one that is open already.
         """
+        clock, after = now(), self._last_change()
         for known in self.open():
-            if (known.kind, known.champion, known.challenger, known.sha256) == (kind, champion, challenger, sha256):
+            same = known.kind, known.champion, known.challenger, known.sha256, known.after_change
+            if same == (kind, champion, challenger, sha256, after):
                 return known
-        clock = now()
         asked = Request(
-            run_id, kind, as_of, clock, clock + expires, champion, challenger, sha256, severity, tuple(reasons))
+            run_id, kind, as_of, clock, clock + expires, champion, challenger, sha256, severity, tuple(reasons),
+            after_change=after)
         self._replace(tables.approvals, **vars(asked) | {"reasons": plain(asked.reasons)})
         return asked
 
@@ -198,6 +203,12 @@ class Approvals(Rows):
         with self._write(used_by) as connection:
             connection.execute(
                 table.update().where(*self._is_mine(table), *approved).values(state="used", used_by=used_by))
+
+    def _last_change(self) -> int:
+        table = tables.changes
+        done = sa.select(sa.func.max(table.c.id)).where(*self._is_mine(table), table.c.state == "done")
+        with self._read() as connection:
+            return connection.execute(done).scalar_one() or 0
 
     def _is_open(self, run_id: str, clock: datetime) -> list[sa.ColumnElement[bool]]:
         table = tables.approvals

@@ -121,9 +121,10 @@ class Succession(Rows):
             for row in self.changes() if row["state"] == "done" and row["to_version"] is not None
         ]
 
-    def since(self, moment: datetime) -> list[int | None]:
-        """Who came into service after a moment by the clock, oldest first."""
-        return [row["to_version"] for row in self.changes() if row["state"] == "done" and row["created_at"] > moment]
+    def since(self, change: int | None) -> list[int | None]:
+        """Who came into service after a change, oldest first; nobody where that is not known."""
+        return [row["to_version"] for row in self.changes()
+                if row["state"] == "done" and change is not None and row["id"] > change]
 
     def champion(self) -> int | None:
         """The champion, as far as the ledger knows."""

@@ -210,6 +210,7 @@ approvals = Table(    # what waits, or has waited, for a person
     Column("severity", String(10)), Column("reasons", JSON, nullable=False),
     Column("state", String(10), nullable=False), Column("by", String(200)), Column("why", Text),
     Column("decided_at", DateTime), Column("decided_in", String(80)), Column("used_by", String(80)),
+    Column("after_change", BigInteger),    # of the champion, the last before it was asked
     Index("approvals_by_model", "model", "tenant", "state"),
 )
 

@@ -165,7 +165,7 @@ def _as_recorded(session: Session, asked: Request) -> Check:
 def _same_champion(session: Session, asked: Request) -> Check:
     serving = session.registry.champion()
     if serving == asked.champion:
-        if others := session.ledger.succession.since(asked.requested_at)[:-1]:    # the last one brought it back
+        if others := session.ledger.succession.since(asked.after_change)[:-1]:    # the last one brought it back
             told = f"version {serving} serves again, but version {others[-1]} did since this was asked"
             return Check("same_champion", False, told)
         return Check("same_champion", True, f"version {serving} serves, as it did when this was asked")

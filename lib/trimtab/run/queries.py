@@ -74,7 +74,7 @@ def approvals(
     """What waits for a person, and what persons have decided."""
     with _state(params) as (ledger, registry):
         champion = registry.champion()
-        rows = [_request_row(one, same=one.champion == champion and not ledger.succession.since(one.requested_at)[:-1])
+        rows = [_request_row(one, same=one.champion == champion and not ledger.succession.since(one.after_change)[:-1])
                 for one in ledger.approvals.all()]
     shown = [row for row in rows if every or row["state"] == "pending"]
     if as_json:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from trimtab.act import tables
 from trimtab.errors import StateError
 
-NEWEST = "0002"
+NEWEST = "0003"
 VERSIONS = "trimtab_schema"
 """The table that says which schema it is; MLflow, whose registry may be in the same database, has one of its own."""
 STEPS = Path(__file__).parent / "steps"
