@@ -19,6 +19,7 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 import trimtab as tt
 from trimtab.act import modelfile, training
+from trimtab.act import threads as threads_module
 from trimtab.errors import ModelFileError, ParamsError, StepError, TimeLimitError, TrimtabError
 from trimtab.run import lifecycle
 from trimtab.settings.data import Data
@@ -126,10 +127,10 @@ def test_estimator_that_raises_is_quoted(table: pd.DataFrame, tmp_path: Path) ->
 def test_only_a_table_that_keeps_them_busy_is_fitted_by_more_threads_than_one(
     values_for_one: int, limit: str, threads: int, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "_VALUES_PER_THREAD", values_for_one)
+    monkeypatch.setattr(threads_module, "_VALUES_PER_THREAD", values_for_one)
     monkeypatch.setenv("OMP_THREAD_LIMIT", limit)
     monkeypatch.setenv("OMP_NUM_THREADS", "1,1")    # for nested loops, too
-    with training._threads(table[["x", "z"]].size):    # 400 records of two features
+    with threads_module.enough_for(table[["x", "z"]].size):    # 400 records of two features
         assert _openmp_effective_n_threads() == threads
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.act import modelfile, processes
+from trimtab.act import modelfile, processes, threads
 from trimtab.errors import StepError
 
 if TYPE_CHECKING:
@@ -91,8 +91,9 @@ def _try(
     model = modelfile.load(folder, sha256=sha256, package=package, files=files)
     loaded = time.perf_counter()
     try:
-        said = np.asarray(model.predict(features))
-        singly = [_seconds(model, features.iloc[[place]]) for place in range(min(len(features), _SINGLE))]
+        with threads.enough_for(features.size):
+            said = np.asarray(model.predict(features))
+            singly = [_seconds(model, features.iloc[[place]]) for place in range(min(len(features), _SINGLE))]
     except Exception as error:
         raise StepError(f"{name} loads but cannot predict: {type(error).__name__}: {error}") from error
     if said.shape[:1] != (len(features),):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import time
@@ -12,15 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.act import estimators, modelfile, processes
+from trimtab.act import estimators, modelfile, processes, threads
 from trimtab.settings.data import Data
 from trimtab.settings.estimator import Candidate
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-_VALUES_PER_THREAD = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -99,27 +95,12 @@ def _fit(candidate: Candidate, data: Data, task: str, records: pd.DataFrame, fol
     features = records[list(data.features)]
     empty = features.columns[features.isna().all()].tolist()
     pipeline = estimators.build(candidate, data, task, empty=empty)
-    with _threads(features.size):
+    with threads.enough_for(features.size):
         pipeline.fit(features, records[data.label])
     seconds = time.perf_counter() - started
     packages = candidate.packages
     modelfile.save(pipeline, folder, package=" ".join(packages), requirements=_requirements(packages))
     return seconds
-
-
-def _threads(values: int) -> contextlib.AbstractContextManager[Any]:
-    """More OpenMP threads than one for a table that gives each enough to do; else they wait more than they work."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # -- has no annotations
-
-    least, most = _asked("OMP_NUM_THREADS"), _asked("OMP_THREAD_LIMIT")
-    threads = max(least, min(most, values // _VALUES_PER_THREAD))
-    limits: contextlib.AbstractContextManager[Any] = threadpool_limits(threads, user_api="openmp")
-    return limits
-
-
-def _asked(name: str) -> int:
-    first = os.environ.get(name, "").partition(",")[0].strip()    # one number for each level of nesting
-    return int(first) if first.isdecimal() else 1
 
 
 def _requirements(packages: Collection[str]) -> list[str]:
