@@ -241,7 +241,9 @@ def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
      "--label: there is no column 'prise'; did you mean 'price'?"),
     ([AT, _fact("x"), _fact("y", distinct=1)], {"label": "y"}, "column 'y' is the same throughout"),
     ([AT, _fact("x"), _fact("y", "text", 700)], {"label": "y"}, "700 different texts: too many for classes"),
-    ([AT, _fact("y", "boolean", 2)], {}, "nothing is left to foretell 'y' from"),
+    ([AT, _fact("y", "boolean", 2)], {}, "nothing is left to foretell 'y' from: there is no other column"),
+    ([AT, _fact("y", "boolean", 2), _fact("id", "whole", 1000, unique=True)], {},
+     "nothing is left to foretell 'y' from: id: tells records apart"),
     ([AT, _fact("x", distinct=1)], {}, "none of the columns can be a label"),
 ])
 def test_a_table_of_which_no_model_can_be_made_is_refused(

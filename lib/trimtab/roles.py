@@ -151,8 +151,9 @@ def roles_of(facts: Sequence[Facts], *, time: str | None = None, label: str | No
             nearly = reason == _KEY and column.unique is False
             left_out[column.name] = "tells nearly all records apart" if nearly else reason
     if not any(parts.values()):
-        told = "; ".join(f"{column}: {reason}" for column, reason in left_out.items())
-        raise DataError(f"nothing is left to foretell {what!r} from: {told}")
+        told = [f"{column}: {reason}" for column, reason in left_out.items()]
+        told += [] if name is None else [f"{name}: {_KEY}"]
+        raise DataError(f"nothing is left to foretell {what!r} from: {'; '.join(told) or 'there is no other column'}")
     why = {"time": when_why, "label": what_why, "task": task_why}
     return Roles(when, what, task, name, tuple(numeric), tuple(categorical), tuple(text), left_out, why)
 
