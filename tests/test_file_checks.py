@@ -319,6 +319,8 @@ def test_a09_command_prints_the_decision_for_plain_files_and_leaves_nothing_behi
     assert told.returncode == 0
     assert told.stdout.startswith("decision: retrain (severity high, confidence > 0.99)\n  - 1 of 2 input columns")
     assert "1,000 records against 2,000: 2 columns compared, 1 drifted: x\nleft out: at (timestamp)\n" in told.stdout
+    told = _typed("--reference", "ref.csv", "--recent", "new.csv", "--text", "kind")
+    assert "2,000: 2 columns compared and how long texts are, " in told.stdout
     gently = _typed(*words, "--set", "drift.psi_alert=9", "--set", "drift.psi_warn=0.1")
     assert gently.stdout.startswith(
         "decision: no retraining by the rules (severity medium; probability that something changed > 0.99)")

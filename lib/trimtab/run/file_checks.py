@@ -164,8 +164,10 @@ def tell(found: CheckResult) -> None:
     show(f"decision: {told}")
     for reason in decision.reasons:
         show(f"  - {reason}")
+    texts = sum(one.kind == "text" for one in found.drift.columns)    # each has a second row, of how long it is
     show(f"{found.drift.current_rows:,} records against {found.drift.reference_rows:,}: "
-         f"{plural(len(found.drift.columns), 'column')} compared, {len(found.drifted)} drifted"
+         f"{plural(len(found.drift.columns) - texts, 'column')} compared{' and how long texts are' if texts else ''}, "
+         f"{len(found.drifted)} drifted"
          + (f": {', '.join(found.drifted)}" if found.drifted else ""))
     if found.left_out:
         show(f"left out: {', '.join(found.left_out)}")
