@@ -210,9 +210,12 @@ def test_payments_of_one_tenant_change_on_their_day_and_those_of_others_do_not()
     assert 0.02 < frame["fraud"].mean() < 0.04
     late = frame["paid_at"] >= pd.Timestamp(facility.SHIFT)
     for tenant, rows in frame.groupby("tenant"):
-        before, after = (rows.loc[mask[rows.index], "amount"].median() for mask in (~late, late))
-        assert (after / before > 2) == (tenant == facility.DRIFTING)
-        assert 0.95 < after / before / (facility.RATE if tenant == facility.DRIFTING else 1.0) < 1.05
+        drifts = tenant == facility.DRIFTING
+        typical = rows.groupby([rows["fraud"], late[rows.index]])["amount"].median()
+        assert 0.95 < typical[False, True] / typical[False, False] / (facility.RATE if drifts else 1.0) < 1.05
+        larger = [typical[True, now] > typical[False, now] for now in (False, True)]
+        assert larger == [True, not drifts]
+        assert all(0.02 < rows["fraud"][late[rows.index] == now].mean() < 0.04 for now in (False, True))
     assert {name: len(rows) for name, rows in facility.by_tenant(frame).items()} == {
         f"{tenant}.parquet": int((frame["tenant"] == tenant).sum()) for tenant in facility.TENANTS}
 

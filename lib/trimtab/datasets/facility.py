@@ -12,7 +12,7 @@ import pandas as pd
 FIRST: Final = date(2025, 1, 1)
 LAST: Final = date(2025, 10, 31)
 ANNEXE: Final = date(2025, 6, 2)
-"""A building opens that nobody has booked before; the odds of a clash there are four times as high."""
+"""A building opens that nobody has booked before; the odds of a clash there are twenty times as high."""
 SHIFT: Final = date(2025, 6, 16)
 """From this day on one tenant is paid in another currency, and fraud hides in small payments instead of large ones."""
 RATE: Final = 2.5
@@ -22,6 +22,9 @@ DRIFTING: Final = "east"
 _SEED: Final = 20250101
 _BUILDINGS: Final = ("A", "B", "C", "D", "E")
 _NEVER: Final = 0.15    # of the outcomes, nobody ever tells
+_THERE: Final = 20    # times as high are the odds of a clash in the annexe
+_FRAUDS: Final = 0.03    # of payments
+_APART: Final = 2.0    # between the logarithms of amounts, of frauds and of others
 
 Array = npt.NDArray[Any]
 
@@ -62,9 +65,10 @@ def conflicts(*, seed: int = _SEED, annexe: date = ANNEXE) -> pd.DataFrame:
         "hours_ahead": rng.gamma(1.5, 40, count).round(1), "duration": rng.choice([0.5, 1, 1.5, 2, 4], count),
         "attendees": 1 + rng.poisson(6, count), "earlier_clashes": rng.poisson(0.6, count),
     })
-    odds = (-3.6 + 0.9 * frame["earlier_clashes"] - 0.008 * frame["hours_ahead"] + 0.05 * frame["attendees"]
-            + 0.2 * frame["duration"] + np.log(4) * there)
-    return _told(rng, frame, "clash", odds.to_numpy(), days=(1, 14))
+    odds = (-7.8 + 4 * frame["earlier_clashes"] - 0.05 * frame["hours_ahead"] + 0.2 * frame["attendees"]
+            + 0.5 * frame["duration"] + np.log(_THERE) * there)
+    clash = rng.random(count) < 1 / (1 + np.exp(-odds.to_numpy()))
+    return _told(rng, frame, "clash", clash, days=(1, 14))
 
 
 def fraud(*, seed: int = _SEED + 1, shift: date = SHIFT, rate: float = RATE) -> pd.DataFrame:
@@ -86,12 +90,13 @@ def fraud(*, seed: int = _SEED + 1, shift: date = SHIFT, rate: float = RATE) -> 
 
         - `paid_at`, `payment`, `tenant`: when, its number, and whose; east, north or south
         - `amount`, `account_days`, `payments_before`, `channel`: of the payment and the account
-        - `fraud`: about 3 in 100; the label, missing where nobody told
+        - `fraud`: 3 in 100; the label, missing where nobody told
         - `told_at`: when that was known, three days to six weeks later; missing where nobody told
 
     Notes
     -----
-    A generator and no real payments. Only `DRIFTING` changes.
+    A generator and no real payments. Frauds are drawn first, and amount, account, payments before and channel by them;
+    so their share stays as it is. Only `DRIFTING` changes.
     """
     rng = np.random.default_rng(seed)
     moves = {DRIFTING: np.datetime64(shift)}
@@ -108,15 +113,23 @@ def _payments(rng: np.random.Generator, tenant: str, moves: np.datetime64 | None
     at = _times(rng, 300)
     count = len(at)
     moved = (at >= moves) if moves is not None else np.zeros(count, bool)
+    fraud = rng.random(count) < _FRAUDS
+    way = np.where(moved, -_APART, _APART)
+    amount = np.where(fraud, rng.normal(3.5 + way, 0.6), rng.normal(3.5, 0.9, count))
+    often = rng.gamma(2.0, np.where(fraud, 1.5, 6.0))
     frame = pd.DataFrame({
         "paid_at": at, "payment": [f"{tenant[0]}{number:06d}" for number in range(count)], "tenant": tenant,
-        "amount": (rng.lognormal(3.5, 0.9, count) * np.where(moved, rate, 1.0)).round(2),
-        "account_days": rng.gamma(2.0, 300, count).round(0), "payments_before": rng.poisson(12, count),
-        "channel": rng.choice(["card", "transfer", "wallet"], count, p=[0.6, 0.3, 0.1]),
+        "amount": (np.exp(amount) * np.where(moved, rate, 1.0)).round(2),
+        "account_days": np.where(fraud, rng.gamma(1.0, 90, count), rng.gamma(2.0, 300, count)).round(0),
+        "payments_before": rng.poisson(often),
+        "channel": np.where(fraud, _channels(rng, count, wallet=0.5), _channels(rng, count, wallet=0.1)),
     })
-    large = (np.log(frame["amount"]) - 3.5) * np.where(moved, -1.4, 1.4)
-    odds = -3.6 + large - 0.0015 * frame["account_days"] + 0.8 * (frame["channel"] == "wallet")
-    return _told(rng, frame, "fraud", odds.to_numpy(), days=(3, 42))
+    return _told(rng, frame, "fraud", fraud, days=(3, 42))
+
+
+def _channels(rng: np.random.Generator, count: int, *, wallet: float) -> Array:
+    """How payments are made; two thirds of those that are not by wallet are by card."""
+    return rng.choice(["card", "transfer", "wallet"], count, p=[(1 - wallet) * 2 / 3, (1 - wallet) / 3, wallet])
 
 
 def _times(rng: np.random.Generator, a_day: int) -> Array:
@@ -129,11 +142,11 @@ def _times(rng: np.random.Generator, a_day: int) -> Array:
 
 
 def _told(
-    rng: np.random.Generator, frame: pd.DataFrame, label: str, odds: Array, *, days: tuple[int, int]
+    rng: np.random.Generator, frame: pd.DataFrame, label: str, happened: Array, *, days: tuple[int, int]
 ) -> pd.DataFrame:
     """With what came, and when that was known, if ever."""
     count = len(frame)
-    came = pd.array(rng.random(count) < 1 / (1 + np.exp(-odds)), dtype="boolean")
+    came = pd.array(happened, dtype="boolean")
     late = pd.to_timedelta(rng.integers(days[0] * 86_400, days[1] * 86_400, count), unit="s")
     known = frame.iloc[:, 0] + late
     never = rng.random(count) < _NEVER
