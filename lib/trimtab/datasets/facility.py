@@ -15,7 +15,7 @@ ANNEXE: Final = date(2025, 6, 2)
 """A building opens that nobody has booked before; the odds of a clash there are twenty times as high."""
 SHIFT: Final = date(2025, 6, 16)
 """From this day on one tenant is paid in another currency, and fraud hides in small payments instead of large ones."""
-RATE: Final = 2.5
+RATE: Final = 4.3
 """What a payment of before is in that currency."""
 TENANTS: Final = ("east", "north", "south")
 DRIFTING: Final = "east"
