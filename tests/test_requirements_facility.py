@@ -205,6 +205,15 @@ def test_f10_floors_bound_the_challenger_alone() -> None:
     assert [row.finding for row in verdict.rows] == ["failed", "passed"]
 
 
+@pytest.mark.parametrize(("model", "floors"), [
+    ("conflict", {"accuracy": 0.70, "precision": 0.60, "pr_auc": 0.70}),
+    ("fraud", {"pr_auc": 0.70, "precision_at_recall_80": 0.50}),
+])
+def test_f10_floors_are_in_the_files_of_the_facility(model: str, floors: dict[str, float]) -> None:
+    criteria = params_module.load(ROOT / "params" / f"facility-{model}.yaml", environment={}).params.promotion.criteria
+    assert {one.metric: one.floor for one in criteria if one.floor is not None} == floors
+
+
 @pytest.mark.parametrize(("apart", "outcome"), [(0.3, "reject"), (3.0, "promote")])
 def test_f10_floors_of_pr_auc_and_of_precision_at_a_recall_keep_a_challenger_out(apart: float, outcome: str) -> None:
     """One record in ten is what is sought; the floors are the fraud system's."""
