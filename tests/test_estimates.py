@@ -336,6 +336,15 @@ def test_sizes_of_errors_are_learned_by_folds() -> None:
         error_sizes(x[:10], np.ones(10), x)
 
 
+@pytest.mark.parametrize("known", [0, 1])
+def test_columns_that_the_holdout_has_hardly_a_value_of_do_not_keep_errors_from_being_learned(known: int) -> None:
+    rng = np.random.default_rng(0)
+    x, ended = rng.random(400), np.full(400, np.nan)
+    ended[:known] = 1.0
+    sizes = error_sizes(np.column_stack([x, ended]), x, np.column_stack([x[:50], np.ones(50)]))
+    assert np.corrcoef(sizes.current.mean(axis=0), x[:50])[0, 1] > 0.9
+
+
 def _estimate(low: float, high: float, method: str = "confidence") -> Estimate:
     return Estimate(0.8, low, high, 0.95, method, 0.9)
 

@@ -251,6 +251,9 @@ def test_signals_over_time_show_each_with_its_threshold() -> None:
 def test_missed_criteria_come_first_with_their_bound_and_finding() -> None:
     figure = plots.criteria(_verdict("passed", "failed"))
     assert figure.answer == "Verdict reject: 1 of 2 criteria missed"
+    both = plots.criteria(_verdict("passed", "failed", "undecided"))
+    assert both.answer == "Verdict reject: 1 of 3 criteria missed, 1 not certain"
+    assert plots.criteria(_verdict("passed", "undecided")).answer.endswith(": 1 of 2 criteria not certain")
     assert [text.get_text() for text in figure.axes[0].texts] == ["failed"]
     assert [text.get_text() for text in figure.axes[1].texts] == ["passed"]
 

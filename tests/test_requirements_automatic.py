@@ -19,6 +19,8 @@ from trimtab.decide.losses import concept_drift, graded_loss, performance_drop
 from trimtab.decide.signals import default_triggers, grade
 from trimtab.measure.over_time.error_change import consecutive
 from trimtab.run import checking, lifecycle
+from trimtab.run.preflight import Request
+from trimtab.run.runner import run
 from trimtab.settings.drift import DriftSettings
 from trimtab.settings.notation import parse_time
 from trimtab.settings.triggers import Trigger
@@ -117,6 +119,18 @@ def test_a08_retrain_event_has_the_documented_columns_and_indexes() -> None:
               "completed_at"}
     assert wanted <= set(tables.retrain_events.c.keys())
     assert {"retrain_events_by_model", "retrain_events_by_trigger"} <= {i.name for i in tables.retrain_events.indexes}
+
+
+@pytest.mark.parametrize(("as_of", "kind"), [
+    ("2024-02-27", "schedule"), ("2024-03-10", "drift"), ("2024-04-15", "performance")])
+def test_a08_retrain_event_says_what_kind_of_rule_asked(as_of: str, kind: str, params: Path) -> None:
+    """Always one on the champion's age; records change in between."""
+    rule = "triggers=[{signal: model_age, at_least: 0, severity: high}]"
+    asked = run(Request(pipeline="retrain", params=params, as_of=as_of, progress=False, overrides=(
+        rule, "guardrails.cooldown=0d", "guardrails.min_recent=0")))
+    assert asked.error is None
+    newest = tt.open(params).ledger.retrains.retrain_events()[0]
+    assert (newest["trigger_type"], newest["severity"]) == (kind, "high"), newest["reason"]
 
 
 def test_a06_history_and_recent_records_are_learned_from_and_a_hundred_recent_ones_are_needed(params: Path) -> None:

@@ -205,8 +205,11 @@ def criteria(verdict: Verdict) -> Picture:
     evaluated = [row for row in verdict.rows if not math.isnan(row.difference)]
     ordered = sorted(evaluated, key=lambda row: row.passed)
     shown = ordered[:_MOST_CRITERIA]
-    missed = sum(not row.passed for row in verdict.rows)
-    answer = f"{missed} of {len(verdict.rows)} criteria missed" if missed else "all criteria that apply hold"
+    missed = sum(row.finding == "failed" for row in verdict.rows)
+    unsure = sum(not row.passed for row in verdict.rows) - missed
+    told = [f"{missed} of {len(verdict.rows)} criteria missed"] if missed else []
+    told += [f"{unsure} {'' if missed else f'of {len(verdict.rows)} criteria '}not certain"] if unsure else []
+    answer = ", ".join(told) or "all criteria that apply hold"
     answer = f"Verdict {verdict.outcome}: {answer if verdict.rows else 'no criteria are set'}"
     if len(ordered) > len(shown):
         answer += f" ({len(ordered) - len(shown)} that passed or were missed like these are in the table)"

@@ -107,6 +107,11 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 """Kinds of evidence that a check looks at, with the signals that tell of each. Each kind has an equal share of
 `drift.alpha`, so that all together raise a false alarm no oftener than that."""
 
+_ASK_OTHERWISE = {
+    "new_records": "volume", "growth": "volume", "model_age": "schedule", "schedule": "schedule",
+} | {name: "performance" for kind in ("realised performance", "estimated performance", "errors over time", "classes")
+     for name in FAMILIES[kind]}
+_WEIGHTIEST = ("performance", "drift", "volume", "schedule")
 _WEEK = 7
 HIGH_LOSS = 0.10
 HIGH_RISE = 0.30
@@ -143,6 +148,23 @@ SIGNALS = {
     "model_age": "days since the newest of those",
     "schedule": "times that a day, week, month, quarter or year has begun since a model was last trained",
 }
+
+
+def kind_of_trigger(names: Iterable[str]) -> str:
+    """What kind of rule asked for a model: performance, drift, volume or schedule; of several, the weightiest.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of the signals that asked; drift where there is none.
+
+    Examples
+    --------
+    >>> kind_of_trigger(["model_age"]), kind_of_trigger(["model_age", "feature_drift"])
+    ('schedule', 'drift')
+    """
+    kinds = {_ASK_OTHERWISE.get(name, "drift") for name in names}
+    return next((kind for kind in _WEIGHTIEST if kind in kinds), "drift")
 
 
 def default_triggers(drift: DriftSettings) -> tuple[Trigger, ...]:

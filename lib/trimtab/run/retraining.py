@@ -13,6 +13,7 @@ from typing import Any
 from trimtab.act import training as trainer
 from trimtab.decide.decision import Decision
 from trimtab.decide.guardrails import Guard
+from trimtab.decide.signals import kind_of_trigger
 from trimtab.errors import TimeLimitError, TrimtabError, UsageError
 from trimtab.measure.models.metrics import METRICS, evaluate
 from trimtab.measure.models.outputs import Outputs
@@ -99,13 +100,20 @@ def _begin_event(session: Session, trigger: Decision | None, older: Window, newe
     _add(
         retrain_attempted=trigger is not None,
         train_records=older.rows, valid_records=newer.rows,
-        trigger_type="drift" if trigger else "baseline",
+        trigger_type=_kind(session, trigger) if trigger else "baseline",
         severity=trigger.severity if trigger else "none",
         drift_type=", ".join(trigger.root_causes[:3]) if trigger else None,
         reason=" ".join(trigger.reasons) if trigger else "There was no champion.",
         reason_json=plain(trigger) if trigger else None,
     )
     return _add
+
+
+def _kind(session: Session, trigger: Decision) -> str:
+    """What kind of rule asked, going by this run's most serious signals."""
+    return kind_of_trigger(
+        row["name"] for row in session.ledger.signals()
+        if row["run_id"] == session.run_id and row["severity"] == trigger.severity)
 
 
 def _train_all(session: Session, window: Window) -> list[trainer.Trained]:

@@ -95,9 +95,11 @@ def error_sizes(
     predicted = np.empty((folds, len(new)))
     for fold in range(folds):
         own, others = part == fold, part != fold
-        model = HistGradientBoostingRegressor(**_TREES, random_state=0).fit(known[others], losses[others])
-        held[own] = model.predict(known[own])
-        predicted[fold] = model.predict(new) if len(new) else 0.0
+        empty = np.isnan(known[others]).all(axis=0)    # the trees take no column without any value, but a constant
+        model = HistGradientBoostingRegressor(**_TREES, random_state=0)
+        model.fit(np.where(empty, 0.0, known[others]), losses[others])
+        held[own] = model.predict(np.where(empty, 0.0, known[own]))
+        predicted[fold] = model.predict(np.where(empty, 0.0, new)) if len(new) else 0.0
     return ErrorSizes(held, predicted)
 
 
