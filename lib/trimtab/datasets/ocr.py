@@ -54,7 +54,7 @@ def make(*, seed: int = _SEED, changes: Mapping[date, Change] = CHANGES) -> pd.D
     A generator and no real documents: no public data tell of a reader over years. The number of documents a day is
     drawn from a Poisson distribution, fewer by two thirds on Sundays; confidences from Beta distributions with
     their field's mean, a little lower for a document as a whole where its print is bad; the others are coins. Each day
-    has luck of its own, of a percent or so. What changes, and when, is in `changes`; nothing else does.
+    has luck of its own, of half a percent or so. What changes, and when, is in `changes`; nothing else does.
 
     Examples
     --------
