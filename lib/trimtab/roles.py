@@ -13,7 +13,7 @@ from trimtab.moments import time_of
 
 _LABELS = ("label", "target", "y", "outcome", "class", "actual", "truth")
 _LOGGED = re.compile(r"(^|_)(predict(ed|ion)s?|score|proba(bility)?|y_pred)(_|$)", re.IGNORECASE)
-_IDENTIFIES = re.compile(r"(^|_)(id|uuid|guid|key|nr|no|number|index)$|(?<=[a-z])I[dD]$", re.IGNORECASE)
+_IDENTIFIES = re.compile(r"(^|[_ ])(id|uuid|guid|key|nr|no|number|index)$|(?<=[a-z])I[dD]$", re.IGNORECASE)
 _MOST_CLASSES = 50
 _MOST_CODES = 10          # whole numbers as a label: so many different ones are classes, more are amounts
 _MOST_LEVELS = 1000
@@ -168,6 +168,9 @@ def _left_out(column: Facts) -> str | None:
         return "the same throughout"
     if abs(column.alike) >= _SAME:
         return "the label in other words"
+    numbered = column.kind == "whole" and column.tells_apart and bool(_IDENTIFIES.search(column.name))
+    if numbered:    # also one that grows with the time, as those do that a database gives
+        return _KEY
     if abs(column.clock) >= _SAME:
         return "the time in other words"
     if _LOGGED.search(column.name):
@@ -175,10 +178,7 @@ def _left_out(column: Facts) -> str | None:
     if column.kind == "text" and column.known / 2 <= column.fractions < column.known:
         return f"numbers, and what is none, such as {column.odd!r}; correct or empty that to use it"
     prose = column.kind == "text" and column.words >= _PROSE
-    by_name = bool(_IDENTIFIES.search(column.name))
-    if column.tells_apart and not prose and (column.kind == "text" or (by_name and column.kind == "whole")):
-        return _KEY
-    if column.counts_records:
+    if (column.kind == "text" and column.tells_apart and not prose) or column.counts_records:
         return _KEY
     if column.kind == "text" and not prose and column.distinct > _MOST_LEVELS:
         return f"{column.distinct:,} different values, too many for a category"
