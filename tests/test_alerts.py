@@ -71,7 +71,8 @@ def test_failure_after_the_champion_had_changed_says_who_serves() -> None:
     ("changes", "words"),
     [
         ({"decision": DRIFT}, ["2 of 8", "0.97", "trimtab run retrain -p params/demo.yaml"]),
-        ({"decision": DRIFT, "guard": {"blocked_by": ["cooldown"]}}, ["blocked by cooldown"]),
+        ({"decision": DRIFT, "guard": {"blocked_by": ["cooldown"]}, "obstacles": ["cooldown: it was 1d ago"]},
+         ["blocked by cooldown: read why", "\nblocked by cooldown: it was 1d ago"]),
         ({"decision": DRIFT, "guard": {"blocked_by": ["approval"]}}, ["a person is asked", "trimtab approvals -p"]),
         ({"asked": Asked("to promote version 3", "2026-01-08")}, ["approve r1 --by WHO --why TEXT -p", "2026-01-08"]),
         ({"changes": [Change("promotion", 1, 2)], "metrics": MEASURED}, ["0.8 -> 0.853", "run rollback --to 1"]),

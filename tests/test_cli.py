@@ -378,6 +378,15 @@ def test_outcome_names_the_tenant_where_there_is_one(
     assert capsys.readouterr().out.startswith(begins)
 
 
+def test_what_blocks_retraining_is_told_with_its_evidence(capsys: pytest.CaptureFixture[str]) -> None:
+    result = dict.fromkeys(FIELDS) | {
+        "model": "demo", "pipeline": "drift", "guard": {"allowed": False, "blocked_by": ["contract"]},
+        "decision": {"needs_retrain": True, "severity": "high", "reasons": []},
+    }
+    terminal.tell(result, None, obstacles=("contract: column 'x' holds nothing.",))
+    assert "  blocked by: contract\n    - contract: column 'x' holds nothing.\n" in capsys.readouterr().out
+
+
 def test_verdict_is_told_with_its_reasons(capsys: pytest.CaptureFixture[str]) -> None:
     result = {**dict.fromkeys(FIELDS), "model": "demo", "pipeline": "retrain", "verdict": "hold"}
     terminal.tell(result, None, ("roc_auc: gain more than 0: too little evidence.",))

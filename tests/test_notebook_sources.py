@@ -23,6 +23,7 @@ FACTS = {
     "challenger_facts": {"challenger", "estimator", "fit_seconds", "train_records", "holdout_records", "fingerprint"},
     "decision_facts": {
         "needs_retrain", "severity", "confidence", "reasons", "root_causes", "untested", "allowed", "blocked_by",
+        "obstacles",
     },
     "evaluation_facts": {"reasons", "challenger", "metrics_champion", "metrics_challenger"},
     "answered_facts": {

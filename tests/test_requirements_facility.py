@@ -43,6 +43,7 @@ from trimtab.settings.notation import parse_time
 from trimtab.settings.promotion import Criterion
 
 __all__ = ["params"]    # a fixture
+DRIFTED = Decision(True, "high", 0.9, ("Inputs drifted.",), ())
 
 
 def test_f01_each_version_has_one_snapshot_a_day_that_can_be_queried(params: Path) -> None:
@@ -179,9 +180,27 @@ def test_f08_a_feature_that_holds_nothing_any_more_keeps_a_model_from_learning_w
     lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
     table.loc[table["at"] >= "2024-03-20", "z"] = None
     session = tt.open(project(SHIFTED, table), as_of="2024-04-15", run_id="second")
-    guard = checking.guard(session, Decision(True, "high", 0.9, ("Inputs drifted.",), ()))
+    guard = checking.guard(session, DRIFTED)
     assert guard.blocked_by == ("contract",)
-    assert "column 'z' holds nothing in the current window" in [check.evidence for check in guard.checks]
+    told = "contract: column 'z' holds nothing in the current window, and was never empty for as long before"
+    assert guard.obstacles == (told,)
+    with pytest.raises(UsageError, match="column 'z' holds nothing"):
+        lifecycle.train(session, guard, trigger=DRIFTED)
+
+
+@pytest.mark.parametrize(("held", "blocked"), [(1, ()), (5, ()), (12, ("contract",))])
+def test_f08_a_column_that_is_empty_between_seasons_has_not_gone_when_it_is_empty_again(
+    project: Callable[..., Path], held: int, blocked: tuple[str, ...]
+) -> None:
+    """Of thirty days each, the column holds something on the first; the current window of twenty days has none."""
+    table = binary_table(shift=2.0)
+    days = (table["at"] - table["at"].min()).dt.days
+    table.loc[(days % 30 >= held) | (table["at"] >= "2024-03-20"), "z"] = None
+    session = tt.open(project(SHIFTED, table), as_of="2024-02-20", run_id="first")
+    contest = lifecycle.first_champion(session)
+    lifecycle.appoint(session, contest, lifecycle.judge(session, contest))
+    session = tt.open(project(SHIFTED, table), as_of="2024-04-15", run_id="second")
+    assert checking.guard(session, DRIFTED).blocked_by == blocked
 
 
 def test_f09_critical_drift_waits_for_manual_approval(params: Path) -> None:
@@ -291,10 +310,9 @@ def _bare(folder: Path, rules: str) -> Path:
 def test_f13_one_pilot_tenant_is_switched_on_alone() -> None:
     pilot = ["guardrails.master=true", "guardrails.tenants=[pilot]"]
     settings = params_module.load(ROOT / "params" / "prod.yaml", environment={}, overrides=pilot).params.guardrails
-    asked = Decision(True, "high", 0.9, ("Inputs drifted.",), ())
     sunday = datetime(2024, 4, 14)
     blocked = {
-        tenant: guardrails.check(asked, settings, guardrails.Circumstances(10**6, sunday, tenant=tenant)).blocked_by
+        tenant: guardrails.check(DRIFTED, settings, guardrails.Circumstances(10**6, sunday, tenant=tenant)).blocked_by
         for tenant in ("pilot", "other", None)
     }
     assert blocked == {"pilot": (), "other": ("tenants",), None: ("tenants",)}
@@ -324,10 +342,9 @@ def test_f15_history_is_filled_in_afterwards(params: Path) -> None:
 
 
 def test_f16_drift_must_persist_where_that_is_asked_for(params: Path) -> None:
-    asked = Decision(True, "high", 0.9, ("Inputs drifted.",), ())
     wanted = {"guardrails.confirmation": "7d"}
     for day, allowed in ((8, False), (12, False), (15, True)):
         session = tt.open(params, as_of=f"2024-04-{day:02}", run_id=f"day-{day}", overrides=wanted)
-        guard = checking.guard(session, asked)
+        guard = checking.guard(session, DRIFTED)
         assert guard.allowed == allowed, guard
-        checking.record(session, [Signal("feature_drift", 1.0, 0.25, 0.0, "high", ("x",), "x moved.")], asked, guard)
+        checking.record(session, [Signal("feature_drift", 1.0, 0.25, 0.0, "high", ("x",), "x moved.")], DRIFTED, guard)

@@ -137,6 +137,9 @@ def test_second_retrain_within_the_cooldown_is_blocked(served: Path) -> None:
     assert (outcome.exit_code, outcome.result["status"]) == (0, "blocked")
     assert outcome.result["decision"]["needs_retrain"]
     assert outcome.result["guard"] == {"allowed": False, "blocked_by": ["cooldown"]}
+    told = "cooldown: the last retraining was 3d ago, at least 7d is asked for"
+    assert outcome.obstacles == (told,)
+    assert f"but blocked by {told}" in outcome.report.read_text(encoding="utf-8")
     assert outcome.result["verdict"] is None
     assert [step["notebook"] for step in _manifest(outcome)["steps"]] == ["02_drift_analysis"]
 

@@ -12,6 +12,8 @@ from trimtab.errors import DataError
 from trimtab.wording import plural
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
     from trimtab.records import Records
     from trimtab.windows import Window
 
@@ -115,19 +117,50 @@ def _check_rates(records: Records) -> None:
 
 
 def gone(records: Records, before: Window, window: Window) -> list[str]:
-    """The features that hold nothing in a window, though they did before."""
-    empty = [name for name, known in _known(records, window, records.data.features).items() if not known]
-    held = _known(records, before, empty) if empty else {}
-    return [name for name in empty if held[name]]
+    """The features that hold nothing in a window, though they did before and were never empty for as long.
+
+    A column that is empty between seasons, such as the name of a holiday, has not gone when it is empty again.
+    """
+    names, table = records.data.features, window.table
+    at = _seconds(records, table)
+    empty = set(names) - _held(records, window, names)
+    held = _held(records, before, sorted(empty)) if empty else set()
+    if not held:
+        return []
+    span = records.row(table.aggregate(span=at.max() - at.min()))["span"] or 0
+    return [name for name in names if name in held and _longest_without(records, before, name) < span]
 
 
-def _known(records: Records, window: Window, names: Sequence[str]) -> dict[str, int]:
-    """How many records of a window have a value in each column."""
+def _held(records: Records, window: Window, names: Sequence[str]) -> set[str]:
+    """The columns in which any record of a window has a value."""
+    asked = {f"has{i}": _has(window.table, name).any() for i, name in enumerate(names)}
+    found = records.row(window.table.aggregate(**asked))
+    return {name for i, name in enumerate(names) if found[f"has{i}"]}
+
+
+def _has(table: ir.Table, name: str) -> ir.BooleanValue:
+    """Whether a record has a value in a column."""
+    column = table[name]
+    there: ir.BooleanValue = column.notnull()
+    return there & ~column.isnan() if column.type().is_floating() else there
+
+
+def _longest_without(records: Records, window: Window, name: str) -> int:
+    """Seconds from the first to the last of a window's records in a row that hold nothing in a column, at most.
+
+    -1 where all hold something.
+    """
     table = window.table
-    present = {name: (table[name].notnull() & ~table[name].isnan()) if table[name].type().is_floating() else
-               table[name].notnull() for name in names}
-    found = records.row(table.aggregate(**{f"known{i}": present[name].sum() for i, name in enumerate(names)}))
-    return {name: found[f"known{i}"] or 0 for i, name in enumerate(names)}
+    times = table.group_by(at=_seconds(records, table)).aggregate(has=_has(table, name).any().cast("int64"))
+    runs = times.mutate(run=times.has.cumsum(order_by=times["at"])).filter(times.has == 0)
+    spans = runs.group_by("run").aggregate(span=runs["at"].max() - runs["at"].min())
+    longest = records.row(spans.aggregate(longest=spans["span"].max()))["longest"]
+    return -1 if longest is None else int(longest)
+
+
+def _seconds(records: Records, table: ir.Table) -> ir.IntegerValue:
+    """The records' times, in seconds since 1970."""
+    return table[records.data.time].cast("timestamp").epoch_seconds()
 
 
 def check_label(records: Records, task: str) -> None:

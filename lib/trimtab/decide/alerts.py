@@ -116,6 +116,8 @@ class Happened:
         How commands begin: with the home, where that is known, and the place of the program.
     decision, guard : mapping, optional
         As in the run's result.
+    obstacles : sequence of str
+        The safeguards that do not hold, each with its evidence.
     verdict : str, optional
     metrics : mapping
         Of champion and challenger, by name; None where they are not known.
@@ -140,6 +142,7 @@ class Happened:
     report: str
     decision: Mapping[str, Any] | None = None
     guard: Mapping[str, Any] | None = None
+    obstacles: Sequence[str] = ()
     verdict: str | None = None
     metrics: Mapping[str, Mapping[str, float | None] | None] = field(default_factory=dict)
     changes: Sequence[Change] = ()
@@ -313,7 +316,9 @@ def _drift(run: Happened) -> Iterator[Message]:
         advice = f"retraining is blocked by {', '.join(blocked)}: read why, then wait or change guardrails."
     elif run.pipeline == "retrain":
         advice = "nothing: this run retrains by itself where that is needed."
-    numbers = (f"severity {found['severity']}, confidence {probability(found['confidence'])}", *_reasons(run))
+    told = [f"blocked by {obstacle}" for obstacle in run.obstacles] if found["needs_retrain"] else []
+    numbers = (f"severity {found['severity']}, confidence {probability(found['confidence'])}", *_reasons(run),
+               *map(_calmed, told))
     yield Message("drift", _title(run, f"drift of severity {found['severity']}, {asked}"), numbers, advice,
                   _report(run))
 
@@ -344,9 +349,14 @@ def _reasons(run: Happened) -> Iterator[str]:
     """Why retraining is asked for, or not: the first sentences."""
     reasons = (run.decision or {}).get("reasons", ())
     for reason in reasons[:_MOST_REASONS]:
-        yield calm(one_line(shorten_quoted(reason, _LONGEST_VALUE), _LONGEST_LINE))
+        yield _calmed(reason)
     if len(reasons) > _MOST_REASONS:
         yield f"and {len(reasons) - _MOST_REASONS} more reasons"
+
+
+def _calmed(sentence: str) -> str:
+    """A sentence of a run as it may leave the house: on one line, with the beginning of what it quotes."""
+    return calm(one_line(shorten_quoted(sentence, _LONGEST_VALUE), _LONGEST_LINE))
 
 
 def _completed(run: Happened, change: Change) -> Iterator[str]:

@@ -50,6 +50,17 @@ class Guard:
         return tuple(check.name for check in self.checks if not check.passed)
 
     @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Those checks with their evidence, in words.
+
+        Examples
+        --------
+        >>> Guard((Check("master", False, "guardrails.master is off"),)).obstacles
+        ('master: guardrails.master is off',)
+        """
+        return tuple(f"{check.name}: {check.evidence}" for check in self.checks if not check.passed)
+
+    @property
     def waits_for_a_person(self) -> bool:
         """Whether approval is all that is missing."""
         return self.blocked_by == ("approval",)

@@ -295,4 +295,4 @@ def overall(scored: Scored) -> dict[str, float]:
 def decision_facts(decision: Decision, allowed: Guard) -> dict[str, Any]:
     """What later steps need to know of a decision."""
     told: dict[str, Any] = plain(decision)
-    return told | {"allowed": allowed.allowed, "blocked_by": allowed.blocked_by}
+    return told | {"allowed": allowed.allowed, "blocked_by": allowed.blocked_by, "obstacles": allowed.obstacles}

@@ -158,7 +158,7 @@ def _carry_out(
     else:
         if outcome.answer:
             tell_answer(outcome.result, outcome.answer, params)
-        tell(outcome.result, outcome.report, outcome.because)
+        tell(outcome.result, outcome.report, outcome.because, outcome.obstacles)
     if outcome.error:
         say(outcome.error)
     raise typer.Exit(outcome.exit_code)

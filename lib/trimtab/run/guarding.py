@@ -49,7 +49,8 @@ def ask(session: Session, decision: Decision, allowed: Guard) -> Request | None:
 def _broken(session: Session) -> list[str]:
     """In which ways the records break what the params file says of them: what a run can look at, but not learn from."""
     gone = contract.gone(session.records, *session.windows())
-    return [f"column {name!r} holds nothing in the current window" for name in gone]
+    return [f"column {name!r} holds nothing in the current window, and was never empty for as long before"
+            for name in gone]
 
 
 def _recent(session: Session) -> int | None:

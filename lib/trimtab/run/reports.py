@@ -189,7 +189,8 @@ def _came_of_it(notebook: str, scraps: dict[str, Any]) -> str:
     if notebook == "02_drift_analysis":
         asked = "retraining is asked for" if scraps["needs_retrain"] else "retraining is not asked for"
         if scraps["needs_retrain"]:
-            asked += " and allowed" if scraps["allowed"] else f", but blocked by {', '.join(scraps['blocked_by'])}"
+            blocked = "; ".join(scraps.get("obstacles", ())) or ", ".join(scraps["blocked_by"])
+            asked += " and allowed" if scraps["allowed"] else f", but blocked by {blocked}"
         blind = len(scraps.get("untested", ()))
         untested = f"; {blind} {'signal' if blind == 1 else 'signals'} could not be tested" if blind else ""
         return f"{scraps['rows']:,} current records: severity {scraps['severity']}, {asked}{untested}."

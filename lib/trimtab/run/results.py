@@ -105,6 +105,11 @@ def because(manifest: Manifest) -> tuple[str, ...]:
     return next((tuple(step.scraps["reasons"]) for step in manifest.steps if "verdict" in step.scraps), ())
 
 
+def obstacles(manifest: Manifest) -> tuple[str, ...]:
+    """Which safeguards did not allow retraining, each with its evidence."""
+    return next((tuple(step.scraps.get("obstacles", ())) for step in manifest.steps if "allowed" in step.scraps), ())
+
+
 def _metrics(
     baseline: BaselineScraps | None, drift: DriftScraps | None, evaluation: EvaluationScraps | None
 ) -> dict[str, Any]:

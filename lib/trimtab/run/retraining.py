@@ -70,7 +70,7 @@ def train(session: Session, guard: Guard | None, *, trigger: Decision | None = N
         When training took too long or failed; the champion is as it was.
     """
     if guard is not None and not guard.allowed:
-        raise UsageError(f"retraining is blocked by {', '.join(guard.blocked_by)}")
+        raise UsageError(f"retraining is blocked by {'; '.join(guard.obstacles)}")
     approved = session.ledger.approvals.granted(session.serving) if trigger is not None else None
     if approved is not None:
         session.ledger.approvals.use(approved.run_id, session.run_id)

@@ -40,7 +40,7 @@ from trimtab.run.lease import Hold, heartbeat
 from trimtab.run.manifest import Manifest, Step
 from trimtab.run.pipelines import PIPELINES
 from trimtab.run.preflight import Request
-from trimtab.run.results import because, summarise
+from trimtab.run.results import because, obstacles, summarise
 from trimtab.run.scraps import Scraps, read
 from trimtab.run.session import Session
 from trimtab.run.telling import Telling
@@ -49,7 +49,8 @@ from trimtab.text import LONGEST_LINE, cut
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: what `--json` prints, the exit code with its sentence, what an answer did, why the verdict."""
+    """How a run ended: what `--json` prints, the exit code with its sentence, what an answer did, and why it came so:
+    of the verdict, and of retraining that was not allowed."""
 
     result: dict[str, Any]
     exit_code: int
@@ -57,6 +58,7 @@ class Outcome:
     report: Path | None
     answer: str | None = None
     because: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
 
 
 def new_run_id(pipeline: str) -> str:
@@ -329,7 +331,7 @@ class Run:
         answer = next((one.scraps["reading"] for one in manifest.steps if "answer" in one.scraps), None)
         code = error.exit_code if error else 0
         shown = report if problem is None else None
-        return Outcome(manifest.result, code, told, shown, answer, because(manifest))
+        return Outcome(manifest.result, code, told, shown, answer, because(manifest), obstacles(manifest))
 
     def _leave_nothing_open(self) -> None:
         """Settle a change that a step began and could not settle; where that fails, too, the next start does it."""

@@ -48,6 +48,7 @@ class DriftScraps(Scraps):
     reading: str
     allowed: bool
     blocked_by: list[str]
+    obstacles: list[str] = []
     metrics: Metrics
     rows: int
     fingerprint: dict[str, str | int | None]

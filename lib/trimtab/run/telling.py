@@ -19,6 +19,7 @@ from trimtab.errors import TrimtabError
 from trimtab.run import homes
 from trimtab.run import manifest as manifests
 from trimtab.run.manifest import Manifest
+from trimtab.run.results import obstacles
 from trimtab.run.session import Session
 from trimtab.text import visible
 
@@ -135,7 +136,7 @@ class Telling:
         return Happened(
             manifest.model, manifest.tenant, manifest.run_id, manifest.pipeline, status or manifest.status,
             params=str(self._session.loaded.path), report=str(page), decision=result["decision"],
-            guard=result["guard"], verdict=result["verdict"], metrics=result["metrics"],
+            guard=result["guard"], obstacles=obstacles(manifest), verdict=result["verdict"], metrics=result["metrics"],
             changes=self._changes(manifest.run_id), unsettled=self._unsettled(), asked=self._asked(manifest.run_id),
             signals=[row for row in self._session.ledger.signals() if row["run_id"] == manifest.run_id],
             error=manifest.error, names=self._names, program=self._program,

@@ -48,8 +48,10 @@ def show_table(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -
     Console(width=None if told else _PLAIN_WIDTH).print(shown)
 
 
-def tell(result: dict[str, Any], report: Path | None, because: Sequence[str] = ()) -> None:
-    """The outcome in a few lines for a person; `because` are the reasons of the verdict."""
+def tell(
+    result: dict[str, Any], report: Path | None, because: Sequence[str] = (), obstacles: Sequence[str] = ()
+) -> None:
+    """The outcome in a few lines for a person; with the reasons of the verdict, and of what blocked retraining."""
     decision, guard = result["decision"], result["guard"]
     before, after = result["champion_before"], result["champion_after"]
     who = result["model"] + (f"@{result['tenant']}" if result["tenant"] else "")
@@ -62,6 +64,8 @@ def tell(result: dict[str, Any], report: Path | None, because: Sequence[str] = (
             show(f"    - {reason}")
     if guard and not guard["allowed"] and decision["needs_retrain"]:
         show(f"  blocked by: {', '.join(guard['blocked_by'])}")
+        for obstacle in obstacles:
+            show(f"    - {obstacle}")
     if result["verdict"]:
         show(f"  verdict: {result['verdict']}")
         for reason in because:
