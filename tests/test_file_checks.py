@@ -246,6 +246,13 @@ def test_honest_probabilities_of_something_rare_hardly_ever_ask_for_anything() -
     assert asked / checks <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / checks)
 
 
+def test_columns_of_outcomes_may_be_named_among_those_that_are_not_compared(folder: Path) -> None:
+    before, now = (frame.assign(y=frame["x"] > 0, p=True) for frame in _tables())
+    _write(before, now)
+    found = check_files(Path("ref.csv"), Path("new.csv"), Beside("p", "y"), without=["y", "x"])
+    assert found.left_out == check_files(Path("ref.csv"), Path("new.csv"), Beside("p", "y"), without=["x"]).left_out
+
+
 # -- what does not fit -------------------------------------------------------------------------------------------------
 
 

@@ -134,6 +134,9 @@ def test_parquet_and_json_lines_are_read(tmp_path: Path) -> None:
     ("a.csv", b"a,x,X\n1,2,3\n", "its first line names 'x' and 'X', where capital letters make no difference"),
     ("a.csv", b'a:b\n"1":2\n', "its first line has one column (looked for comma, semicolon, tab, vertical bar)"),
     ("a.csv", "a,b\n1,€\n".encode("cp1252"), "often write windows-1252: save it as UTF-8"),
+    ("a.csv", gzip.compress(b"a,b\n1,2\n"), "is packed with gzip; give it a name that ends in .csv.gz"),
+    ("a.csv", b"PAR1" + bytes(99), "is a Parquet file; give it a name that ends in .parquet"),
+    ("a.csv", b"PK\x03\x04" + bytes(99), "is a ZIP archive, as spreadsheets are; save it as CSV"),
     ("a.docx", b"a,b\n1,2\n", "a table's file name ends in .csv, .json"),
 ])
 def test_what_is_no_table_is_refused_with_what_was_tried(tmp_path: Path, name: str, content: bytes, told: str) -> None:
@@ -147,6 +150,13 @@ def test_what_is_no_table_is_refused_with_what_was_tried(tmp_path: Path, name: s
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     for read in (_read, array_in):
         with pytest.raises(DataError, match="there is no such file"):
+            read(tmp_path / "a.csv")    # type: ignore[operator]
+
+
+def test_a_folder_that_is_called_like_a_file_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    for read in (_read, array_in):
+        with pytest.raises(DataError, match="is a folder, not a file"):
             read(tmp_path / "a.csv")    # type: ignore[operator]
 
 

@@ -363,3 +363,110 @@ def test_whole_numbers_that_may_be_codes_are_asked_about(tmp_path: Path) -> None
     other, wide = draft(tmp_path / "u.csv", tmp_path / "u.yaml", label="y")
     assert params.load(other).params.data.numeric == wide.roles.numeric, "a long guess stays a comment"
     assert "  # guessed: amounts, not codes, whose place is categorical: [mode, zip]\n" in file.read_text()
+
+
+def _visits(rows: int = 2000, **more: Any) -> pd.DataFrame:
+    """A number that has something to do with what is foretold, through half a year."""
+    rng = np.random.default_rng(11)
+    x = rng.normal(size=rows)
+    at = pd.date_range("2024-01-01", periods=rows, freq="2h")
+    late = np.where(rng.random(rows) < 1 / (1 + np.exp(-x)), "yes", "no")
+    return pd.DataFrame({"at": at, "x": x, **more, "late": late})
+
+
+def _drafted(folder: Path, table: pd.DataFrame, **named: str) -> tuple[Draft, str]:
+    folder.mkdir(exist_ok=True)
+    table.to_csv(folder / "t.csv", index=False)
+    file, made = draft(folder / "t.csv", folder / "t.yaml", **named)
+    return made, file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("again", [
+    lambda late: (late == "yes").astype(int), lambda late: np.where(late == "yes", "a", "b"),
+    lambda late: np.where(late == "yes", 7.5, np.nan), lambda late: np.where(late == "yes", None, "why not"),
+    lambda late: np.arange(len(late)) % 97 + 1000 * (late == "yes"),
+], ids=["number", "text", "number or nothing", "text or nothing", "amounts"])
+def test_a_column_that_tells_the_classes_apart_is_the_label_again(tmp_path: Path, again: Any) -> None:
+    table = _visits()
+    table.insert(1, "told", again(table["late"]))
+    made, _ = _drafted(tmp_path, table)
+    assert made.roles.label == "late"
+    assert made.roles.left_out == {"told": "the label in other words"}
+
+
+@pytest.mark.parametrize(("column", "part"), [
+    (lambda table: np.where(np.arange(len(table)) % 3 == 0, "Christmas", None), "categorical"),
+    (lambda table: np.where(np.arange(len(table)) % 3 == 0, 1.0, np.nan), "numeric"),
+    (lambda table: np.where((table["late"] == "yes") & (np.arange(len(table)) % 2 == 0), "x", None), "categorical"),
+], ids=["text", "number", "of one class, and not of all its records"])
+def test_one_value_and_nothing_are_two(tmp_path: Path, column: Any, part: str) -> None:
+    table = _visits()
+    table.insert(1, "holiday", column(table))
+    made, _ = _drafted(tmp_path, table)
+    assert "holiday" in getattr(made.roles, part)
+
+
+def test_parts_of_the_time_that_no_window_of_days_has_all_of_are_left_out(tmp_path: Path) -> None:
+    at = _visits()["at"].dt
+    made, _ = _drafted(tmp_path, _visits(
+        month=at.month, day=at.day, week=at.isocalendar().week.to_numpy(), hour=at.hour, weekday=at.day_of_week,
+        rooms=1 + np.arange(2000) % 12))
+    assert list(made.roles.left_out) == ["month", "day", "week"]
+    assert made.roles.left_out["day"] == "the day of the time: no window of days has all of them"
+    assert made.roles.numeric == ("x", "hour", "weekday", "rooms")
+
+
+@pytest.mark.parametrize(("name", "values", "part"), [
+    ("store_id", 20, "categorical"), ("Patient ID", 200, None), ("customerId", 200, None), ("stay", 400, "numeric"),
+])
+def test_numbers_of_things_that_records_are_of_are_no_amounts(
+    tmp_path: Path, name: str, values: int, part: str | None
+) -> None:
+    made, _ = _drafted(tmp_path, _visits(**{name: 1000 + np.random.default_rng(2).integers(0, values, 2000)}))
+    assert part is None or name in getattr(made.roles, part)
+    assert made.roles.left_out == ({} if part else {name: f"{values} different values, too many for a category"})
+
+
+def test_labels_that_the_newest_records_lack_are_expected_later(home: Path) -> None:
+    table = _visits(4000)
+    table["late"] = table["late"].where(table["at"] < table["at"].max() - pd.Timedelta("20D"))
+    made, text = _drafted(home, table)
+    told = params.load(home / "t.yaml").params
+    assert told.data.label_delay == pd.Timedelta("21D")
+    assert (told.windows.outcomes.last, told.windows.outcomes.until) == (pd.Timedelta("51D"), pd.Timedelta("21D"))
+    assert told.windows.current.last == pd.Timedelta("30D")
+    assert "guessed: for so long before the newest record there is no label" in text
+    assert run(Request("baseline", home / "t.yaml", as_of=made.first.isoformat(), progress=False)).exit_code == 0
+    ended = run(Request("drift", home / "t.yaml", progress=False))
+    assert ended.result["metrics"]["champion"]["roc_auc"] > 0.6, "outcomes of an older window are known"
+
+
+def test_a_first_model_that_is_never_wrong_is_doubted(home: Path) -> None:
+    table = _visits()
+    table["told"] = np.where(table["late"] == "yes", "c", np.random.default_rng(0).choice(["a", "b", "d"], len(table)))
+    made, _ = _drafted(home, table[["at", "x", "told", "late"]])
+    ended = run(Request("baseline", home / "t.yaml", as_of=made.first.isoformat(), progress=False))
+    assert "look whether a column says the label in other words" in " ".join(ended.because)
+
+
+def test_a_column_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no column 'nosuch'; there are 'at', 'x', 'late'$"):
+        _drafted(tmp_path, _visits(), label="nosuch")
+
+
+def test_a_time_without_a_name_is_asked_for_one(tmp_path: Path) -> None:
+    table = _visits().rename(columns={"at": ""})
+    with pytest.raises(DataError, match="column 1 has no name and is left out: give it one if it holds them"):
+        _drafted(tmp_path, table)
+
+
+def test_a_record_in_the_first_line_is_no_name(tmp_path: Path) -> None:
+    _visits().to_csv(tmp_path / "t.csv", index=False, header=False)
+    with pytest.raises(DataError, match=r"its first line is a record \('2024-01-01 00:00:00' is a time\); write the"):
+        draft(tmp_path / "t.csv", tmp_path / "t.yaml")
+
+
+def test_two_drafts_of_a_table_are_two_models(tmp_path: Path) -> None:
+    _visits().to_csv(tmp_path / "t.csv", index=False)
+    names = [draft(tmp_path / "t.csv", tmp_path / f"{name}.yaml")[1].model for name in ("One", "two")]
+    assert names == ["one", "two"]

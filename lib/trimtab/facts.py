@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trimtab.errors import DataError
-from trimtab.wording import plural
 
 _DISTINCT = 0.95          # share of different values from which on a column tells records apart
 _DENSE = 0.9              # … of a number that counts the records, whose different values are known less exactly
+
+_MANY = 12                # columns that are named, where there is none of the name that was asked for
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,12 @@ class Facts:
     low, high : float
         Of numbers; nan where there is none.
     alike, clock : float
-        Correlation of numbers with the label, in a regression, and with the time; nan where there is none.
+        Correlation of numbers with the label, in a regression, and with the time; nan where there is none. In a
+        classification `alike` is 1 where no two classes share a value of this column.
+    part : str
+        Of which part of the time a whole number says no more than that: "month", say. Empty where it does.
+    labelled : datetime or None
+        Of the label: the time of the newest record that has one.
     example : str
         One of the texts.
     timed : int
@@ -69,6 +75,8 @@ class Facts:
     fractions: int = 0
     odd: str = ""
     unique: bool | None = None
+    part: str = ""
+    labelled: datetime | None = None
 
     @property
     def tells_apart(self) -> bool:
@@ -103,5 +111,6 @@ def named(facts: Sequence[Facts], name: str, option: str) -> Facts:
     if name in names:
         return facts[names.index(name)]
     close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"the table has {plural(len(names), 'other column')}"
+    rest = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, names[:_MANY]))}{rest}"
     raise DataError(f"--{option}: there is no column {name!r}; {hint}")

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_MISNAMED: dict[bytes, tuple[str, tuple[str, ...]]] = {    # what a file begins with, what it is, and how it is called
+    b"PAR1": ("a Parquet file", (".parquet",)), b"\x1f\x8b": ("packed with gzip", (".csv.gz", ".gz")),
+    b"BZh": ("packed with bzip2", (".csv.bz2", ".bz2")),
+    b"\x28\xb5\x2f\xfd": ("packed with zstd", (".csv.zst", ".zst")),
+    b"PK\x03\x04": ("a ZIP archive, as spreadsheets are", ()), b"%PDF": ("a PDF document", ()),
+}
+
+
 def table_in(backend: Any, file: Path) -> ir.Table:
     """The records in a Parquet, CSV or JSON lines file.
 
@@ -91,14 +99,27 @@ def array_in(file: Path, rows: Callable[[], int] | None = None) -> Array:
 
 
 def _there(file: Path) -> None:
+    if file.is_dir():
+        raise DataError(f"{file}: is a folder, not a file")
     if not file.is_file():
         raise DataError(f"{file}: there is no such file")
     if not file.stat().st_size:
         raise DataError(f"{file}: the file is empty")
 
 
+def _is_text(file: Path) -> None:
+    """Whether a file that is called a text file may be one."""
+    with file.open("rb") as stream:
+        beginning = stream.read(max(map(len, _MISNAMED)))
+    for mark, (kind, endings) in _MISNAMED.items():
+        if beginning.startswith(mark) and not str(file).lower().endswith(endings):
+            advice = f"; give it a name that ends in {endings[0]}" if endings else "; save it as CSV"
+            raise DataError(f"{file}: is {kind}{advice}")
+
+
 def _text_table(backend: Any, file: Path) -> ir.Table:
     """All columns that have a name, with the narrowest type that fits."""
+    _is_text(file)
     def _shape(table: ir.Table, comma: bool) -> ir.Table:
         run = backend.to_pyarrow
         return _dated(typed(table, table, table.columns, run, comma=comma, source=str(file)), run)

@@ -19,7 +19,7 @@ DATE = (    # as it is written in many countries, a time of the day behind it or
 )
 _MONTH = re.compile(r"(\d{4})[-/.](\d{2})")
 _MOSTLY = 0.5    # of the texts are times: the column is one of times, with mistakes
-_YEARS = (1900, 2100)
+YEARS = (1900, 2100)
 _SECONDS = tuple(datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (1990, 2100))
 _DAYS = (19_000_101, 21_001_231)
 
@@ -73,7 +73,7 @@ def _as_time(column: Facts) -> str:
             return f"write {column.name!r}, which may be {unit} since 1970, as 2024-12-31 23:59"
     if column.kind == "whole" and is_day(low) and is_day(high):
         return f"write {column.name!r} ({low:.0f}) as {low // 10_000:.0f}-{low // 100 % 100:02.0f}-{low % 100:02.0f}"
-    if column.kind == "whole" and _YEARS[0] <= low and high <= _YEARS[1] and "year" in column.name.lower():
+    if column.kind == "whole" and YEARS[0] <= low and high <= YEARS[1] and "year" in column.name.lower():
         return f"write {column.name!r} ({low:.0f}) as {low:.0f}-12-31, or with the day that is known"
     return ""
 

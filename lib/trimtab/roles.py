@@ -14,7 +14,9 @@ from trimtab.moments import time_of
 _LABELS = ("label", "target", "y", "outcome", "class", "actual", "truth")
 _LOGGED = re.compile(r"(^|_)(predict(ed|ion)s?|score|proba(bility)?|y_pred)(_|$)", re.IGNORECASE)
 _IDENTIFIES = re.compile(r"(^|[_ ])(id|uuid|guid|key|nr|no|number|index)$|(?<=[a-z])I[dD]$", re.IGNORECASE)
+_KEEPS = re.compile(r"(^|[_ ])(id|uuid|guid|key)$|(?<=[a-z])I[dD]$", re.IGNORECASE)
 _MOST_CLASSES = 50
+_MOST_KEPT = 100          # things that many records are of, by their number: so many different ones are a category
 _MOST_CODES = 10          # whole numbers as a label: so many different ones are classes, more are amounts
 _MOST_LEVELS = 1000
 _PROSE = 2.0              # words in the mean, from which on many different texts are prose and not names
@@ -69,7 +71,8 @@ def label_of(facts: Sequence[Facts], wanted: str | None = None) -> tuple[str, st
         return wanted, "named"
     able = [one for one in facts if one.distinct > 1 and not _cannot_be_foretold(one)]
     if not able:
-        raise DataError("none of the columns can be a label: each is a time, always the same, or tells records apart")
+        raise DataError("none of the columns can be a label: each is a time, a list or the like, "
+                        "always the same, or tells records apart")
     called = next((one for name in _LABELS for one in able if one.name.lower() == name), None)
     if called:
         return called.name, "it is called so"
@@ -164,7 +167,7 @@ def _left_out(column: Facts) -> str | None:
         return "holds nothing"
     if column.kind in ("time", "other"):
         return "another time" if column.kind == "time" else "of a type that no model takes"
-    if column.distinct < 2:
+    if column.distinct < 2 and column.known == column.rows:
         return "the same throughout"
     if abs(column.alike) >= _SAME:
         return "the label in other words"
@@ -173,6 +176,8 @@ def _left_out(column: Facts) -> str | None:
         return _KEY
     if abs(column.clock) >= _SAME:
         return "the time in other words"
+    if column.part:
+        return f"the {column.part} of the time: no window of days has all of them"
     if _LOGGED.search(column.name):
         return "what a model said, by its name"
     if column.kind == "text" and column.known / 2 <= column.fractions < column.known:
@@ -180,13 +185,14 @@ def _left_out(column: Facts) -> str | None:
     prose = column.kind == "text" and column.words >= _PROSE
     if (column.kind == "text" and column.tells_apart and not prose) or column.counts_records:
         return _KEY
-    if column.kind == "text" and not prose and column.distinct > _MOST_LEVELS:
+    kept = column.kind in ("text", "whole") and bool(_KEEPS.search(column.name))
+    if (column.kind == "text" or kept) and not prose and column.distinct > (_MOST_KEPT if kept else _MOST_LEVELS):
         return f"{column.distinct:,} different values, too many for a category"
     return None
 
 
 def _part(column: Facts) -> str:
-    if column.kind in ("number", "whole"):
+    if column.kind == "number" or (column.kind == "whole" and not _KEEPS.search(column.name)):
         return "numeric"
     prose = column.kind == "text" and column.words >= _PROSE and column.distinct > _MOST_CLASSES
     return "text" if prose else "categorical"

@@ -18,6 +18,7 @@ Outcome = Literal["promote", "reject", "needs_approval", "hold"]
 Finding = Literal["passed", "failed", "undecided", "not evaluable", "does not apply"]
 
 
+_PERFECT, _ENOUGH = 0.9999, 100    # of so many records, from where on it is no luck
 _ROUNDING = 1e-9    # 0.79 − 0.80 is a little less than −0.01, and a drop of 0.01 is allowed by max_drop: 0.01
 
 
@@ -117,7 +118,7 @@ def _by_criteria(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdi
     if not evaluation.differences and not missed:
         floors = "so only floors applied" if any(row.finding == "passed" for row in rows) else (
             "and no floor is set, so any model would have been accepted")
-        return Verdict("promote", (f"There is no champion to compare with, {floors}.",), rows)
+        return Verdict("promote", (f"There is no champion to compare with, {floors}.", *_too_good(evaluation)), rows)
     if not criteria:
         return Verdict("hold", ("No promotion criteria are set, so nothing can be earned.",), rows)
     reasons = tuple(_sentence(row) for _, row in missed)
@@ -130,6 +131,16 @@ def _by_criteria(criteria: Sequence[Criterion], evaluation: Evaluation) -> Verdi
         return Verdict("needs_approval", reasons, rows)
     held = "The criterion holds" if len(rows) == 1 else f"All {len(rows)} criteria hold"
     return Verdict("promote", (f"{held} on {plural(evaluation.rows, 'record')}.",), rows)
+
+
+def _too_good(evaluation: Evaluation) -> list[str]:
+    """A word about a first model that makes no mistakes: it has hardly foretold what came."""
+    found = evaluation.challenger.overall()
+    perfect = next((name for name in ("roc_auc", "r2") if found.get(name, 0.0) >= _PERFECT), None)
+    if perfect is None or evaluation.rows < _ENOUGH:
+        return []
+    return [f"It is as good as never wrong ({perfect} {found[perfect]:.4f}): look whether a column says the label in "
+            "other words, or is only known once the label is."]
 
 
 def _rows(criterion: Criterion, evaluation: Evaluation) -> list[Row]:

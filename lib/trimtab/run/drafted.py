@@ -20,7 +20,8 @@ from trimtab.text import visible
 _WIDTH = 110
 _FEW = 10
 _CODE = re.compile(
-    r"(^|_)(zip|plz|code|post(al|code)?|category|type|mode|status|level|grade|kind|class)(_|$)", re.IGNORECASE)
+    r"(^|[_ .-])(zip|plz|code|post(al|code)?|category|type|mode|status|level|grade|kind|class|nr|no|number)([_ .-]|$)"
+    r"|(?<=[a-z])(Code|Type|Nr|No)$", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./ -]*")
 _DAY = timedelta(days=1)
 _LONG = timedelta(days=5)    # records that span more are looked at by days
@@ -47,6 +48,8 @@ class Draft:
         left to be watched.
     earlier : int
         Records before that, about.
+    untold : timedelta
+        From the newest record with a label to the newest record, where that is a day or longer; else none.
     """
 
     model: str
@@ -56,6 +59,7 @@ class Draft:
     end: datetime
     first: datetime
     earlier: int
+    untold: timedelta = timedelta(0)
 
     @property
     def learned_daily(self) -> float:
@@ -95,7 +99,7 @@ def written(made: Draft, facts: Sequence[Facts], place: str) -> str:
                          ("as_of", "latest", "the time at which runs stand: that of the newest record; or now")]),
         "",
         "data:",
-        *_data(roles, facts, place),
+        *_data(made, facts, place),
         "",
         "windows:",
         *_spans(made),
@@ -112,15 +116,15 @@ def written(made: Draft, facts: Sequence[Facts], place: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _data(roles: Roles, facts: Sequence[Facts], place: str) -> list[str]:
+def _data(made: Draft, facts: Sequence[Facts], place: str) -> list[str]:
     """The section that says which column plays which part."""
+    roles = made.roles
     by_name = {one.name: one for one in facts}
     times = [name for name in roles.left_out if by_name[name].kind == "time"]
     told = [("table", _scalar(place), ""), ("time", _scalar(roles.time), roles.why["time"])]
     if roles.id:
         told.append(("id", _scalar(roles.id), "tells records apart"))
-    told += [("label", _scalar(roles.label), roles.why["label"]),
-             ("# label_delay", "1d", "how long it takes until a label is known, if it is not at once")]
+    told += [("label", _scalar(roles.label), roles.why["label"]), _delay(made.untold)]
     if times:
         told.append(("# label_time", _scalar(times[0]), "or the column of times that says when it was known"))
     lines = [f"  {line}" for line in _with_comments(told)]
@@ -137,6 +141,13 @@ def _data(roles: Roles, facts: Sequence[Facts], place: str) -> list[str]:
     return lines
 
 
+def _delay(untold: timedelta) -> tuple[str, str, str]:
+    """How long it takes until a label is known: asked, or guessed where the newest records have none."""
+    if not untold:
+        return "# label_delay", "1d", "how long it takes until a label is known, if it is not at once"
+    return "label_delay", format_duration(untold), "guessed: for so long before the newest record there is no label"
+
+
 def _may_be_code(column: Facts) -> bool:
     """Whether whole numbers may stand for something: few different ones, or a name such as that of a postcode."""
     return column.kind == "whole" and (column.distinct <= _FEW or bool(_CODE.search(column.name)))
@@ -145,9 +156,13 @@ def _may_be_code(column: Facts) -> bool:
 def _spans(made: Draft) -> list[str]:
     current, training = _windows(made)
     count = made.watched_daily * (current / _DAY)
+    until = format_duration(made.untold)
+    late = f"{{last: {format_duration(current + made.untold)}, until: {until}}}"
+    outcomes = [("outcomes", late, "the newest records of which labels are known")] if made.untold else []
     return [f"  {line}" for line in _with_comments([
         ("reference", "training", "recent records are compared with those that the champion was made from"),
         ("current", f"{{last: {format_duration(current)}}}", f"the recent ones: about {count:,.0f} records"),
+        *outcomes,
         ("training", f"{{last: {format_duration(training)}}}", "what a model learns from"),
         ("holdout", "0.2", "and how much of it, the newest, it is judged by instead"),
     ])]

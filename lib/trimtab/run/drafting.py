@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from trimtab.run.drafted import Draft, written
 from trimtab.run.inspecting import LATE, facts_of
 
 _EDGE = 0.1               # of the time that the records span: at least so much is learned from, and is watched
+_DAY = timedelta(days=1)
 _CANNOT_BE_NAMED = re.compile(r"[^a-z0-9]+")
 
 
@@ -34,7 +36,7 @@ def draft(
     table : Path
         A Parquet, CSV or JSON lines file.
     output : Path, optional
-        By default `params/` and the table's name.
+        By default `params/` and the table's name. The model is called as this file is.
     label, time : str, optional
         Columns; by default they are found by their name, type and place.
 
@@ -45,7 +47,8 @@ def draft(
     UsageError
         When the output exists.
     """
-    name = _CANNOT_BE_NAMED.sub("-", table.name.partition(".")[0].lower()).strip("-")[:100].strip("-") or "model"
+    called = (output or table).name.partition(".")[0].lower()
+    name = _CANNOT_BE_NAMED.sub("-", called).strip("-")[:100].strip("-") or "model"
     file = Path("params") / f"{name}.yaml" if output is None else output
     if file.exists():
         raise UsageError(f"{file} exists; name another file with --output, or remove it")
@@ -57,7 +60,9 @@ def draft(
     when = next(one for one in facts if one.name == roles.time)
     begin, end = _span(table, when)
     first = _first(begin, when.late or end, end)
-    made = Draft(name, roles, when.rows, begin, end, first, _before(first, (begin, when.late or begin, end), when.rows))
+    labelled = next(one.labelled for one in facts if one.name == roles.label)
+    made = Draft(name, roles, when.rows, begin, end, first, _before(first, (begin, when.late or begin, end), when.rows),
+                 _untold(labelled, first, end))
     text = written(made, facts, _place(table, file))
     _tried(text, file, table.resolve().parent)
     try:
@@ -88,6 +93,13 @@ def _span(table: Path, when: Facts) -> tuple[datetime, datetime]:
             f"newest is of {when.last:%Y-%m-%d}, as of which nothing else is recent; set it right, leave it out, or "
             "name another column with --time")
     return (early if usual > timedelta(0) and early - when.first > usual else when.first), when.last
+
+
+def _untold(labelled: datetime | None, first: datetime, end: datetime) -> timedelta:
+    """For how many whole days before the newest record there is no label; none where that is hardly a delay."""
+    if labelled is None or labelled <= first or end - labelled < _DAY:
+        return timedelta(0)
+    return math.ceil((end - labelled) / _DAY) * _DAY
 
 
 def next_steps(file: Path, made: Draft) -> dict[str, str]:

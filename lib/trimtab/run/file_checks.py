@@ -73,11 +73,12 @@ def check_files(
         When an override is none.
     """
     rules = _Rules.told(tree_of(overrides), "")
-    asked = Asked(time, text, segments, without, rules.drift, rules.triggers)
     backend = ibis.duckdb.connect()
     tables = [(f"file {file}", table_in(backend, file)) for file in (reference, recent)]
     columns = [name for name in (beside.predictions, beside.actuals) if name is not None and _is_column(name, tables)]
     pairs = _pairs(backend, tables, beside, columns)
+    others = [name for name in without if name not in columns]    # which are not compared in any case
+    asked = Asked(time, text, segments, others, rules.drift, rules.triggers)
     two = [
         window_of(backend, name, table.drop(*[one for one in columns if one in table.columns]))
         for name, table in tables

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,23 @@ import ibis.expr.types as ir
 from trimtab.errors import DataError
 from trimtab.facts import Facts
 from trimtab.files import table_in
-from trimtab.moments import time_of
+from trimtab.moments import DATE, YEARS, time_of
 from trimtab.roles import label_of, task_of
-from trimtab.text_files import FRACTION
+from trimtab.sources import READERS, suffix_of
+from trimtab.text_files import FRACTION, layout_of
 
+PARTS: Mapping[str, tuple[str, int, int]] = {
+    "year": ("year", *YEARS), "quarter": ("quarter", 1, 4), "month": ("month", 1, 12), "week": ("week_of_year", 1, 53),
+    "day": ("day", 1, 31), "day of the year": ("day_of_year", 1, 366),
+}
+"""Parts of a time that differ from one window of days to the next, what Ibis calls them, and from where to where they
+go."""
 LATE = 0.7
 """Of the records: a first model is made from them, the others are watched."""
 _ENDS = (0.01, 0.99)    # of the records are before and after: a few may have times that are none
 _NEARLY, _MOST_KEYS = 0.9, 5_000_000    # about so many are different: is each? Of so many records that is asked
+_MOSTLY = 0.95    # of the records say the same as their time: in another time zone, some do not
+_TWO_SIDED = 20    # records that are not of the largest class, from which on it is no accident that all differ from it
 _COUNTED = 300    # different values up to which about so many is not enough
 
 
@@ -45,15 +56,65 @@ def facts_of(file: Path, label: str | None, time: str | None = None) -> list[Fac
     backend.raw_sql("SET TimeZone = 'UTC'")
     try:
         table = table_in(backend, file)
+        _first_line(file, named=True)
         found = _counted(backend, table)
-        what, when = label_of(found, label)[0], time_of(found, time)[0]
+        what = label_of(found, label)[0]
+        try:
+            when = time_of(found, time)[0]
+        except DataError as error:
+            raise DataError(f"{error}{_first_line(file)}") from None
         foretold = next(one for one in found if one.name == what)
         others = {"clock": table[when].cast("timestamp").epoch_seconds()}
         if task_of(foretold)[0] == "regression":
-            others["alike"] = table[what]
-        return _compared(backend, table, others, (what, when), found)
+            return _compared(backend, table, others | {"alike": table[what]}, (what, when), found)
+        told = _compared(backend, table, others, (what, when), found)
+        alike = _told_apart(backend, table, what, [one for one in told if one.name not in (what, when)])
+        return [replace(one, alike=1.0) if one.name in alike else one for one in told]
     finally:
         backend.disconnect()
+
+
+def _first_line(file: Path, *, named: bool = False) -> str:
+    """What may be wrong with the line that names the columns, for the end of a message.
+
+    Raises
+    ------
+    DataError
+        Where it ought to have names, and is a record.
+    """
+    if READERS.get(suffix_of(str(file))) != "read_csv":
+        return ""
+    names = layout_of(file).columns
+    if named and (record := next((name for name in names if re.match(DATE, name)), None)):
+        raise DataError(f"its first line is a record ({record!r} is a time); write the columns' names above it")
+    nameless = next((place for place, name in enumerate(names, 1) if not name.strip()), None)
+    return "" if nameless is None else f"; column {nameless} has no name and is left out: give it one if it holds them"
+
+
+def _told_apart(backend: Any, table: ir.Table, label: str, facts: Sequence[Facts]) -> set[str]:
+    """The columns that tell the classes of the label apart without exception.
+
+    Of no two classes do they hold the same: what they hold of one begins where that of another has ended, or they hold
+    something of one class alone, and of each of its records.
+    """
+    able = [one.name for one in facts if one.kind not in ("time", "other") and one.known]
+    table = table.filter(table[label].notnull())
+    asked: dict[str, ir.Value] = {"rows": table.count()}
+    for i, name in enumerate(able):
+        column = table[name].nullif(math.nan) if table[name].type().is_floating() else table[name]
+        asked |= {f"known{i}": column.count(), f"low{i}": column.min(), f"high{i}": column.max()}
+    classes = backend.to_pyarrow(table.group_by(of=table[label]).aggregate(**asked)).to_pylist()
+    found = set()
+    for i, name in enumerate(able):
+        held = sorted((one for one in classes if one[f"known{i}"]), key=lambda one: one[f"low{i}"])
+        apart = all(one[f"high{i}"] < after[f"low{i}"] for one, after in pairwise(held))
+        if len(held) == 1:
+            apart = held[0][f"known{i}"] == held[0]["rows"]
+            held = classes
+        sizes = [one[f"known{i}"] or one["rows"] for one in held]
+        if apart and sum(sizes) - max(sizes) >= _TWO_SIDED:
+            found.add(name)
+    return found
 
 
 def _counted(backend: Any, table: ir.Table) -> list[Facts]:
@@ -111,9 +172,14 @@ def _number(found: float | None) -> float:
 
 
 def _compared(
-    backend: Any, table: ir.Table, others: Mapping[str, ir.Value], but: Collection[str], facts: Sequence[Facts]
+    backend: Any, table: ir.Table, others: Mapping[str, ir.Value], but: tuple[str, str], facts: Sequence[Facts]
 ) -> list[Facts]:
-    """The same, with each number's correlation with others, and by when most records had come."""
+    """The same, with each number's correlation with others, and by when most records had come.
+
+    And with the part of the time that a number is, and until when the label is known.
+    """
+    label, when = but
+    clock = table[when].cast("timestamp")
     counted = [one for one in facts if one.kind in ("number", "whole") and one.distinct > 1]
     numbers = [one.name for one in counted if one.name not in but]
     asked = {
@@ -121,13 +187,25 @@ def _compared(
         for i, name in enumerate(numbers) for what, other in others.items()
     }
     points = {f"at {share}": others["clock"].approx_quantile(share) for share in (LATE, *_ENDS)}
-    told = backend.to_pyarrow(table.aggregate(**asked, **points)).to_pylist()[0]
+    parts = {
+        f"part{i} {part}": (table[one.name] == getattr(clock, method)()).mean()
+        for i, one in enumerate(one for one in counted if one.name not in but) if one.kind == "whole"
+        for part, (method, low, high) in PARTS.items() if low <= one.low and one.high <= high
+    }
+    labelled = {"labelled": clock.max(where=table[label].notnull())}
+    told = backend.to_pyarrow(table.aggregate(**asked, **points, **parts, **labelled)).to_pylist()[0]
     place = {name: i for i, name in enumerate(numbers)}
 
     def _found(what: str, name: str) -> float:
         return _number(told.get(f"{what}{place.get(name)}"))
 
-    found = [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name)) for one in facts]
+    def _part(name: str) -> str:
+        shares = {part: told.get(f"part{place.get(name)} {part}") or 0.0 for part in PARTS}
+        most = max(shares, key=lambda part: shares[part])
+        return most if shares[most] >= _MOSTLY else ""
+
+    found = [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name), part=_part(one.name),
+                     labelled=told["labelled"] if one.name == label else None) for one in facts]
     if told[f"at {LATE}"] is None:
         return found
     late, *most = (datetime.fromtimestamp(told[f"at {share}"], UTC).replace(tzinfo=None) for share in (LATE, *_ENDS))
