@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -202,6 +203,13 @@ BINARY: dict[str, Any] = {
     "estimator": {"class": "sklearn.linear_model.LogisticRegression"},
     "promotion": {"criteria": [{"metric": "roc_auc", "max_drop": 0.02}, {"metric": "accuracy", "floor": 0.5}]},
 }
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
 
 
 def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:

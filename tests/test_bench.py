@@ -25,6 +25,7 @@ import replays
 import run as bench
 import show
 import vocabulary
+import warm
 import whole
 from faults import trials
 
@@ -55,6 +56,8 @@ def test_b22_cycles_beside_the_older_system_are_measured() -> None:
     assert [one["records"] for one in cycles] == [2000, 5000, 10000]
     assert all(one["seconds"] < one["quoted"] / 2 for one in cycles)
     assert {"power", "null"} <= kept.keys()
+    signals, decision = warm._sums(kept["warm"]["taken"]["new window"]["seconds"])
+    assert (0 < signals < 0.5, 0 < decision < 0.1) == (True, True)
 
 
 def test_the_timed_check_makes_the_calls_of_the_notebook() -> None:

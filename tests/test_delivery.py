@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 import trustme
 from aiosmtpd.controller import Controller
-from conftest import BINARY, binary_table, merged
+from conftest import BINARY, binary_table, free_port, merged
 
 from trimtab.act import estimators, tables
 from trimtab.act import outbox as outboxes
@@ -55,12 +55,6 @@ class Mailbox:
         return self.answer
 
 
-def _free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
-
-
 @pytest.fixture
 def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     """An authority that this process trusts, and no other."""
@@ -84,7 +78,7 @@ def _mail(authority: trustme.CA | None, mode: str, answer: str = "250 OK", host:
     settings: dict[str, Any] = {"ssl_context": context} if mode == "ssl" else {}
     if mode == "starttls":
         settings |= {"tls_context": context, "require_starttls": True}
-    box, port = Mailbox(answer), _free_port()
+    box, port = Mailbox(answer), free_port()
     server = _Quiet(box, hostname="127.0.0.1", port=port, **settings)
     server.start()
     try:
@@ -194,7 +188,7 @@ def test_endpoint_that_sends_elsewhere_has_not_taken_a_message(outbox: Outbox, t
 def test_nobody_listening_or_an_address_that_nobody_understands_is_a_message_not_taken(
     scheme: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert not _told(f"{scheme}://user:{SECRET}@localhost:{_free_port()}?from=a@b.org&to=a@b.org")
+    assert not _told(f"{scheme}://user:{SECRET}@localhost:{free_port()}?from=a@b.org&to=a@b.org")
     seen = capfd.readouterr()
     assert seen.out + seen.err == ""
 
@@ -229,7 +223,7 @@ def test_message_goes_to_every_address_and_again_only_to_those_that_did_not_take
     outbox: Outbox, tmp_path: Path
 ) -> None:
     with _endpoint() as (good, received), _endpoint(500) as (refusing, refused), _endpoint() as (mended, later):
-        posted, said = _sent(outbox, tmp_path, good, refusing, f"json://localhost:{_free_port()}")
+        posted, said = _sent(outbox, tmp_path, good, refusing, f"json://localhost:{free_port()}")
         assert (posted.state, posted.taken) == ("waiting", (0,))
         assert said == []    # somebody knows
         _wait_no_longer(outbox)

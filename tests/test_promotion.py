@@ -84,6 +84,7 @@ def test_a_floor_may_be_touched_and_equal_models_gain_nothing() -> None:
 
 @pytest.mark.parametrize("bound", [{"max_drop": 0.01}, {"min_gain": -0.01}])
 def test_a_point_estimate_at_its_bound_passes_in_spite_of_rounding(bound: dict[str, float]) -> None:
+    """B11: a challenger may be worse by one point, and no more."""
     assert 0.79 - 0.80 < -0.01    # in floating point
     assert finding(contest(gain=0.79 - 0.80, half=0.2), evidence="point", **bound) == "passed"
     assert finding(contest(gain=-0.0101, half=0.2), evidence="point", **bound) == "failed"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,14 +17,17 @@ import pandas as pd
 import pytest
 import scipy.stats
 from conftest import BINARY, binary_table, merged
-from promises import challenged, fixed, near, params
+from promises import ROOT, challenged, fixed, near, params
 from test_word_days import a_table, opened
 
 import trimtab as tt
 from trimtab import params as params_module
 from trimtab.act import champion as champions
 from trimtab.act import tables
+from trimtab.decide import guardrails
 from trimtab.decide.columns import feature_drift, inputs
+from trimtab.decide.decision import Decision
+from trimtab.decide.guardrails import Circumstances
 from trimtab.decide.losses import graded_loss, performance_drop
 from trimtab.decide.promotion import judge
 from trimtab.decide.signals import Signal, default_triggers, grade
@@ -181,6 +184,18 @@ def test_b06_new_records_growth_and_age_are_signals(params: Path) -> None:
     frame = session.records.frame(session.records.between("new", datetime(2024, 2, 20), session.as_of), ["x"])
     assert fresh.value == len(frame)
     assert age.value == pytest.approx(55, abs=0.1)    # from 20 February to 15 April
+
+
+def test_b07_a_routine_training_waits_seven_days_where_the_file_says_so() -> None:
+    asked = Decision(True, "high", 0.99, ("It is time.",), ())
+    made = datetime(2010, 3, 1)
+    file = ROOT / "params" / "bookkeeper.yaml"
+    loaded = params_module.load(file, overrides=["guardrails.cooldown=7d"], environment={})
+    settings, rules = loaded.params.guardrails, loaded.params.triggers
+    for days, blocked in ((6.99, ("cooldown",)), (7, ())):
+        now = Circumstances(5000, made + timedelta(days=days), retrained=(made,))
+        assert guardrails.check(asked, settings, now).blocked_by == blocked
+    assert [(rule.at_least, rule.with_) for rule in rules if rule.signal == "new_records"] == [(1000, "medium")]
 
 
 def test_b08_thresholds_come_from_file_and_environment_are_checked_and_shown(params: Path) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import socket
 import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 import sqlalchemy as sa
+from conftest import free_port
+from jupyter_client.blocking import BlockingKernelClient
 from promises import ROOT, params
 
 import trimtab as tt
@@ -42,6 +50,7 @@ def test_c02_notebooks_are_parameterised_and_thin() -> None:
 
 
 def test_c03_each_run_leaves_executed_notebooks_and_reports(params: Path) -> None:
+    """B16, too: a report of every check."""
     outcome = run(Request(pipeline="drift", params=params, as_of="2024-04-15", progress=False))
     folder = Path(outcome.result["run_dir"])
     assert {"02_drift_analysis.ipynb", "02_drift_analysis.html", "report.html", "run.json"} <= {
@@ -63,6 +72,50 @@ def test_c04_scraps_of_one_notebook_decide_the_next_step(params: Path) -> None:
 def test_c05_scheduler_calls_make_with_a_params_file() -> None:
     told = _make("retrain", "PARAMS=params/demo.yaml", "AS_OF=2013-07-01", "ARGS=--dry-run --json")
     assert "trimtab run retrain --params params/demo.yaml --as-of 2013-07-01 --dry-run --json" in told
+
+
+def test_c06_a_notebook_runs_in_a_kernel_of_jupyterlab(
+    params: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a person has it: the server lists the notebook, and a kernel that it starts runs the first cells."""
+    runtime, port = tmp_path / "jupyter", free_port()
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(runtime))
+    command = ["-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+               "--IdentityProvider.token=word", "--notebook-dir", str(ROOT)]
+    with (tmp_path / "log").open("w") as log, subprocess.Popen([sys.executable, *command], stderr=log) as server:
+        try:
+            _wait_for(server, port)
+            name = "notebooks/02_drift_analysis.ipynb"
+            cells = _of_server(port, f"contents/{name}")["content"]["cells"]
+            asked = {"path": name, "type": "notebook", "name": name, "kernel": {"name": "python3"}}
+            kernel = _of_server(port, "sessions", asked)["kernel"]["id"]
+            client = BlockingKernelClient(connection_file=str(runtime / f"kernel-{kernel}.json"))
+            client.load_connection_file()
+            client.start_channels()
+            client.wait_for_ready(timeout=60)
+            for cell in [cell["source"] for cell in cells if cell["cell_type"] == "code"][:2]:
+                source = cell.replace("../params/demo.yaml", str(params)).replace("2013-07-01", "2024-04-15")
+                answer = client.execute_interactive(source, timeout=60, output_hook=lambda _: None)
+                assert answer["content"]["status"] == "ok", answer["content"]
+            client.stop_channels()
+        finally:
+            server.terminate()
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server did not start")
+
+
+def _of_server(port: int, what: str, asked: dict[str, Any] | None = None) -> Any:
+    body = None if asked is None else json.dumps(asked).encode()
+    wanted = urllib.request.Request(f"http://127.0.0.1:{port}/api/{what}", body, {"Authorization": "token word"})
+    with urllib.request.urlopen(wanted, timeout=60) as answer:
+        return json.load(answer)
 
 
 def test_c07_continuous_integration_runs_the_notebooks_under_nbval() -> None:
