@@ -304,8 +304,8 @@ def test_history_tells_who_changed_the_champion_in_which_run_and_what_came_of_ea
     ):
         assert told in shown, told
     found = json.loads(CliRunner().invoke(app, ["history", "-p", str(lived), "--json"]).stdout)
-    assert [row["run_id"] for row in found["changes"]] == ["promotion-run", "rollback-run"]
-    assert [row["quarantines"] for row in found["changes"]] == [False, True]
+    assert [row["run_id"] for row in found["changes"]] == ["rollback-run", "promotion-run"]
+    assert [row["quarantines"] for row in found["changes"]] == [True, False]
     assert len(found["retrain_events"]) == 5
     assert found["runs"][0]["result"]["guard"]["blocked_by"] == ["cooldown", "budget"]
 

@@ -262,7 +262,7 @@ def test_whole_numbers_with_gaps_are_classes_and_a_clock_is_no_feature(tmp_path:
     table.to_csv(tmp_path / "t.csv", index=False)
     _, made = draft(tmp_path / "t.csv", tmp_path / "t.yaml")
     assert (made.roles.label, made.roles.task, made.roles.numeric) == ("stars", "classification", ("x",))
-    assert made.roles.left_out == {"epoch": "the time in other words"}
+    assert made.roles.left_out == {"epoch": "a number that grows with the time"}
     table.assign(**{"Order ID": np.arange(400) * 7 + 3}).to_csv(tmp_path / "k.csv", index=False)
     assert draft(tmp_path / "k.csv", tmp_path / "k.yaml")[1].roles.id == "Order ID"
     (tmp_path / "u.csv").write_text("a,b\n1,2\n2,3\n")

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 import sqlalchemy as sa
-from conftest import free_port
+from conftest import BINARY, binary_table, free_port
 from jupyter_client.blocking import BlockingKernelClient
 from promises import ROOT, params
 
@@ -57,6 +58,18 @@ def test_c03_each_run_leaves_executed_notebooks_and_reports(params: Path) -> Non
         path.name for path in folder.iterdir()
     }
     assert (folder.parents[1] / "index.html").exists()
+
+
+def test_c03_no_library_writes_warnings_into_an_executed_notebook(project: Callable[..., Path]) -> None:
+    """A check that makes the first model imports MLflow where none was expected: an auditor would read its warnings."""
+    params = project(BINARY, binary_table())
+    trimtab = Path(sys.executable).with_name("trimtab")
+    command = [trimtab, "run", "drift", "-p", params, "--as-of", "2024-03-01", "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    book = nbformat.read(Path(json.loads(told)["run_dir"]) / "01_baseline.ipynb", as_version=4)
+    outputs = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert len(outputs) > 5
+    assert [output["text"] for output in outputs if output["output_type"] == "stream"] == []
 
 
 def test_c04_scraps_of_one_notebook_decide_the_next_step(params: Path) -> None:

@@ -175,7 +175,7 @@ def _left_out(column: Facts) -> str | None:
     if numbered:    # also one that grows with the time, as those do that a database gives
         return _KEY
     if abs(column.clock) >= _SAME:
-        return "the time in other words"
+        return "a number that grows with the time"
     if column.part:
         return f"the {column.part} of the time: no window of days has all of them"
     if _LOGGED.search(column.name):

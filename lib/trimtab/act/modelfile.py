@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from trimtab import folders
+from trimtab.act.quietly import import_mlflow
 from trimtab.errors import ModelFileError, first_line
 
 FILE = "model.skops"
@@ -94,6 +95,7 @@ def save(model: Any, folder: Path, *, package: str, requirements: list[str]) -> 
     ModelFileError
         When the model holds types that nobody reviewed, or the folder is there already and holds something.
     """
+    import_mlflow()
     import mlflow.sklearn
     import skops.io
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from trimtab.act.database import is_sqlite
+from trimtab.act.quietly import import_mlflow
 from trimtab.errors import StateError, first_line
 from trimtab.plain import to_text, write_atomically
 
@@ -132,16 +132,10 @@ class Registry:
     @cached_property
     def _client(self) -> MlflowClient:
         """The client; a fresh SQLite store is made by one process at a time, for two at once would spoil it."""
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("DO_NOT_TRACK", "true")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")    # with its 7 a dead server takes four minutes
-        import logging
-
+        import_mlflow()
         from mlflow import MlflowClient
 
         _ = self.made    # else the client would make an empty store in the place of one that is gone
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         with self._alone():
             client = MlflowClient(tracking_uri=self.url, registry_uri=self.url)
             client.search_registered_models(max_results=1)    # opens the store, and makes it when it is new
@@ -214,10 +208,11 @@ class Registry:
             engine.dispose()
 
     def _champion_by_client(self) -> int | None:
+        client = self._client    # the first that imports MLflow
         from mlflow.exceptions import MlflowException
 
         try:
-            return int(self._client.get_model_version_by_alias(self.name, ALIAS).version)
+            return int(client.get_model_version_by_alias(self.name, ALIAS).version)
         except MlflowException as error:
             if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 return None
@@ -231,9 +226,9 @@ class Registry:
     @_told
     def register(self, folder: Path, *, tags: Mapping[str, str], metrics: Mapping[str, float]) -> int:
         """Keep a model folder as a new version that serves nobody."""
+        client = self._client    # the first that imports MLflow
         from mlflow.exceptions import MlflowException
 
-        client = self._client
         run = client.create_run(self._experiment, tags=dict(tags), run_name=f"{self.name} {tags['run_id']}")
         for name, value in metrics.items():
             client.log_metric(run.info.run_id, name, value)
@@ -272,14 +267,14 @@ class Registry:
     @_told
     def fetch(self, version: int) -> Path:
         """A local folder with the version's files."""
-        import mlflow
-
         source = self._source(version)
         local = local_path(source)
         if local is not None:
             return local
         if ":" not in source or source.startswith("file:"):
             raise StateError(f"store.registry: version {version} is said to be at {source!r}, which is no full path")
+        import mlflow
+
         mlflow.set_tracking_uri(self.url)
         try:
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))

@@ -20,7 +20,7 @@ from trimtab.wording import plural
 def history(params: options.Params = options.DEFAULT, as_json: options.Json = False, limit: options.Limit = 50) -> None:
     """What served when, who changed it, why and in which run; what was retrained, or tried; and the newest runs."""
     with _state(params) as (ledger, _):
-        changes, runs = ledger.succession.changes()[-limit:], ledger.runs(limit)
+        changes, runs = ledger.succession.changes()[::-1][:limit], ledger.runs(limit)
         events = ledger.retrains.retrain_events(limit)
         waiting = {one.run_id for one in ledger.approvals.open()}
     if as_json:
