@@ -81,6 +81,21 @@ def test_f19_every_command_of_the_operators_guide_does_what_it_says(
     assert {one["by"] for one in changes if one["kind"] == "rollback"} == {"ada"}
 
 
+def test_everything_on_the_page_on_own_data_runs_and_is_so(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {*clone.iterdir(), *(clone / "params").iterdir()}
+    _follow("own-data.md", clone, monkeypatch)
+    home = Path(os.environ["TRIMTAB_HOME"])
+    assert {*clone.iterdir(), *(clone / "params").iterdir()} - before == {home}, "what it made is taken away again"
+    runs = [json.loads(path.read_text()) for path in sorted(home.glob("runs/trips/*/run.json"))]
+    data = runs[0]["params"]["data"]
+    assert [data[part] for part in ("label", "time", "id", "label_delay")] == ["late", "departure", "id", "10d"]
+    assert data["numeric"] == ["distance", "temperature", "wind_speed"]
+    assert data["categorical"] == ["carrier", "from", "to"]
+    told = [run["result"]["decision"]["severity"] for run in runs if run["as_of"] == "2013-06-26T00:00:00"]
+    assert told == ["high", "medium"], "rules of one's own changed what is said of the same day"
+    assert runs[-1]["dry_run"]
+
+
 def test_everything_on_the_data_scientists_page_runs(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with mpl.rc_context({"backend": "agg"}):
         names = _follow("data-scientists.md", clone, monkeypatch)

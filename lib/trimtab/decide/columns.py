@@ -182,7 +182,9 @@ def _drift(name: str, drift: Drift, settings: DriftSettings, words: str) -> Meas
     largest = f"the largest that chance and natural variation do not explain is {worst.name}" if significant else \
         f"chance and natural variation explain the largest shift, {worst.name}"
     by_psi = any("psi" in (one.name for one in c.moved(**settings.bounds)) for c in moved)
-    otherwise = "" if by_psi else f", none of them by the PSI of its values, which is {worst.excess:.2f} at most"
+    size = f", which is {worst.excess:.2f} at most" if significant else \
+        f": chance and natural variation explain the largest, {worst.excess:.2f}"
+    otherwise = "" if by_psi else f", none of them by the PSI of its values{size}"
     message += f": {_listed(moved, settings)}{otherwise}." if moved else f"; {largest} (PSI {worst.excess:.2f})."
     concerned = moved or ((worst,) if significant else ())
     return Measurement(
