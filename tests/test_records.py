@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import gzip
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -474,6 +475,16 @@ def test_columns_that_are_all_null_take_the_type_of_their_role(tmp_path: Path) -
     assert frame["x"].dtype == float
     assert frame.isna().all().all()
     assert {c.name: c.nulls for c in check(records).columns} == {"at": 0, "y": 0, "x": 60, "k": 60, "note": 60}
+
+
+@pytest.mark.parametrize(("values", "fits"), [(3000, False), (900, True), (2, True)])
+def test_segments_that_are_nearly_the_records_themselves_are_refused(values: int, fits: bool) -> None:
+    table = _table(6000).assign(k=(np.arange(6000) % values).astype(str))
+    if fits:
+        assert check(_records(table, "latest", segments=("k",))).rows == 6000
+    else:
+        told = _refusal(lambda: check(_records(table, "latest", segments=("k",))))
+        assert re.fullmatch(r"t: column 'k' \(segments\) has about [0-9,]+ different values in 6,000 records: .*", told)
 
 
 def test_null_and_nan_are_missing_and_infinity_is_refused() -> None:

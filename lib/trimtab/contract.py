@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from trimtab.records import Records
     from trimtab.windows import Window
 
+_MOST_GROUPS, _LEAST_GROUP = 1000, 30    # so many segments may be small; of more, groups have so many records
+
 
 @dataclass(frozen=True)
 class Column:
@@ -79,14 +81,15 @@ def check(records: Records) -> Contract:
     Raises
     ------
     DataError
-        For infinite values in a numeric column, for a rate of other values than truth, one and zero, and for ids that
-        are missing or occur twice.
+        For infinite values in a numeric column, for segments that are no groups, for a rate of other values than
+        truth, one and zero, and for ids that are missing or occur twice.
     """
     contract = describe(records)
     for column in contract.columns:
         if column.infinite and column.role not in ("score", "prediction"):    # what was logged is looked at one by one
             told = f"column {column.name!r} ({column.role}) holds {plural(column.infinite, 'infinite value')}"
             raise DataError(f"{records.source}: {told}")
+    _check_segments(records, contract)
     _check_rates(records)
     if records.data.id:
         nameless = next(c.nulls for c in contract.columns if c.name == records.data.id)
@@ -100,6 +103,15 @@ def check(records: Records) -> Contract:
             shown, n = twice[0][records.data.id], twice[0]["n"]
             raise DataError(f"{records.source}: column {records.data.id!r} is not unique: {shown!r} occurs {n} times")
     return contract
+
+
+def _check_segments(records: Records, contract: Contract) -> None:
+    """Whether segments are groups of records, and not nearly the records themselves."""
+    for column in contract.columns:
+        known = contract.rows - column.nulls
+        if column.name in records.data.segments and column.distinct > max(_MOST_GROUPS, known / _LEAST_GROUP):
+            told = f"about {column.distinct:,} different values in {plural(known, 'record')}: groups that are too small"
+            raise DataError(f"{records.source}: column {column.name!r} (segments) has {told}")
 
 
 def _check_rates(records: Records) -> None:
