@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from conftest import BINARY, binary_table, merged
 
 from trimtab import tally
-from trimtab.contract import check
+from trimtab.contract import check, gone
 from trimtab.errors import DataError
 from trimtab.measure.columns.drift import compare
 from trimtab.measure.columns.watched import Watched
@@ -172,6 +172,19 @@ def test_infinite_number_is_refused(database: Callable[[pd.DataFrame], str], tmp
     told = pytest.raises(DataError, match=r"'z'.*1 infinite value$")
     with _opened(_settings(database(table)), tmp_path) as records, told:
         check(records)
+
+
+def test_columns_that_have_gone_are_told_from_those_that_are_empty_between_seasons(
+    database: Callable[[pd.DataFrame], str], tmp_path: Path
+) -> None:
+    table = binary_table(900)
+    days = (table["at"] - table["at"].min()).dt.days
+    table["kind"] = table["kind"].where(days % 40 == 0, None)
+    table.loc[table["at"] >= "2024-04-01", "z"] = None
+    with _opened(_settings(database(table)), tmp_path) as records:
+        before, window = (records.window(name, WindowSpec.model_validate(spec)) for name, spec in (
+            ("reference", {"to": "2024-04-01"}), ("current", {"from": "2024-04-01", "to": "2024-04-28"})))
+        assert gone(records, before, window) == ["z"]
 
 
 def _run(pipeline: str, params: Path, as_of: str, **settings: Any) -> Outcome:

@@ -163,7 +163,7 @@ def _longest_without(records: Records, window: Window, name: str) -> int:
     -1 where all hold something.
     """
     table = window.table
-    times = table.group_by(at=_seconds(records, table)).aggregate(has=_has(table, name).any().cast("int64"))
+    times = table.group_by(at=_seconds(records, table)).aggregate(has=_has(table, name).ifelse(1, 0).max())
     runs = times.mutate(run=times.has.cumsum(order_by=times["at"])).filter(times.has == 0)
     spans = runs.group_by("run").aggregate(span=runs["at"].max() - runs["at"].min())
     longest = records.row(spans.aggregate(longest=spans["span"].max()))["longest"]
