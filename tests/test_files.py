@@ -136,6 +136,7 @@ def test_parquet_and_json_lines_are_read(tmp_path: Path) -> None:
     ("a.csv", "a,b\n1,€\n".encode("cp1252"), "often write windows-1252: save it as UTF-8"),
     ("a.csv", gzip.compress(b"a,b\n1,2\n"), "is packed with gzip; give it a name that ends in .csv.gz"),
     ("a.csv", b"PAR1" + bytes(99), "is a Parquet file; give it a name that ends in .parquet"),
+    ("a.csv", b'{"a": 1, "b": 2}\n{"a": 1, "b": 2}\n', "is JSON lines; give it a name that ends in .jsonl"),
     ("a.csv", b"PK\x03\x04" + bytes(99), "is a ZIP archive, as spreadsheets are; save it as CSV"),
     ("a.docx", b"a,b\n1,2\n", "a table's file name ends in .csv, .json"),
 ])

@@ -240,6 +240,8 @@ def test_time_and_label_are_the_ones_named_or_the_likeliest() -> None:
     ([AT, _fact("x"), _fact("price")], {"label": "prise"},
      "--label: there is no column 'prise'; did you mean 'price'?"),
     ([AT, _fact("x"), _fact("y", distinct=1)], {"label": "y"}, "column 'y' is the same throughout"),
+    ([AT, _fact("x"), _fact("y", "other", 0)], {"label": "y"}, "column 'y' is of a type that no model foretells, so"),
+    ([AT, _fact("x"), _fact("y", "text", 0, known=0)], {"label": "y"}, "column 'y' holds nothing, so"),
     ([AT, _fact("x"), _fact("y", "text", 700)], {"label": "y"}, "700 different texts: too many for classes"),
     ([AT, _fact("y", "boolean", 2)], {}, "nothing is left to foretell 'y' from: there is no other column"),
     ([AT, _fact("y", "boolean", 2), _fact("id", "whole", 1000, unique=True)], {},

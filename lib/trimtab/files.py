@@ -27,6 +27,7 @@ _MISNAMED: dict[bytes, tuple[str, tuple[str, ...]]] = {    # what a file begins 
     b"PAR1": ("a Parquet file", (".parquet",)), b"\x1f\x8b": ("packed with gzip", (".csv.gz", ".gz")),
     b"BZh": ("packed with bzip2", (".csv.bz2", ".bz2")),
     b"\x28\xb5\x2f\xfd": ("packed with zstd", (".csv.zst", ".zst")),
+    b'{"': ("JSON lines", (".jsonl",)), b"[{": ("a JSON array; write an object a line", (".jsonl",)),
     b"PK\x03\x04": ("a ZIP archive, as spreadsheets are", ()), b"%PDF": ("a PDF document", ()),
 }
 

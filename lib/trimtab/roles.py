@@ -81,7 +81,9 @@ def label_of(facts: Sequence[Facts], wanted: str | None = None) -> tuple[str, st
 
 
 def _not_foretold(column: Facts) -> str:
-    """Why a column is passed over whose name says that it is the label."""
+    """Why a column can be no label, though somebody or its name says that it is one."""
+    if column.kind == "other" and column.known:
+        return "is of a type that no model foretells"
     if not column.known or column.distinct < 2:
         return "is the same throughout" if column.known else "holds nothing"
     if column.kind == "text":
@@ -110,7 +112,7 @@ def task_of(label: Facts) -> tuple[Literal["classification", "regression"], str]
     ('classification', '2 different values')
     """
     if label.distinct < 2 or label.kind in ("time", "other"):
-        told = "is the same throughout" if label.distinct < 2 else f"holds {label.kind}s"
+        told = "holds times" if label.kind == "time" else _not_foretold(label)
         raise DataError(f"column {label.name!r} {told}, so there is nothing to foretell; name another one with --label")
     if label.distinct > {"number": 2, "whole": _MOST_CODES}.get(label.kind, label.distinct):
         return "regression", f"{label.distinct:,} different numbers"
