@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
+from pyarrow import parquet
 
 from trimtab import params
 from trimtab.errors import DataError, UsageError
@@ -427,6 +429,15 @@ def test_numbers_of_things_that_records_are_of_are_no_amounts(
     made, _ = _drafted(tmp_path, _visits(**{name: 1000 + np.random.default_rng(2).integers(0, values, 2000)}))
     assert part is None or name in getattr(made.roles, part)
     assert made.roles.left_out == ({} if part else {name: f"{values} different values, too many for a category"})
+
+
+def test_what_is_no_number_in_a_file_is_missing(tmp_path: Path) -> None:
+    table = _visits()
+    late = np.where(np.arange(len(table)) % 7 == 0, np.nan, table["late"] == "yes")
+    columns = {"at": pa.array(table["at"]), "x": pa.array(table["x"]), "late": pa.array(late, from_pandas=False)}
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    _, made = draft(tmp_path / "t.parquet", tmp_path / "t.yaml")
+    assert made.roles.task == "classification"
 
 
 def test_labels_that_the_newest_records_lack_are_expected_later(home: Path) -> None:

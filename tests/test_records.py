@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ import duckdb
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from trimtab.contract import check, check_label
+from trimtab.contract import check, check_label, gone
 from trimtab.errors import DataError
 from trimtab.records import Records
 from trimtab.settings.data import Data, WindowSpec
@@ -485,6 +488,22 @@ def test_segments_that_are_nearly_the_records_themselves_are_refused(values: int
     else:
         told = _refusal(lambda: check(_records(table, "latest", segments=("k",))))
         assert re.fullmatch(r"t: column 'k' \(segments\) has about [0-9,]+ different values in 6,000 records: .*", told)
+
+
+def test_nan_in_a_parquet_file_is_missing_though_its_statistics_pass_over_it(tmp_path: Path) -> None:
+    """As polars and Spark write it; pandas writes null."""
+    table, every = _table(), np.arange(60)
+    labels = np.where(every % 4 == 0, np.nan, table["y"].to_numpy().astype(float))
+    x = np.where((every % 3 == 0) | (every >= 50), np.nan, 1.0)
+    columns = {"at": table["at"], "k": table["k"], "x": pa.array(x), "y": pa.array(labels), "rate": pa.array(labels)}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with closing(Records.open(Data(**DATA | {"rates": ("rate",)}), "latest", [tmp_path])) as records:
+        seen = check(records)
+        assert {one.name: one.nulls for one in seen.columns} == {"at": 0, "k": 0, "x": 27, "y": 15, "rate": 15}
+        assert seen.labelled == 45
+        assert records.window("all", WindowSpec(last="365d")).labelled == 45
+        before, window = (records.window("w", WindowSpec.model_validate(spec)) for spec in ({"rows": 60}, {"rows": 10}))
+        assert gone(records, before, window) == ["x"]
 
 
 def test_null_and_nan_are_missing_and_infinity_is_refused() -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import ibis
+
 from trimtab import sources
 from trimtab.errors import DataError
 from trimtab.wording import plural
@@ -57,7 +59,7 @@ def describe(records: Records) -> Contract:
     measures = {"rows": table.count()}
     for index, name in enumerate(table.columns):
         column = table[name]
-        missing = (column.isnull() | column.isnan()) if name in numeric else column.isnull()
+        missing = (column.isnull() | sources.is_nan(column)) if name in numeric else column.isnull()
         measures[f"nulls{index}"] = missing.sum()
         measures[f"distinct{index}"] = column.approx_nunique()
         if name in numeric:
@@ -120,7 +122,7 @@ def _check_rates(records: Records) -> None:
         column = records.visible[name]
         if column.type().is_boolean():
             continue
-        known = column.notnull() & ~column.isnan() if column.type().is_floating() else column.notnull()
+        known = column.notnull() & ~sources.is_nan(column) if column.type().is_floating() else column.notnull()
         odd = records.visible.filter(known, ~column.isin([0, 1])).select(name).order_by(name)
         found = records.arrow(odd.limit(1)).to_pylist()
         if found:
@@ -134,19 +136,20 @@ def gone(records: Records, before: Window, window: Window) -> list[str]:
     A column that is empty between seasons, such as the name of a holiday, has not gone when it is empty again.
     """
     names, table = records.data.features, window.table
-    at = _seconds(records, table)
-    empty = set(names) - _held(records, window, names)
-    held = _held(records, before, sorted(empty)) if empty else set()
+    older = before.table.filter(before.table[records.data.time] < ibis.literal(window.start))    # the two may overlap
+    empty = set(names) - _held(records, table, names)
+    held = _held(records, older, sorted(empty)) if empty else set()
     if not held:
         return []
+    at = _seconds(records, table)
     span = records.row(table.aggregate(span=at.max() - at.min()))["span"] or 0
-    return [name for name in names if name in held and _longest_without(records, before, name) < span]
+    return [name for name in names if name in held and _longest_without(records, older, name) < span]
 
 
-def _held(records: Records, window: Window, names: Sequence[str]) -> set[str]:
-    """The columns in which any record of a window has a value."""
-    asked = {f"has{i}": _has(window.table, name).any() for i, name in enumerate(names)}
-    found = records.row(window.table.aggregate(**asked))
+def _held(records: Records, table: ir.Table, names: Sequence[str]) -> set[str]:
+    """The columns in which any record has a value."""
+    asked = {f"has{i}": _has(table, name).any() for i, name in enumerate(names)}
+    found = records.row(table.aggregate(**asked))
     return {name for i, name in enumerate(names) if found[f"has{i}"]}
 
 
@@ -154,15 +157,14 @@ def _has(table: ir.Table, name: str) -> ir.BooleanValue:
     """Whether a record has a value in a column."""
     column = table[name]
     there: ir.BooleanValue = column.notnull()
-    return there & ~column.isnan() if column.type().is_floating() else there
+    return there & ~sources.is_nan(column) if column.type().is_floating() else there
 
 
-def _longest_without(records: Records, window: Window, name: str) -> int:
-    """Seconds from the first to the last of a window's records in a row that hold nothing in a column, at most.
+def _longest_without(records: Records, table: ir.Table, name: str) -> int:
+    """Seconds from the first to the last of records in a row that hold nothing in a column, at most.
 
     -1 where all hold something.
     """
-    table = window.table
     times = table.group_by(at=_seconds(records, table)).aggregate(has=_has(table, name).ifelse(1, 0).max())
     runs = times.mutate(run=times.has.cumsum(order_by=times["at"])).filter(times.has == 0)
     spans = runs.group_by("run").aggregate(span=runs["at"].max() - runs["at"].min())

@@ -183,6 +183,8 @@ def checked(data: Data, table: ir.Table, source: str, run: Callable[[ir.Table], 
             typed[name] = ibis.null("float64" if name in numbers else "string")
         elif table[name].type().is_decimal():    # models know no decimals
             typed[name] = table[name].cast("float64")
+        elif table[name].type().is_floating() and name not in watched_of(data).numeric:    # of which NaN is counted
+            typed[name] = without_nan(table[name])
     found = table.select(*data.columns).mutate(**typed)
     _check_times(data, table, found, source, run)
     _check_types(data, found, source, run)
@@ -196,6 +198,27 @@ def watched_of(data: Data) -> Watched:
     numeric = dict.fromkeys(name for name in numbers if name not in data.rates)
     levels = tuple(name for name in categorical if name not in numeric)
     return Watched(tuple(numeric), levels, data.text, data.calendar, data.time if data.calendar else "")
+
+
+@ibis.udf.scalar.builtin(name="isfinite")    # type: ignore[untyped-decorator]
+def _isfinite(x: float) -> bool:
+    """As DuckDB has it."""
+    raise NotImplementedError
+
+
+def is_nan(column: ir.Value) -> ir.BooleanValue:
+    """Whether what stands in a column of floating numbers is none.
+
+    Of a Parquet file, the statistics of which pass over NaN, DuckDB (2.0) concludes from them that nothing is NaN.
+    """
+    if column.get_backend().name != "duckdb":
+        return column.isnan()
+    return column.notnull() & ~(_isfinite(column.cast("float64")) | column.isinf())
+
+
+def without_nan(column: ir.Value) -> ir.Value:
+    """A column of floating numbers in which what is none is missing."""
+    return is_nan(column).ifelse(None, column)
 
 
 def _check_names(data: Data, table: ir.Table, source: str) -> None:

@@ -20,7 +20,7 @@ from trimtab.facts import Facts
 from trimtab.files import table_in
 from trimtab.moments import DATE, YEARS, time_of
 from trimtab.roles import label_of, task_of
-from trimtab.sources import READERS, suffix_of
+from trimtab.sources import READERS, suffix_of, without_nan
 from trimtab.text_files import FRACTION, layout_of
 
 PARTS: Mapping[str, tuple[str, int, int]] = {
@@ -55,7 +55,7 @@ def facts_of(file: Path, label: str | None, time: str | None = None) -> list[Fac
     backend = ibis.duckdb.connect()
     backend.raw_sql("SET TimeZone = 'UTC'")
     try:
-        table = table_in(backend, file)
+        table = _without_nan(table_in(backend, file))
         _first_line(file, named=True)
         found = _counted(backend, table)
         what = label_of(found, label)[0]
@@ -101,7 +101,7 @@ def _told_apart(backend: Any, table: ir.Table, label: str, facts: Sequence[Facts
     table = table.filter(table[label].notnull())
     asked: dict[str, ir.Value] = {"rows": table.count()}
     for i, name in enumerate(able):
-        column = table[name].nullif(math.nan) if table[name].type().is_floating() else table[name]
+        column = table[name]
         asked |= {f"known{i}": column.count(), f"low{i}": column.min(), f"high{i}": column.max()}
     classes = backend.to_pyarrow(table.group_by(of=table[label]).aggregate(**asked)).to_pylist()
     found = set()
@@ -115,6 +115,12 @@ def _told_apart(backend: Any, table: ir.Table, label: str, facts: Sequence[Facts
         if apart and sum(sizes) - max(sizes) >= _TWO_SIDED:
             found.add(name)
     return found
+
+
+def _without_nan(table: ir.Table) -> ir.Table:
+    """The same with what is no number missing."""
+    floats = [table[name] for name, kind in table.schema().items() if kind.is_floating()]
+    return table.mutate(**{one.get_name(): without_nan(one) for one in floats})
 
 
 def _counted(backend: Any, table: ir.Table) -> list[Facts]:
