@@ -21,6 +21,6 @@ def import_mlflow() -> None:
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="IProgress not found")
-        import mlflow  # noqa: F401
+        import mlflow  # noqa: F401 -- once here, every later import is quiet
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +17,21 @@ import ibis.expr.types as ir
 from trimtab.errors import DataError
 from trimtab.facts import Facts
 from trimtab.files import table_in
-from trimtab.moments import DATE, YEARS, time_of
+from trimtab.moments import DATE, time_of
 from trimtab.roles import label_of, task_of
+from trimtab.run import likenesses
 from trimtab.sources import READERS, suffix_of, without_nan
 from trimtab.text_files import FRACTION, layout_of
 
-PARTS: Mapping[str, tuple[str, int, int]] = {
-    "year": ("year", *YEARS), "quarter": ("quarter", 1, 4), "month": ("month", 1, 12), "week": ("week_of_year", 1, 53),
-    "day": ("day", 1, 31), "day of the year": ("day_of_year", 1, 366),
-}
-"""Parts of a time that differ from one window of days to the next, what Ibis calls them, and from where to where they
-go."""
 LATE = 0.7
 """Of the records: a first model is made from them, the others are watched."""
 _ENDS = (0.01, 0.99)    # of the records are before and after: a few may have times that are none
 _NEARLY, _MOST_KEYS = 0.9, 5_000_000    # about so many are different: is each? Of so many records that is asked
-_MOSTLY = 0.95    # of the records say the same as their time: in another time zone, some do not
-_TWO_SIDED = 20    # records that are not of the largest class, from which on it is no accident that all differ from it
 _COUNTED = 300    # different values up to which about so many is not enough
 
 
 def facts_of(file: Path, label: str | None, time: str | None = None) -> list[Facts]:
-    """What each column holds, in two or three passes over the file.
+    """What each column holds, in a few passes over the file.
 
     Parameters
     ----------
@@ -64,12 +56,14 @@ def facts_of(file: Path, label: str | None, time: str | None = None) -> list[Fac
         except DataError as error:
             raise DataError(f"{error}{_first_line(file)}") from None
         foretold = next(one for one in found if one.name == what)
-        others = {"clock": table[when].cast("timestamp").epoch_seconds()}
-        if task_of(foretold)[0] == "regression":
-            return _compared(backend, table, others | {"alike": table[what]}, (what, when), found)
-        told = _compared(backend, table, others, (what, when), found)
-        alike = _told_apart(backend, table, what, [one for one in told if one.name not in (what, when)])
-        return [replace(one, alike=1.0) if one.name in alike else one for one in told]
+        classes = task_of(foretold)[0] == "classification"
+        others = {"clock": table[when].cast("timestamp").epoch_seconds()} | ({} if classes else {"alike": table[what]})
+        found = _compared(backend, table, others, (what, when), found)
+        rest = [one for one in found if one.name not in (what, when)]
+        parts = likenesses.parts_of_time(backend, table, when, rest)
+        alike = likenesses.tell_apart(backend, table, what, rest) if classes else set()
+        return [replace(one, part=parts.get(one.name, ""), alike=1.0 if one.name in alike else one.alike)
+                for one in found]
     finally:
         backend.disconnect()
 
@@ -89,32 +83,6 @@ def _first_line(file: Path, *, named: bool = False) -> str:
         raise DataError(f"its first line is a record ({record!r} is a time); write the columns' names above it")
     nameless = next((place for place, name in enumerate(names, 1) if not name.strip()), None)
     return "" if nameless is None else f"; column {nameless} has no name and is left out: give it one if it holds them"
-
-
-def _told_apart(backend: Any, table: ir.Table, label: str, facts: Sequence[Facts]) -> set[str]:
-    """The columns that tell the classes of the label apart without exception.
-
-    Of no two classes do they hold the same: what they hold of one begins where that of another has ended, or they hold
-    something of one class alone, and of each of its records.
-    """
-    able = [one.name for one in facts if one.kind not in ("time", "other") and one.known]
-    table = table.filter(table[label].notnull())
-    asked: dict[str, ir.Value] = {"rows": table.count()}
-    for i, name in enumerate(able):
-        column = table[name]
-        asked |= {f"known{i}": column.count(), f"low{i}": column.min(), f"high{i}": column.max()}
-    classes = backend.to_pyarrow(table.group_by(of=table[label]).aggregate(**asked)).to_pylist()
-    found = set()
-    for i, name in enumerate(able):
-        held = sorted((one for one in classes if one[f"known{i}"]), key=lambda one: one[f"low{i}"])
-        apart = all(one[f"high{i}"] < after[f"low{i}"] for one, after in pairwise(held))
-        if len(held) == 1:
-            apart = held[0][f"known{i}"] == held[0]["rows"]
-            held = classes
-        sizes = [one[f"known{i}"] or one["rows"] for one in held]
-        if apart and sum(sizes) - max(sizes) >= _TWO_SIDED:
-            found.add(name)
-    return found
 
 
 def _without_nan(table: ir.Table) -> ir.Table:
@@ -180,10 +148,7 @@ def _number(found: float | None) -> float:
 def _compared(
     backend: Any, table: ir.Table, others: Mapping[str, ir.Value], but: tuple[str, str], facts: Sequence[Facts]
 ) -> list[Facts]:
-    """The same, with each number's correlation with others, and by when most records had come.
-
-    And with the part of the time that a number is, and until when the label is known.
-    """
+    """The same, with correlations of numbers, by when most records had come, and until when they have labels."""
     label, when = but
     clock = table[when].cast("timestamp")
     counted = [one for one in facts if one.kind in ("number", "whole") and one.distinct > 1]
@@ -193,24 +158,14 @@ def _compared(
         for i, name in enumerate(numbers) for what, other in others.items()
     }
     points = {f"at {share}": others["clock"].approx_quantile(share) for share in (LATE, *_ENDS)}
-    parts = {
-        f"part{i} {part}": (table[one.name] == getattr(clock, method)()).mean()
-        for i, one in enumerate(one for one in counted if one.name not in but) if one.kind == "whole"
-        for part, (method, low, high) in PARTS.items() if low <= one.low and one.high <= high
-    }
     labelled = {"labelled": clock.max(where=table[label].notnull())}
-    told = backend.to_pyarrow(table.aggregate(**asked, **points, **parts, **labelled)).to_pylist()[0]
+    told = backend.to_pyarrow(table.aggregate(**asked, **points, **labelled)).to_pylist()[0]
     place = {name: i for i, name in enumerate(numbers)}
 
     def _found(what: str, name: str) -> float:
         return _number(told.get(f"{what}{place.get(name)}"))
 
-    def _part(name: str) -> str:
-        shares = {part: told.get(f"part{place.get(name)} {part}") or 0.0 for part in PARTS}
-        most = max(shares, key=lambda part: shares[part])
-        return most if shares[most] >= _MOSTLY else ""
-
-    found = [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name), part=_part(one.name),
+    found = [replace(one, alike=_found("alike", one.name), clock=_found("clock", one.name),
                      labelled=told["labelled"] if one.name == label else None) for one in facts]
     if told[f"at {LATE}"] is None:
         return found
